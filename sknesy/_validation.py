@@ -1,0 +1,230 @@
+"""Checks of what a user hands in; every sentence that several places need is worded here."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy.exceptions import InconsistentLabelError
+
+__all__ = [
+    "as_names",
+    "as_worlds",
+    "check_labels",
+    "encode_labels",
+    "is_hashable",
+    "join_names",
+    "plain",
+]
+
+_MAX_NAMES = 12
+
+
+def join_names(names: Iterable[Any]) -> str:
+    """Write names for an error message: all of a few, the ends of many.
+
+    Parameters
+    ----------
+    names : iterable
+        What to write.
+
+    Returns
+    -------
+    str
+        For example ``"0, 1, 2"`` or ``"0, 1, 2, ..., 18"``.
+    """
+    written = [repr(plain(name)) for name in names]
+    if len(written) > _MAX_NAMES:
+        written = [*written[: _MAX_NAMES - 2], "...", written[-1]]
+    return ", ".join(written)
+
+
+def plain(name: Any) -> Any:
+    """Return a numpy scalar as the Python value it holds, anything else as it is.
+
+    Parameters
+    ----------
+    name : object
+        The value.
+
+    Returns
+    -------
+    object
+        The value without numpy.
+    """
+    return name.item() if isinstance(name, np.generic) else name
+
+
+def is_hashable(value: Any) -> bool:
+    """Tell whether a value can be a label or the name of a state.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    bool
+        Whether it has a hash; tuples of unhashable values have none.
+    """
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
+    """Check the names of the states of one variable.
+
+    Parameters
+    ----------
+    names : iterable of hashable
+        The names, in the order of the states.
+    where : str
+        The parameter they came from, for the message.
+
+    Returns
+    -------
+    tuple of hashable
+        The names.
+
+    Raises
+    ------
+    TypeError
+        When `names` is no collection, or one of them is not hashable.
+    ValueError
+        When there are none, or two are equal.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(
+            f"{where} must be a collection of names of states, got {names!r}. "
+            "Give one name a state, for example range(10)."
+        )
+    states = tuple(plain(name) for name in names)
+    if not states:
+        raise ValueError(f"{where} must hold at least one state, got none. Give one name a state.")
+    for name in states:
+        if not is_hashable(name):
+            raise TypeError(
+                f"{where} must hold hashable names, got {name!r} ({type(name).__name__}). "
+                "Use a number, a string or a tuple."
+            )
+    if len(set(states)) < len(states):
+        twice = next(name for i, name in enumerate(states) if name in states[:i])
+        raise ValueError(
+            f"{where} must hold different names, got {twice!r} twice. Remove one of them."
+        )
+    return states
+
+
+def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Check an array of worlds.
+
+    Parameters
+    ----------
+    worlds : array-like of shape (n_worlds, n_symbols), int
+        One state for each symbol.
+    n_states : ndarray of shape (n_symbols,)
+        Number of states of each symbol.
+
+    Returns
+    -------
+    ndarray of shape (n_worlds, n_symbols), int64
+        The worlds.
+
+    Raises
+    ------
+    ValueError
+        When the shape is another, or a state does not exist.
+    """
+    array = np.asarray(worlds)
+    if array.ndim != 2 or array.shape[1] != len(n_states):
+        raise ValueError(
+            f"worlds must have the shape (n_worlds, {len(n_states)}), one state for each symbol, "
+            f"got {array.shape}. Pass a 2-D array of ints."
+        )
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"worlds must hold ints, got {array.dtype}. Pass indices of states.")
+    array = array.astype(np.int64, copy=False)
+    wrong = (array < 0) | (array >= n_states)
+    if wrong.any():
+        world, symbol = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"worlds holds state {array[world, symbol]} for symbol {symbol}, which has the states "
+            f"0 ... {n_states[symbol] - 1}. Pass indices of states, not their names."
+        )
+    return array
+
+
+def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> None:
+    """Check that each label is one that some world gives.
+
+    Parameters
+    ----------
+    labels : iterable of hashable
+        The labels.
+    possible : iterable of hashable
+        The labels of worlds, in any order and as often as they come.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When a label is not among them.
+    """
+    known = set(possible)
+    for label in labels:
+        if label not in known:
+            raise InconsistentLabelError(
+                f"y holds {plain(label)!r}, which the knowledge cannot conclude (labels: "
+                f"{join_names(_in_order(known))}). Check y or `knowledge`."
+            )
+
+
+def encode_labels(
+    labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]
+) -> npt.NDArray[np.int64]:
+    """Turn labels into states of the outputs.
+
+    Parameters
+    ----------
+    labels : sequence of hashable
+        Labels: names of states of the one output, or tuples of names with several.
+    output_states : sequence of sequences of hashable
+        The names of the states of each output.
+
+    Returns
+    -------
+    ndarray of shape (n_labels, n_outputs), int64
+        The states.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When a label names no states.
+    """
+    n_outputs = len(output_states)
+    codes = np.empty((len(labels), n_outputs), dtype=np.int64)
+    for o, states in enumerate(output_states):
+        index = {name: v for v, name in enumerate(states)}
+        for i, label in enumerate(labels):
+            if n_outputs > 1 and (not isinstance(label, tuple) or len(label) != n_outputs):
+                raise InconsistentLabelError(
+                    f"y holds {plain(label)!r}, but a label of this knowledge is a tuple of "
+                    f"{n_outputs} names, one for each output. Check y or `knowledge`."
+                )
+            name = label[o] if n_outputs > 1 else label  # type: ignore[index]
+            check_labels([name], index)
+            codes[i, o] = index[name]
+    return codes
+
+
+def _in_order(names: Iterable[Any]) -> list[Any]:
+    """Names sorted by value if they can be compared, else by how they are written."""
+    names = list(names)
+    try:
+        return sorted(names)
+    except TypeError:
+        return sorted(names, key=repr)

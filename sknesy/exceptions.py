@@ -1,0 +1,63 @@
+"""Errors and warnings of sknesy, each with the cause in its name.
+
+Every error is a `SknesyError` and also the built-in exception that scikit-learn users
+expect in its place, so ``except ValueError`` keeps working.
+"""
+
+__all__ = [
+    "DimacsError",
+    "DivergenceError",
+    "InconsistentLabelError",
+    "IntractableError",
+    "InvalidKnowledgeError",
+    "InvalidNetError",
+    "SknesyError",
+    "TimeLimitError",
+    "TooManyWorldsError",
+    "UndeterminedPropositionWarning",
+    "UnsupportedKnowledgeError",
+]
+
+
+class SknesyError(Exception):
+    """Base of all errors raised by sknesy."""
+
+
+class InvalidKnowledgeError(SknesyError, ValueError):
+    """Knowledge that contradicts itself, or that cannot be evaluated."""
+
+
+class DimacsError(InvalidKnowledgeError):
+    """A DIMACS file that is malformed or cut off; the message gives the line."""
+
+
+class UnsupportedKnowledgeError(SknesyError, TypeError):
+    """Knowledge without the view that an inference engine needs."""
+
+
+class InconsistentLabelError(SknesyError, ValueError):
+    """A label that no world of the knowledge gives."""
+
+
+class IntractableError(SknesyError, RuntimeError):
+    """Base of the errors that say: this engine, within these limits, does not reach."""
+
+
+class TooManyWorldsError(IntractableError):
+    """More worlds than ``max_worlds`` allows."""
+
+
+class TimeLimitError(IntractableError):
+    """Compilation took longer than ``time_limit`` allows."""
+
+
+class InvalidNetError(SknesyError, ValueError):
+    """A net that does not fit the symbols, or that cannot be built as asked."""
+
+
+class DivergenceError(SknesyError, FloatingPointError):
+    """Training whose loss became NaN or infinite."""
+
+
+class UndeterminedPropositionWarning(UserWarning):
+    """Clauses with auxiliary propositions that the symbols leave open."""

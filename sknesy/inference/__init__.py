@@ -1,0 +1,14 @@
+"""Floor 3: engines that compute the posterior, the E-step."""
+
+from sknesy.inference._auto import AutoEngine, Selection
+from sknesy.inference._base import Compiled, InferenceEngine, Posterior
+from sknesy.inference._enumeration import EnumerationEngine
+
+__all__ = [
+    "AutoEngine",
+    "Compiled",
+    "EnumerationEngine",
+    "InferenceEngine",
+    "Posterior",
+    "Selection",
+]

@@ -1,0 +1,228 @@
+"""The contract of inference engines, and the posterior they return."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from sknesy.knowledge import Knowledge
+
+__all__ = ["Compiled", "InferenceEngine", "Posterior"]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What is known of symbols and outputs, given the net and the label.
+
+    Attributes
+    ----------
+    log_evidence : array of shape (n_samples,)
+        log p(y | X), in nats; -inf where no world agrees with the evidence.
+    symbol_marginals : array of shape (n_samples, n_symbols, n_states)
+        p(symbol s is in state v | X, y); 0 for padding, and everywhere where no world agrees.
+    output_marginals : array of shape (n_samples, n_outputs, n_output_states)
+        p(output o is in state w | X, y), by the same rule.
+    kind : {"exact", "lower bound", "estimate"}
+        How `log_evidence` and the marginals relate to the true ones.
+    diagnostics : mapping of str to object
+        What the engine measured about its own accuracy; empty if exact.
+    """
+
+    log_evidence: Any
+    symbol_marginals: Any
+    output_marginals: Any
+    kind: str = "exact"
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    def numpy(self) -> "Posterior":
+        """Return the posterior with numpy arrays in place of tensors."""
+        return replace(
+            self,
+            log_evidence=self.log_evidence.cpu().numpy(),
+            symbol_marginals=self.symbol_marginals.cpu().numpy(),
+            output_marginals=self.output_marginals.cpu().numpy(),
+        )
+
+
+@runtime_checkable
+class Compiled(Protocol):
+    """Knowledge made ready for one engine: arrays that pickle and move between devices."""
+
+    @property
+    def n_states(self) -> tuple[int, ...]:
+        """Number of states of each symbol."""
+        ...
+
+    @property
+    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each output."""
+        ...
+
+    def to(self, device: torch.device | str) -> "Compiled":
+        """Return it on a device."""
+        ...
+
+
+class InferenceEngine(BaseEstimator, ABC):
+    """Computes posteriors of symbols and outputs: the E-step.
+
+    An engine holds parameters only. `compile` does all that depends on the knowledge alone, once;
+    `infer` does the rest, for a batch. Neither sees X, y, a net or a loss: the net's opinion comes
+    as `log_prob`, the label as `log_likelihood`.
+    """
+
+    @abstractmethod
+    def compile(
+        self,
+        knowledge: Knowledge,
+        labels: Sequence[Hashable] | None = None,
+        reuse: Any = None,
+    ) -> Any:
+        """Make knowledge ready for inference.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            What relates symbols and outputs.
+        labels : sequence of hashable, optional
+            The labels that will be observed; None for all. An engine may serve more.
+        reuse : Compiled, optional
+            What this engine compiled from the same knowledge earlier, for other labels. Work done
+            for it is not done again.
+
+        Returns
+        -------
+        Compiled
+            The knowledge, ready for `infer`.
+        """
+
+    @abstractmethod
+    def infer(self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor) -> Posterior:
+        """Compute the posterior of each sample of a batch.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned, on the device of the tensors.
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+            The net's log-probabilities of the symbol states, in nats; -inf is impossible, or
+            padding where symbols have unlike numbers of states.
+        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+            The label's log-weights of the output states, in nats. A row of zeros is an unobserved
+            label, zeros among -inf a set of candidates, other numbers a noisy label.
+
+        Returns
+        -------
+        Posterior
+            Log-evidence and marginals, as float64 tensors.
+        """
+
+    def mode(
+        self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the most probable world of each sample, where the engine can.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned, on the device of the tensors.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+
+        Returns
+        -------
+        log_joint : Tensor of shape (n_samples,)
+            Log-probability of the world and its label, in nats; -inf where no world agrees.
+        worlds : Tensor of shape (n_samples, n_symbols), int64
+            The worlds; -1 where none agrees.
+        outputs : Tensor of shape (n_samples, n_outputs), int64
+            The states of the outputs; -1 where no world agrees.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot find most probable worlds. EnumerationEngine can."
+        )
+
+    def sample(
+        self,
+        compiled: Any,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw worlds from the posterior, where the engine can.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned, on the device of the tensors.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+        n_draws : int
+            Worlds drawn for each sample.
+        generator : torch.Generator, optional
+            Source of randomness, on the device of the tensors.
+
+        Returns
+        -------
+        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
+            The draws; -1 where no world agrees.
+        outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
+            The states of their outputs; -1 where no world agrees.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot draw worlds. EnumerationEngine can."
+        )
+
+
+def check_evidence(
+    n_states: Sequence[int],
+    n_output_states: Sequence[int],
+    log_prob: Tensor,
+    log_likelihood: Tensor,
+) -> None:
+    """Check the arrays that an engine is handed.
+
+    Parameters
+    ----------
+    n_states : sequence of int
+        Number of states of each symbol.
+    n_output_states : sequence of int
+        Number of states of each output.
+    log_prob, log_likelihood : Tensor
+        As in `InferenceEngine.infer`.
+
+    Raises
+    ------
+    ValueError
+        When a shape or dtype is wrong, or an entry is NaN or +inf.
+    """
+    arrays = (
+        ("log_prob", log_prob, n_states, "symbol"),
+        ("log_likelihood", log_likelihood, n_output_states, "output"),
+    )
+    for name, array, counts, what in arrays:
+        expected = (len(counts), max(counts))
+        if array.ndim != 3 or tuple(array.shape[1:]) != expected:
+            raise ValueError(
+                f"{name} must have the shape (n_samples, {expected[0]}, {expected[1]}): each "
+                f"{what} with its states, got {tuple(array.shape)}. Pad with -inf."
+            )
+        if array.dtype != torch.float64:
+            raise ValueError(f"{name} must be float64, got {array.dtype}. Cast before normalising.")
+    if len(log_prob) != len(log_likelihood):
+        raise ValueError(
+            f"log_prob and log_likelihood must hold equally many samples, got {len(log_prob)} "
+            f"and {len(log_likelihood)}. Pass one row of each a sample."
+        )
+    for name, array, _, _ in arrays:
+        # NaN fails the comparison, too. One pass over the array, one answer from the device.
+        if not bool((array < torch.inf).all()):
+            raise ValueError(
+                f"{name} must not hold NaN or +inf. Probability zero is -inf; check what the net "
+                "computes."
+            )

@@ -1,0 +1,225 @@
+"""Exact inference by listing the worlds of each label: the reference, kept plain."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sknesy.compilation import Worlds, enumerate_worlds
+from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.knowledge import Knowledge
+from sknesy.numerics import Table
+from sknesy.numerics.table import infer_table, mode_table, sample_table
+
+__all__ = ["CompiledWorlds", "EnumerationEngine"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledWorlds:
+    """Worlds of some labels, ready for inference.
+
+    Attributes
+    ----------
+    table : Table
+        The worlds, grouped by label.
+    n_states : tuple of int
+        Number of states of each symbol.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    labels : frozenset of hashable, or None
+        The labels whose worlds are in the table; None for all.
+    """
+
+    table: Table
+    n_states: tuple[int, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+    labels: frozenset[Hashable] | None
+
+    @property
+    def n_output_states(self) -> tuple[int, ...]:
+        """Number of states of each output."""
+        return tuple(map(len, self.output_states))
+
+    def to(self, device: torch.device | str) -> "CompiledWorlds":
+        """Return it on a device."""
+        return replace(self, table=self.table.to(device))
+
+    def __repr__(self) -> str:
+        return (
+            f"CompiledWorlds({len(self.table.rows)} rows of worlds, "
+            f"{len(self.table.labels)} labels, {len(self.n_states)} symbols)"
+        )
+
+
+class EnumerationEngine(InferenceEngine):
+    """Exact inference over a table of the worlds of each label.
+
+    With p the net and l the likelihood of the label,
+
+        evidence = sum over worlds w of  prod_s p(w_s)  prod_o l(o(w)_o)
+
+    is summed over the worlds that the evidence allows. Worlds are found by a SAT solver where
+    knowledge consists of clauses, else by trying the product of all states.
+
+    Parameters
+    ----------
+    max_worlds : int, default=1_000_000
+        The largest number of worlds to try (functions) or rows to keep (clauses, of which one row
+        may stand for a block of worlds).
+    time_limit : float or None, default=60.0
+        Seconds that compilation may take; None is no limit.
+
+    Notes
+    -----
+    A sample costs time proportional to the number of worlds of its label times the number of
+    symbols; memory is bounded by evaluating large batches in parts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknesy.knowledge import FunctionKnowledge
+    >>> engine = EnumerationEngine()
+    >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
+    >>> compiled
+    CompiledWorlds(9 rows of worlds, 5 labels, 2 symbols)
+
+    Two fair three-sided dice that show 1 in all: one of them shows 0, the other 1.
+
+    >>> log_prob = torch.full((1, 2, 3), 1 / 3, dtype=torch.float64).log()
+    >>> sum_is_one = torch.tensor([[[0.0, 1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64).log()
+    >>> posterior = engine.infer(compiled, log_prob, sum_is_one)
+    >>> posterior.log_evidence.exp()
+    tensor([0.2222], dtype=torch.float64)
+    >>> posterior.symbol_marginals
+    tensor([[[0.5000, 0.5000, 0.0000],
+             [0.5000, 0.5000, 0.0000]]], dtype=torch.float64)
+    """
+
+    def __init__(self, max_worlds: int = 1_000_000, time_limit: float | None = 60.0) -> None:
+        self.max_worlds = max_worlds
+        self.time_limit = time_limit
+
+    def compile(
+        self,
+        knowledge: Knowledge,
+        labels: Sequence[Hashable] | None = None,
+        reuse: CompiledWorlds | None = None,
+    ) -> CompiledWorlds:
+        """List the worlds of labels.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            What relates symbols and outputs.
+        labels : sequence of hashable, optional
+            The labels whose worlds are wanted; None for all.
+        reuse : CompiledWorlds, optional
+            Worlds of the same knowledge found earlier. If they hold all of `labels`, they are
+            returned as they are.
+
+        Returns
+        -------
+        CompiledWorlds
+            The worlds.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When the knowledge contradicts itself or cannot be evaluated.
+        InconsistentLabelError
+            When no world gives one of the labels.
+        TooManyWorldsError, TimeLimitError
+            When a limit is reached.
+        """
+        if reuse is not None and (
+            reuse.labels is None or (labels is not None and reuse.labels.issuperset(labels))
+        ):
+            return reuse
+        worlds: Worlds = enumerate_worlds(
+            knowledge, labels, max_worlds=self.max_worlds, time_limit=self.time_limit
+        )
+        return CompiledWorlds(
+            table=worlds.to_table(),
+            n_states=tuple(knowledge.n_states.tolist()),
+            output_states=worlds.output_states,
+            labels=None if labels is None else frozenset(labels),
+        )
+
+    def infer(
+        self, compiled: CompiledWorlds, log_prob: Tensor, log_likelihood: Tensor
+    ) -> Posterior:
+        """Compute the posterior of each sample of a batch, exactly.
+
+        Parameters
+        ----------
+        compiled : CompiledWorlds
+            What `compile` returned, on the device of the tensors.
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+            The net's log-probabilities of the symbol states, in nats.
+        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+            The label's log-weights of the output states, in nats.
+
+        Returns
+        -------
+        Posterior
+            Log-evidence and marginals, as float64 tensors.
+        """
+        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
+        return Posterior(*infer_table(compiled.table, log_prob, log_likelihood))
+
+    def mode(
+        self, compiled: CompiledWorlds, log_prob: Tensor, log_likelihood: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the most probable world of each sample.
+
+        Parameters
+        ----------
+        compiled : CompiledWorlds
+            What `compile` returned, on the device of the tensors.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+
+        Returns
+        -------
+        log_joint : Tensor of shape (n_samples,)
+            Log-probability of the world and its label, in nats; -inf where no world agrees.
+        worlds : Tensor of shape (n_samples, n_symbols), int64
+            The worlds; -1 where none agrees.
+        outputs : Tensor of shape (n_samples, n_outputs), int64
+            The states of the outputs; -1 where no world agrees.
+        """
+        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
+        return mode_table(compiled.table, log_prob, log_likelihood)
+
+    def sample(
+        self,
+        compiled: CompiledWorlds,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: Any = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw worlds from the posterior, exactly and independently.
+
+        Parameters
+        ----------
+        compiled : CompiledWorlds
+            What `compile` returned, on the device of the tensors.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+        n_draws : int
+            Worlds drawn for each sample.
+        generator : torch.Generator, optional
+            Source of randomness, on the device of the tensors.
+
+        Returns
+        -------
+        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
+            The draws; -1 where no world agrees.
+        outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
+            The states of their outputs; -1 where no world agrees.
+        """
+        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
+        return sample_table(compiled.table, log_prob, log_likelihood, n_draws, generator)

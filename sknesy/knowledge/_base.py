@@ -1,0 +1,93 @@
+"""The contract of knowledge: symbols, their states, and the label that they give."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Knowledge"]
+
+
+class Knowledge(ABC):
+    """Relation between symbols, which a net predicts, and the label, which is observed.
+
+    Knowledge is an immutable value: it compares equal by what it says, pickles, and is its own
+    clone, so it can stand in a parameter grid. A *world* gives each symbol one state, as a row of
+    ints; names of states and labels appear at the border only.
+
+    A subclass must have `symbol_states` and `conclude`. That is enough for enumeration of all
+    worlds. Whatever more it knows of its structure (clauses, say) it offers as further public
+    attributes, from which engines that need them compile; see `sknesy.compilation`.
+    """
+
+    @property
+    @abstractmethod
+    def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each symbol."""
+
+    @property
+    def output_states(self) -> tuple[tuple[Hashable, ...], ...] | None:
+        """The names of the states of each output; None if only trying all worlds would tell.
+
+        With one output, a label is the name of a state. With several, it is a tuple of names.
+        """
+        return None
+
+    @abstractmethod
+    def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Give the label of each world.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states, one for each symbol.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), object
+            The labels, any hashable; None for a world that the knowledge rules out.
+        """
+
+    @property
+    def n_symbols(self) -> int:
+        """Number of symbols."""
+        return len(self.symbol_states)
+
+    @property
+    def n_states(self) -> npt.NDArray[np.int64]:
+        """Number of states of each symbol, an int64 array of shape (n_symbols,)."""
+        return np.array([len(states) for states in self.symbol_states], dtype=np.int64)
+
+    def name_worlds(self, worlds: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Replace indices of states by their names.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds, n_symbols)
+            Names of states; of dtype object if the names have no common type.
+        """
+        worlds = np.asarray(worlds)
+        columns = [_as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
+        if len({column.dtype.kind for column in columns}) > 1:
+            columns = [column.astype(object) for column in columns]
+        return np.stack(columns, axis=1)
+
+    def __sklearn_clone__(self) -> "Knowledge":
+        """Return itself: an immutable value needs no copy."""
+        return self
+
+
+def _as_column(names: tuple[Hashable, ...]) -> npt.NDArray[Any]:
+    """Names of one symbol's states, as an array of their common type, else of objects."""
+    if len({type(name) for name in names}) == 1 and isinstance(names[0], bool | int | float | str):
+        return np.array(names)
+    column = np.empty(len(names), dtype=object)
+    column[:] = names
+    return column

@@ -1,0 +1,316 @@
+"""Knowledge as clauses over propositions, one proposition for each state of each symbol."""
+
+import os
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import as_names, as_worlds
+from sknesy.exceptions import InvalidKnowledgeError
+from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
+from sknesy.sat import Variable, deduce
+
+__all__ = ["ClauseKnowledge"]
+
+
+@dataclass(frozen=True)
+class ClauseKnowledge(Knowledge):
+    """Knowledge as clauses: propositional logic in conjunctive normal form.
+
+    Propositions are 1, 2, 3, ...; a clause is a list of propositions, negative for "not", at
+    least one of which holds. That each symbol and each output is in exactly one state is added.
+
+    Parameters
+    ----------
+    clauses : list of lists of int, pysat CNF, pysat Formula, or path of a DIMACS file
+        The clauses. Of a pysat Formula the clauses of its encoding are taken.
+    symbols : sequence of sequences of int
+        ``symbols[s][v]`` is the proposition that is true when symbol s is in state v. A symbol of
+        one proposition is Boolean, with the states False and True. Where `clauses` is a pysat
+        Formula, a proposition may be given as a pysat Atom.
+    outputs : sequence of sequences of int, optional
+        The same for the outputs, which the symbols must determine. A world in which the clauses
+        cannot hold is ruled out. With several outputs a label is a tuple. With None, the label
+        is whether the clauses hold: True or False.
+    symbol_states : sequence of sequences of hashable, optional
+        Names of the states of each symbol; by default 0, 1, 2, ..., or False and True.
+    output_states : sequence of sequences of hashable, optional
+        Names of the states of each output, by the same rule: these are the labels in y.
+
+    Notes
+    -----
+    Propositions that are neither a symbol's nor an output's are auxiliary: a world agrees with the
+    clauses if *some* choice of them does, and is counted once. Encodings of "at most k" and the
+    like (``pysat.card``) are safe to use for that reason, though most leave auxiliary propositions
+    open and cause an `UndeterminedPropositionWarning`.
+
+    Examples
+    --------
+    Two Boolean symbols of which at least one is true; the label is whether that holds:
+
+    >>> either = ClauseKnowledge([[1, 2]], symbols=[[1], [2]])
+    >>> either.conclude([[0, 0], [0, 1]])
+    array([False, True], dtype=object)
+
+    A traffic light (propositions 1, 2, 3) and whether to go (proposition 4):
+
+    >>> light = ClauseKnowledge(
+    ...     [[-4, 3], [4, -3]],
+    ...     symbols=[[1, 2, 3]],
+    ...     outputs=[[4]],
+    ...     symbol_states=[["red", "amber", "green"]],
+    ...     output_states=[["stop", "go"]],
+    ... )
+    >>> light.conclude([[0], [2]])
+    array(['stop', 'go'], dtype=object)
+    """
+
+    clauses: tuple[tuple[int, ...], ...]
+    symbols: tuple[tuple[int, ...], ...]
+    outputs: tuple[tuple[int, ...], ...] | None
+    _symbol_states: tuple[tuple[Hashable, ...], ...]
+    _output_states: tuple[tuple[Hashable, ...], ...]
+
+    def __init__(
+        self,
+        clauses: Any,
+        symbols: Sequence[Sequence[Any]],
+        outputs: Sequence[Sequence[Any]] | None = None,
+        symbol_states: Sequence[Iterable[Hashable]] | None = None,
+        output_states: Sequence[Iterable[Hashable]] | None = None,
+    ) -> None:
+        # Atoms are looked up before the formula is encoded: both steps number propositions in
+        # pysat's current context.
+        symbols_ = _as_propositions(symbols, "symbols")
+        outputs_ = None if outputs is None else _as_propositions(outputs, "outputs")
+        if not symbols_:
+            raise ValueError(
+                "symbols must hold the propositions of at least one symbol, got none. "
+                "Pass for example [[1, 2, 3], [4, 5, 6]]."
+            )
+        _check_disjoint(symbols_, outputs_ or ())
+        if outputs_ is None and output_states is not None:
+            raise ValueError(
+                "output_states names the states of outputs, but outputs=None. Without outputs "
+                "the labels are True and False; pass `outputs`, or leave `output_states` out."
+            )
+        named_outputs = (
+            ((False, True),)
+            if outputs_ is None
+            else _name_states(outputs_, output_states, "output_states")
+        )
+        values = {
+            "clauses": _as_clauses(clauses),
+            "symbols": symbols_,
+            "outputs": outputs_,
+            "_symbol_states": _name_states(symbols_, symbol_states, "symbol_states"),
+            "_output_states": named_outputs,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each symbol."""
+        return self._symbol_states
+
+    @property
+    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each output; ``((False, True),)`` without outputs."""
+        return self._output_states
+
+    @property
+    def symbol_variables(self) -> tuple[Variable, ...]:
+        """For each symbol, the literals that are true in its states."""
+        return tuple(map(_as_variable, self.symbols))
+
+    @property
+    def output_variables(self) -> tuple[Variable, ...]:
+        """For each output, the literals that are true in its states; none without outputs."""
+        return tuple(map(_as_variable, self.outputs or ()))
+
+    @property
+    def auxiliaries(self) -> tuple[int, ...]:
+        """The propositions of the clauses that are neither a symbol's nor an output's."""
+        named = {p for group in (*self.symbols, *(self.outputs or ())) for p in group}
+        used = {abs(literal) for clause in self.clauses for literal in clause}
+        return tuple(sorted(used - named))
+
+    def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Give the label of each world, by asking the SAT solver.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), object
+            The labels; None where outputs are given and the clauses cannot hold.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When a world leaves an output open.
+        """
+        array = as_worlds(worlds, self.n_states)
+        variables = self.symbol_variables
+        labels = np.empty(len(array), dtype=object)
+        literals = [
+            [variable[v] for variable, v in zip(variables, world, strict=True)]
+            for world in array.tolist()
+        ]
+        concluded = deduce(self.clauses, variables, self.output_variables, literals)
+        for i, states in enumerate(concluded):
+            if self.outputs is None:
+                labels[i] = states is not None
+            elif states is not None:
+                labels[i] = self._name_label(states, array[i])
+        return labels
+
+    def to_dimacs(self, path: str | os.PathLike[str]) -> None:
+        """Write the clauses to a DIMACS file, without the exactly-one clauses.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; replaced if it exists.
+        """
+        write_dimacs(path, self.clauses)
+
+    def _name_label(self, states: tuple[int | None, ...], world: npt.NDArray[np.int64]) -> Any:
+        if None in states:
+            raise InvalidKnowledgeError(
+                f"outputs[{states.index(None)}] must be determined by the symbols, but world "
+                f"{world.tolist()} leaves it open. Add clauses that define it."
+            )
+        names = tuple(
+            name[v] for name, v in zip(self.output_states, states, strict=True) if v is not None
+        )
+        return names[0] if len(names) == 1 else names
+
+
+def _as_variable(propositions: tuple[int, ...]) -> Variable:
+    """The literals that are true in each state; one proposition is a Boolean variable."""
+    if len(propositions) == 1:
+        return (-propositions[0], propositions[0])
+    return propositions
+
+
+def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
+    if isinstance(clauses, str | os.PathLike):
+        clauses = read_dimacs(clauses)
+    elif getattr(clauses, "atmosts", None):
+        raise InvalidKnowledgeError(
+            f"clauses must be plain CNF, but the {type(clauses).__name__} has "
+            f"{len(clauses.atmosts)} native at-most constraints. Encode them as clauses."
+        )
+    # Iterating over a pysat Formula encodes it; a CNF yields the clauses it holds.
+    if not isinstance(clauses, Iterable):
+        raise TypeError(
+            f"clauses must be a list of lists of ints, a pysat CNF or Formula, or the path of a "
+            f"DIMACS file, got {clauses!r}. Pass for example [[1, -2], [3]]."
+        )
+    checked = []
+    for i, clause in enumerate(clauses):
+        if isinstance(clause, str) or not isinstance(clause, Iterable):
+            raise TypeError(
+                f"clauses[{i}] must be a list of ints, got {clause!r}. Write a clause of one "
+                "literal as a list, too: [3]."
+            )
+        literals = tuple(clause)
+        for literal in literals:
+            if not isinstance(literal, Integral) or isinstance(literal, bool) or literal == 0:
+                raise ValueError(
+                    f"clauses[{i}] must hold ints other than 0, got {literal!r}. Number "
+                    "propositions from 1, and negate them by the sign."
+                )
+        if not literals:
+            raise InvalidKnowledgeError(
+                f"clauses[{i}] is empty, and an empty clause cannot be satisfied. Remove it."
+            )
+        checked.append(tuple(int(literal) for literal in literals))
+    return tuple(checked)
+
+
+def _as_propositions(groups: Sequence[Sequence[Any]], where: str) -> tuple[tuple[int, ...], ...]:
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
+        raise TypeError(
+            f"{where} must hold one list of propositions for each variable, got {groups!r}. "
+            "Pass for example [[1, 2, 3], [4, 5, 6]]."
+        )
+    checked = []
+    for s, group in enumerate(groups):
+        if isinstance(group, str) or not isinstance(group, Iterable):
+            raise TypeError(
+                f"{where}[{s}] must be a list of propositions, one a state, got {group!r}. Write "
+                "a Boolean variable as a list of one proposition."
+            )
+        propositions = tuple(_as_proposition(p, f"{where}[{s}]") for p in group)
+        if not propositions:
+            raise ValueError(
+                f"{where}[{s}] must hold at least one proposition, got none. Give one a state."
+            )
+        checked.append(propositions)
+    return tuple(checked)
+
+
+def _as_proposition(proposition: Any, where: str) -> int:
+    if hasattr(proposition, "clausify"):  # a pysat Atom, which has the number it stands for
+        (literal,) = type(proposition).literals([proposition])
+        proposition = literal
+    if not isinstance(proposition, Integral) or isinstance(proposition, bool) or proposition < 1:
+        raise ValueError(
+            f"{where} must hold propositions, ints from 1, got {proposition!r}. Number the states "
+            "of all symbols by different positive ints."
+        )
+    return int(proposition)
+
+
+def _check_disjoint(
+    symbols: tuple[tuple[int, ...], ...], outputs: tuple[tuple[int, ...], ...]
+) -> None:
+    """Raise if two states share a proposition."""
+    owner: dict[int, str] = {}
+    for where, groups in (("symbols", symbols), ("outputs", outputs)):
+        for s, group in enumerate(groups):
+            for v, proposition in enumerate(group):
+                name = f"{where}[{s}][{v}]"
+                if proposition in owner:
+                    raise InvalidKnowledgeError(
+                        f"Each state must have a proposition of its own, but "
+                        f"{owner[proposition]} and {name} share proposition {proposition}. "
+                        "Number them differently."
+                    )
+                owner[proposition] = name
+
+
+def _name_states(
+    groups: tuple[tuple[int, ...], ...],
+    names: Sequence[Iterable[Hashable]] | None,
+    where: str,
+) -> tuple[tuple[Hashable, ...], ...]:
+    counts = [max(len(group), 2) for group in groups]
+    if names is None:
+        return tuple(
+            (False, True) if len(group) == 1 else tuple(range(len(group))) for group in groups
+        )
+    named = tuple(as_names(states, f"{where}[{s}]") for s, states in enumerate(names))
+    if len(named) != len(groups):
+        raise ValueError(
+            f"{where} must name the states of {len(groups)} variables, got {len(named)}. "
+            "Give one collection of names for each."
+        )
+    for s, (states, count) in enumerate(zip(named, counts, strict=True)):
+        if len(states) != count:
+            raise ValueError(
+                f"{where}[{s}] must hold {count} names, got {len(states)}. Give one for each "
+                "proposition; a single proposition has two states, first the false one."
+            )
+    return named

@@ -1,0 +1,119 @@
+"""Knowledge as a plain Python function of the states."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import as_names, as_worlds, is_hashable, join_names, plain
+from sknesy.exceptions import InvalidKnowledgeError
+from sknesy.knowledge._base import Knowledge
+
+__all__ = ["FunctionKnowledge"]
+
+
+@dataclass(frozen=True)
+class FunctionKnowledge(Knowledge):
+    """Knowledge as a function that computes the label from the symbols.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one state of each symbol, ``function(*states)``. Returns the label, any
+        hashable value, or None for a combination of states that cannot occur. It must be
+        deterministic. Use a function defined in a module, rather than a lambda, where the
+        estimator is to be pickled.
+    states : iterable of iterables of hashable
+        The states of each symbol, one collection a symbol; they may differ in number.
+
+    Examples
+    --------
+    >>> addition = FunctionKnowledge(lambda a, b: a + b, states=[range(10)] * 2)
+    >>> addition.conclude([[3, 4], [9, 9]])
+    array([7, 18], dtype=object)
+
+    Two symbols that cannot both be "left":
+
+    >>> turn = FunctionKnowledge(
+    ...     lambda a, b: None if a == b == "left" else "straight" if a == b else "turn",
+    ...     states=[["left", "right"]] * 2,
+    ... )
+    >>> turn.conclude([[0, 0], [0, 1], [1, 1]])
+    array([None, 'turn', 'straight'], dtype=object)
+    """
+
+    function: Callable[..., Hashable]
+    states: tuple[tuple[Hashable, ...], ...]
+
+    def __init__(
+        self, function: Callable[..., Hashable], states: Iterable[Iterable[Hashable]]
+    ) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"function must be callable, got {function!r}. Pass a function of the states, "
+                "for example lambda a, b: a + b."
+            )
+        if isinstance(states, str | bytes) or not isinstance(states, Iterable):
+            raise TypeError(
+                f"states must hold one collection of states for each symbol, got {states!r}. "
+                "Pass for example [range(10)] * 2."
+            )
+        named = tuple(as_names(names, f"states[{s}]") for s, names in enumerate(states))
+        if not named:
+            raise ValueError(
+                "states must hold the states of at least one symbol, got none. "
+                "Pass for example [range(10)] * 2."
+            )
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "states", named)
+
+    @property
+    def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The states of each symbol."""
+        return self.states
+
+    def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Give the label of each world: what the function returns.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), object
+            The labels; None where the function returns None.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When the function raises, or returns something that cannot be a label.
+        """
+        indices = as_worlds(worlds, self.n_states)
+        columns = [
+            [names[v] for v in indices[:, s].tolist()] for s, names in enumerate(self.states)
+        ]
+        labels = np.empty(len(indices), dtype=object)
+        for i, names in enumerate(zip(*columns, strict=True)):
+            labels[i] = self._label(names)
+        return labels
+
+    def _label(self, names: tuple[Hashable, ...]) -> Any:
+        try:
+            label = self.function(*names)
+        except Exception as error:
+            raise InvalidKnowledgeError(
+                f"function must return a label for all states, but for ({join_names(names)}) it "
+                f"raised {type(error).__name__}: {error}. Return None for states that cannot "
+                "occur together."
+            ) from error
+        if not is_hashable(label) or label != label:  # NaN differs from itself
+            raise InvalidKnowledgeError(
+                f"function must return a hashable label other than NaN, but for "
+                f"({join_names(names)}) it returned {label!r} ({type(label).__name__}). Return a "
+                "number, a string or a tuple, or None for states that cannot occur together."
+            )
+        return plain(label)

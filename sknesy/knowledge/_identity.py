@@ -1,0 +1,63 @@
+"""The label is the symbol: ordinary classification as a special case."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import as_names, as_worlds
+from sknesy.knowledge._base import Knowledge
+
+__all__ = ["IdentityKnowledge"]
+
+
+@dataclass(frozen=True)
+class IdentityKnowledge(Knowledge):
+    """Knowledge of one symbol, which is the label itself.
+
+    With it, EM is plain supervised training: the posterior of the symbol puts all its mass on the
+    label. It is what ``EMNeSyClassifier(knowledge=None)`` uses, with the classes found in y.
+
+    Parameters
+    ----------
+    states : iterable of hashable
+        The labels.
+
+    Examples
+    --------
+    >>> IdentityKnowledge(["cat", "dog"]).conclude([[1], [0]])
+    array(['dog', 'cat'], dtype=object)
+    """
+
+    states: tuple[Hashable, ...]
+
+    def __init__(self, states: Iterable[Hashable]) -> None:
+        object.__setattr__(self, "states", as_names(states, "states"))
+
+    @property
+    def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The labels, as the states of the one symbol."""
+        return (self.states,)
+
+    @property
+    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The labels, as the states of the one output."""
+        return (self.states,)
+
+    def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Give the label of each world: the state of its symbol.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, 1), int
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), object
+            The labels.
+        """
+        labels = np.empty(len(self.states), dtype=object)
+        labels[:] = self.states
+        return labels[as_worlds(worlds, self.n_states)[:, 0]]

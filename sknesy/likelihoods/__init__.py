@@ -1,0 +1,6 @@
+"""Floor 1: how the label is observed."""
+
+from sknesy.likelihoods._base import Likelihood
+from sknesy.likelihoods._exact import ExactLikelihood
+
+__all__ = ["ExactLikelihood", "Likelihood"]

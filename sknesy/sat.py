@@ -1,0 +1,495 @@
+"""The border to the SAT solver: the only file that imports pysat.
+
+Everything here is about clauses over propositions 1, 2, 3, ... (a negative number is the
+negation), and knows no knowledge. A *variable* is a tuple of literals of which exactly one is
+true: ``variables[i][v]`` is true when variable i is in state v. A Boolean proposition p is the
+variable ``(-p, p)``. Solvers are made where they are used and deleted there: they cannot be
+pickled and never outlive a function.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from pysat.solvers import Solver
+
+from sknesy.exceptions import TimeLimitError, TooManyWorldsError
+
+__all__ = [
+    "Assignments",
+    "Deadline",
+    "Variable",
+    "deduce",
+    "enumerate_assignments",
+    "exactly_one",
+    "is_satisfiable",
+    "undetermined",
+]
+
+Clauses = Sequence[Sequence[int]]
+Variable = tuple[int, ...]
+
+# MiniSat propagates fastest of python-sat's solvers when each call is one more assumption.
+_SOLVER = "minisat22"
+_CONFLICTS_PER_SLICE = 2_000  # between two looks at the clock
+_MAX_MASKED_CLAUSES = 4_096  # beyond, "are all clauses satisfied?" costs more than it saves
+_LOOK_AHEAD_SHARE = 0.1  # share of dead ends from which solving before branching pays
+
+
+@dataclass
+class Deadline:
+    """A moment after which `check` raises.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Time from now; None is no limit.
+    doing : str
+        What takes the time, for the message.
+    """
+
+    seconds: float | None
+    doing: str
+    _end: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._end = math.inf if self.seconds is None else time.monotonic() + self.seconds
+
+    def check(self, progress: str = "") -> None:
+        """Raise if the time is over.
+
+        Parameters
+        ----------
+        progress : str
+            How far the work got, for the message.
+
+        Raises
+        ------
+        TimeLimitError
+            When more than `seconds` have passed.
+        """
+        if time.monotonic() > self._end:
+            raise TimeLimitError(
+                f"{self.doing} took longer than time_limit={self.seconds:g} s{progress}. "
+                "Raise the engine's `time_limit`, or state knowledge with fewer worlds a label."
+            )
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """Assignments of variables, as rows of states and blocks of states.
+
+    Attributes
+    ----------
+    satisfying : ndarray of shape (n_rows, n_variables), int64
+        Disjoint rows that together hold every assignment that satisfies the clauses. An entry
+        below ``width`` is a state; ``width + k`` is block k of that variable, where ``width`` is
+        the largest number of states.
+    violating : ndarray of shape (n_rows, n_variables), int64
+        Disjoint rows that hold all other assignments; no rows if they were not asked for.
+    blocks : ndarray of shape (n_variables, n_blocks, width), bool
+        The sets of states that rows refer to, for each variable its own; padded with empty sets.
+    """
+
+    satisfying: npt.NDArray[np.int64]
+    violating: npt.NDArray[np.int64]
+    blocks: npt.NDArray[np.bool_]
+
+
+def exactly_one(variables: Iterable[Variable]) -> list[list[int]]:
+    """State that each variable is in exactly one state.
+
+    Pairs of states exclude each other one by one: encodings with auxiliary propositions are
+    shorter but most of them do not preserve the number of models.
+
+    Parameters
+    ----------
+    variables : iterable of tuples of int
+        The literals of the states of each variable.
+
+    Returns
+    -------
+    list of list of int
+        Clauses; none for a Boolean variable ``(-p, p)``, whose literals exclude each other.
+    """
+    clauses = []
+    for variable in variables:
+        if len(variable) == 2 and variable[0] == -variable[1]:
+            continue
+        clauses.append(list(variable))
+        clauses.extend([-a, -b] for a, b in combinations(variable, 2))
+    return clauses
+
+
+def is_satisfiable(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    assumptions: Sequence[int] = (),
+    deadline: Deadline | None = None,
+) -> bool:
+    """Tell whether some assignment satisfies the clauses.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    assumptions : sequence of int
+        Literals that must be true.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    bool
+        Whether there is one.
+    """
+    deadline = deadline or Deadline(None, "Solving the clauses")
+    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        return _solve(solver, assumptions, deadline)
+
+
+def deduce(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    targets: Sequence[Variable],
+    assumptions: Iterable[Sequence[int]],
+) -> list[tuple[int | None, ...] | None]:
+    """Find the states of variables that follow from assumptions, for each of many.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    targets : sequence of tuples of int
+        Variables, too: the ones in question.
+    assumptions : iterable of sequences of int
+        Literals that must be true, once for each answer wanted.
+
+    Returns
+    -------
+    list of tuple or None
+        None where the clauses cannot hold; else the state of each target, None where it may be
+        in more than one.
+    """
+    answers: list[tuple[int | None, ...] | None] = []
+    bootstrap = [*clauses, *exactly_one([*variables, *targets])]
+    with Solver(_SOLVER, bootstrap_with=bootstrap) as solver:
+        for assumed in assumptions:
+            if not solver.solve(assumptions=assumed):
+                answers.append(None)
+                continue
+            model = set(solver.get_model() or ())
+            states: list[int | None] = []
+            for literals in targets:
+                state = next(v for v, literal in enumerate(literals) if -literal not in model)
+                is_open = solver.solve(assumptions=[*assumed, -literals[state]])
+                states.append(None if is_open else state)
+            answers.append(tuple(states))
+    return answers
+
+
+def undetermined(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    targets: Sequence[int],
+    deadline: Deadline | None = None,
+) -> list[int]:
+    """Find the propositions that the variables do not determine.
+
+    Two copies of the clauses share the variables; a target that can be true in one copy and
+    false in the other is not determined (Padoa's method).
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        The variables that the copies share.
+    targets : sequence of int
+        The propositions in question.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    list of int
+        The targets for which two models of the clauses agree on all variables and differ.
+
+    Notes
+    -----
+    One call of the solver if all targets are determined, else one more for each target.
+    """
+    deadline = deadline or Deadline(None, "Testing which propositions are determined")
+    if not targets:
+        return []
+    shared = {abs(literal) for variable in variables for literal in variable}
+    used = shared.union(targets, (abs(literal) for clause in clauses for literal in clause))
+    offset = max(used)
+
+    def copy(literal: int) -> int:
+        if abs(literal) in shared:
+            return literal
+        return literal + offset if literal > 0 else literal - offset
+
+    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        for clause in clauses:
+            solver.add_clause([copy(literal) for literal in clause])
+        differs = {target: 2 * offset + i for i, target in enumerate(targets, start=1)}
+        for target, selector in differs.items():
+            solver.add_clause([-selector, target, copy(target)])
+            solver.add_clause([-selector, -target, -copy(target)])
+        any_differs = 2 * offset + len(targets) + 1
+        solver.add_clause([-any_differs, *differs.values()])
+        if not _solve(solver, [any_differs], deadline):
+            return []
+        return [t for t, selector in differs.items() if _solve(solver, [selector], deadline)]
+
+
+def enumerate_assignments(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    cases: Iterable[Sequence[int]] = ((),),
+    *,
+    with_violating: bool = False,
+    max_rows: int | None = None,
+    deadline: Deadline | None = None,
+) -> Assignments:
+    """List all assignments of the variables that satisfy the clauses.
+
+    A depth-first search over the variables in their order. At each node the solver's unit
+    propagation removes states; nothing is blocked, so the solver does not slow down with the
+    number of assignments found. Propositions that belong to no variable are projected out: an
+    assignment counts once however many ways there are to complete it. Where all clauses hold
+    whatever the remaining variables are, one row with blocks stands for the whole subtree.
+
+    The branches on which the search fails are, together, exactly the assignments that violate the
+    clauses: they come for the price of the search, as disjoint rows.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        The variables to assign, each in exactly one state.
+    cases : iterable of sequences of int
+        Literals that must be true; the assignments of all cases are listed. By default one case
+        without literals.
+    with_violating : bool
+        Whether to list the violating assignments, too.
+    max_rows : int, optional
+        The largest number of rows, satisfying and violating.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    Assignments
+        The rows.
+
+    Raises
+    ------
+    TooManyWorldsError
+        When there are more than `max_rows` rows.
+    TimeLimitError
+        When the deadline has passed.
+    """
+    deadline = deadline or Deadline(None, "Enumerating worlds")
+    search = _Search(clauses, variables, with_violating, max_rows, deadline)
+    for assumptions in cases:
+        search.run(assumptions)
+    return search.assignments()
+
+
+class _Search:
+    """The state of one depth-first search."""
+
+    def __init__(
+        self,
+        clauses: Clauses,
+        variables: Sequence[Variable],
+        with_violating: bool,
+        max_rows: int | None,
+        deadline: Deadline,
+    ) -> None:
+        self.clauses = clauses
+        self.variables = variables
+        self.with_violating = with_violating
+        self.max_rows = math.inf if max_rows is None else max_rows
+        self.deadline = deadline
+        self.width = max((len(variable) for variable in variables), default=0)
+        self.satisfying: list[list[int]] = []
+        self.violating: list[list[int]] = []
+        self.blocks: list[dict[tuple[int, ...], int]] = [{} for _ in variables]
+
+    def run(self, assumptions: Sequence[int]) -> None:
+        units = [*assumptions, *(clause[0] for clause in self.clauses if len(clause) == 1)]
+        long = [clause for clause in self.clauses if len(clause) > 1]
+        with Solver(_SOLVER, bootstrap_with=[*long, *exactly_one(self.variables)]) as solver:
+            # What holds at the root is asked for here, as consequences of assumptions: the solver
+            # does not report the consequences of unit clauses.
+            is_consistent, root = solver.propagate(units)
+            if not is_consistent or not all(self.clauses):
+                self.violate([], [])
+                return
+            for literal in root:
+                solver.add_clause([literal])
+            self.simplify(long, root)
+            self.search(solver)
+
+    def simplify(self, clauses: Clauses, root: Sequence[int]) -> None:
+        """Remove what the root decides: states, clauses and propositions."""
+        known = set(root)
+        self.open_states = [
+            [(v, literal) for v, literal in enumerate(variable) if -literal not in known]
+            for variable in self.variables
+        ]
+        clauses = [clause for clause in clauses if known.isdisjoint(clause)]
+        used = {abs(literal) for group in (*clauses, *self.variables) for literal in group}
+        self.n_propositions = len(used.difference(map(abs, root)))
+        # One bit a clause: the clauses that a literal satisfies.
+        self.satisfies: dict[int, int] | None = None
+        self.all_satisfied = (1 << len(clauses)) - 1
+        if len(clauses) <= _MAX_MASKED_CLAUSES:
+            self.satisfies = {}
+            for c, clause in enumerate(clauses):
+                for literal in clause:
+                    self.satisfies[literal] = self.satisfies.get(literal, 0) | 1 << c
+
+    def search(self, solver: Solver) -> None:
+        propagate = solver.propagate
+        n_nodes = n_dead_ends = 0
+        # A node: states of the first variables, the literals assumed, and all they imply.
+        stack: list[tuple[list[int], list[int], list[int]]] = [([], [], [])]
+        while stack:
+            row, assumed, implied = stack.pop()
+            n_nodes += 1
+            if n_nodes % 64 == 0:
+                self.check_limits()
+            known = set(implied)
+            domain = self.descend(row, known)
+            if not domain:
+                # Auxiliary propositions that propagation left open need the whole solver.
+                if len(implied) == self.n_propositions or _solve(solver, assumed, self.deadline):
+                    self.satisfying.append(row)
+                else:
+                    n_dead_ends += 1
+                    self.violate(row[:-1], row[-1:])
+                continue
+            if n_dead_ends > 16 + _LOOK_AHEAD_SHARE * n_nodes and not _solve(
+                solver, assumed, self.deadline
+            ):
+                self.violate(row, [v for v, _ in domain])  # the solver learns why
+                continue
+            # A child that implies its own variable's state and no more leaves the rest as it is.
+            is_boolean = domain[0][1] == -domain[-1][1]
+            n_alone = len(implied) + (1 if is_boolean else len(domain))
+            free, dead, children = [], [], []
+            for v, literal in domain:
+                is_consistent, child = propagate([*assumed, literal])
+                if not is_consistent:
+                    dead.append(v)
+                elif len(child) == n_alone and self.is_satisfied(child):
+                    free.append(v)
+                else:
+                    children.append(([*row, v], [*assumed, literal], child))
+            children.reverse()
+            stack.extend(children)
+            if free:
+                self.satisfy_subtree(row, free, known)
+            if dead:
+                self.violate(row, dead)
+                n_dead_ends += not (free or children)
+        self.check_limits()
+
+    def descend(self, row: list[int], known: set[int]) -> list[tuple[int, int]]:
+        """Append the variables that propagation decided; return what is open of the next."""
+        for i in range(len(row), len(self.variables)):
+            domain = [s for s in self.open_states[i] if -s[1] not in known]
+            if self.with_violating:
+                self.violate_others(row, [v for v, _ in domain])
+            if len(domain) > 1:
+                return domain
+            row.append(domain[0][0])
+        return []
+
+    def is_satisfied(self, implied: list[int]) -> bool:
+        """Whether the literals satisfy every clause, so that the rest is free."""
+        if self.satisfies is None:
+            return False
+        mask = 0
+        for literal in implied:
+            mask |= self.satisfies.get(literal, 0)
+        return mask == self.all_satisfied
+
+    def satisfy_subtree(self, row: list[int], states: Sequence[int], known: set[int]) -> None:
+        """Record every assignment below the node with one of the states next."""
+        row = [*row, self.block(len(row), states)]
+        for i in range(len(row), len(self.variables)):
+            domain = [v for v, literal in self.open_states[i] if -literal not in known]
+            if self.with_violating:
+                self.violate_others(row, domain)
+            row.append(self.block(i, domain))
+        self.satisfying.append(row)
+
+    def violate_others(self, row: list[int], states: Sequence[int]) -> None:
+        """Record every assignment below the node without one of the states next as violating."""
+        n_states = len(self.variables[len(row)])
+        if len(states) < n_states:
+            self.violate(row, [v for v in range(n_states) if v not in states])
+
+    def violate(self, row: list[int], states: Sequence[int]) -> None:
+        """Record every assignment below the node with one of the states next as violating."""
+        if not self.with_violating:
+            return
+        row = [*row, self.block(len(row), states)] if states else list(row)
+        for i in range(len(row), len(self.variables)):
+            row.append(self.block(i, range(len(self.variables[i]))))
+        self.violating.append(row)
+
+    def block(self, i: int, states: Sequence[int]) -> int:
+        """The entry for a set of states: the state itself if it is one."""
+        if len(states) == 1:
+            return states[0]
+        blocks = self.blocks[i]
+        return blocks.setdefault(tuple(states), self.width + len(blocks))
+
+    def check_limits(self) -> None:
+        n_rows = len(self.satisfying) + len(self.violating)
+        if n_rows > self.max_rows:
+            raise TooManyWorldsError(
+                f"The clauses have more than max_worlds={self.max_rows} worlds "
+                f"({n_rows} found so far). Raise the engine's `max_worlds`, "
+                "or observe labels that leave fewer worlds each."
+            )
+        self.deadline.check(f" ({n_rows} worlds found)")
+
+    def assignments(self) -> Assignments:
+        n_variables = len(self.variables)
+        n_blocks = max((len(b) for b in self.blocks), default=0)
+        blocks = np.zeros((n_variables, n_blocks, self.width), dtype=bool)
+        for i, sets in enumerate(self.blocks):
+            for k, states in enumerate(sets):
+                blocks[i, k, list(states)] = True
+
+        def array(rows: list[list[int]]) -> npt.NDArray[np.int64]:
+            return np.array(rows, dtype=np.int64).reshape(len(rows), n_variables)
+
+        return Assignments(array(self.satisfying), array(self.violating), blocks)
+
+
+def _solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> bool:
+    """Solve in slices, so that the deadline is kept however hard the clauses are."""
+    while True:
+        solver.conf_budget(_CONFLICTS_PER_SLICE)
+        answer = solver.solve_limited(assumptions=list(assumptions))
+        if answer is not None:
+            return bool(answer)
+        deadline.check()
