@@ -1,0 +1,1 @@
+"""Measurements of sknesy, as ratios within one run on one thread."""

@@ -1,0 +1,104 @@
+"""Sums of numbers written as images of digits, with only the sum as a label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.utils import check_random_state
+
+from sknesy.knowledge import FunctionKnowledge
+
+__all__ = ["DigitSum", "make_digit_sum"]
+
+
+@dataclass(frozen=True)
+class DigitSum:
+    """The sum of numbers, as a function of their digits.
+
+    Parameters
+    ----------
+    n_digits : int
+        Digits of each number, the most significant first.
+    """
+
+    n_digits: int = 1
+
+    def __call__(self, *digits: int) -> int:
+        """Add the numbers whose digits are given one after the other."""
+        total = 0
+        for start in range(0, len(digits), self.n_digits):
+            number = 0
+            for digit in digits[start : start + self.n_digits]:
+                number = 10 * number + digit
+            total += number
+        return total
+
+
+def make_digit_sum(
+    n_samples=None, *, n_digits=1, n_numbers=2, images=None, digits=None, random_state=None
+):
+    """Make samples of digit images labelled by a sum only.
+
+    Each image is used at most once. By default the images are the 1797 handwritten digits of
+    `sklearn.datasets.load_digits`, 8 x 8 pixels, scaled to [0, 1].
+
+    Parameters
+    ----------
+    n_samples : int, optional
+        Number of samples; by default as many as the images allow.
+    n_digits : int, default=1
+        Digits of each number.
+    n_numbers : int, default=2
+        Numbers that are added.
+    images : array-like of shape (n_images, ...), optional
+        Images of digits to use instead. They are taken as they are.
+    digits : array-like of shape (n_images,), optional
+        The digits in `images`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the order of the images. With `images` and None, they keep their order.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_numbers * n_digits, ...)
+        Images, the digits of the first number first.
+    y : ndarray of shape (n_samples,), int64
+        The sums.
+    symbols : ndarray of shape (n_samples, n_numbers * n_digits), int64
+        The true digits, for evaluation only.
+    knowledge : FunctionKnowledge
+        The digits' sum.
+
+    Examples
+    --------
+    >>> X, y, digits, knowledge = make_digit_sum(700, random_state=0)
+    >>> X.shape, y.shape, digits.shape
+    ((700, 2, 8, 8), (700,), (700, 2))
+    """
+    if (images is None) != (digits is None):
+        given, missing = ("images", "digits") if digits is None else ("digits", "images")
+        raise ValueError(f"`{given}` needs `{missing}` beside it, got None. Pass both or neither.")
+    n_symbols = n_numbers * n_digits
+    keep_order = images is not None and random_state is None
+    if images is None:
+        bunch = load_digits()
+        images, digits = bunch.images / 16.0, bunch.target
+    images, digits = np.asarray(images), np.asarray(digits, dtype=np.int64)
+    largest = len(images) // n_symbols
+    if n_samples is None:
+        n_samples = largest
+    if not 1 <= n_samples <= largest:
+        raise ValueError(
+            f"n_samples must be in 1 ... {largest}: {len(images)} images give that many samples of "
+            f"{n_symbols} different ones, got {n_samples}. Ask for fewer, or pass more images."
+        )
+    order = np.arange(len(images))
+    if not keep_order:
+        order = check_random_state(random_state).permutation(order)
+    order = order[: n_samples * n_symbols]
+    X = images[order].reshape(n_samples, n_symbols, *images.shape[1:])
+    symbols = digits[order].reshape(n_samples, n_symbols)
+    function = DigitSum(n_digits)
+    place = 10 ** np.arange(n_digits - 1, -1, -1, dtype=np.int64)
+    y = symbols @ np.tile(place, n_numbers)
+    knowledge = FunctionKnowledge(function, states=[range(10)] * n_symbols)
+    return X, y, symbols, knowledge

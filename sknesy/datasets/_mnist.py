@@ -1,0 +1,48 @@
+"""The MNIST digits, from a file or from OpenML."""
+
+import os
+
+import numpy as np
+
+__all__ = ["load_mnist"]
+
+
+def load_mnist(path=None):
+    """Load the MNIST digits.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        An ``.npz`` file with the arrays x_train, y_train, x_test and y_test. By default the
+        environment variable SKNESY_MNIST; if that is not set, the data are fetched by
+        `sklearn.datasets.fetch_openml`, which keeps a copy.
+
+    Returns
+    -------
+    x_train : ndarray of shape (60000, 28, 28), float32
+        Training images, in [0, 1].
+    y_train : ndarray of shape (60000,), int64
+        Their digits.
+    x_test : ndarray of shape (10000, 28, 28), float32
+        Test images.
+    y_test : ndarray of shape (10000,), int64
+        Their digits.
+    """
+    path = path or os.environ.get("SKNESY_MNIST")
+    if path is not None:
+        with np.load(path) as file:
+            x_train, y_train = file["x_train"], file["y_train"]
+            x_test, y_test = file["x_test"], file["y_test"]
+    else:
+        from sklearn.datasets import fetch_openml
+
+        images, digits = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
+        images = images.reshape(-1, 28, 28)
+        x_train, x_test = images[:60000], images[60000:]
+        y_train, y_test = digits[:60000], digits[60000:]
+    return (
+        x_train.astype(np.float32) / 255.0,
+        y_train.astype(np.int64),
+        x_test.astype(np.float32) / 255.0,
+        y_test.astype(np.int64),
+    )

@@ -1,0 +1,5 @@
+"""Floor 5: the public estimators, where nets, likelihoods and inference meet."""
+
+from sknesy.estimators._classifier import EMNeSyClassifier
+
+__all__ = ["EMNeSyClassifier"]

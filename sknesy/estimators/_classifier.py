@@ -1,0 +1,488 @@
+"""`EMNeSyClassifier`: scikit-learn's contract around nets, knowledge and inference."""
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sknesy._progress import Progress
+from sknesy.em import Convergence, run_em
+from sknesy.estimators._layout import as_symbols, find_symbol_shape
+from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.inference import AutoEngine, InferenceEngine, Posterior
+from sknesy.knowledge import IdentityKnowledge, Knowledge
+from sknesy.likelihoods import ExactLikelihood
+from sknesy.nets import SkorchNet
+from sknesy.nets._skorch import as_neural_net, as_tensor, fill_in
+
+__all__ = ["EMNeSyClassifier"]
+
+
+class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that learns a net for symbols from labels of what the symbols mean together.
+
+    A net predicts discrete symbols from features (the digits in images); knowledge relates the
+    symbols to the label (their sum), which is all that is observed. Training maximises the
+    log-evidence ``sum_i w_i log p(y_i | x_i)`` by Expectation-Maximisation: the E-step computes
+    the posterior of the symbols given the label, without any gradient through the knowledge; the
+    M-step fits the net to it.
+
+    Parameters
+    ----------
+    knowledge : Knowledge or None, default=None
+        What relates symbols and label. None is ordinary classification: the label is the symbol.
+    net : None, torch module class or skorch.NeuralNet, default=None
+        Predicts one symbol from its features; all symbols share it. It returns logits. None is a
+        small ConvNet for images and an MLP for flat features. A module class is trained with Adam;
+        if its constructor takes `symbol_shape` or `n_states`, these are filled in. A NeuralNet
+        keeps its own optimiser, learning rate, batch size, device, callbacks and ``train_split``
+        (skorch's default holds out a fifth of the data); its criterion and ``max_epochs`` are not
+        used. ``set_params(net__lr=..., net__module__hidden=...)`` works in all cases.
+    inference : "auto" or InferenceEngine, default="auto"
+        The engine of the E-step. ``set_params(inference__max_worlds=...)`` works in both cases.
+    e_step : {"batch", "epoch"}, default="batch"
+        "batch" computes the posterior of each mini-batch on the forward pass of its gradient step:
+        with exact inference this is stochastic gradient ascent on the log-evidence. "epoch"
+        computes the posterior of all the data, then makes `m_steps` passes.
+    m_steps : int, default=1
+        Passes over the data for each E-step of ``e_step="epoch"``.
+    symbol_shape : tuple of int or None, default=None
+        Shape of the features of one symbol, where X is flat. None reads it off X.
+    max_iter : int, default=100
+        The largest number of EM iterations; with ``e_step="batch"`` an iteration is a pass over the
+        data.
+    tol : float, default=1e-4
+        Smallest rise of the mean log-evidence, in nats a sample, that counts as progress.
+    n_iter_no_change : int, default=5
+        Iterations without progress after which EM has converged.
+    batch_size : int, default=32
+        Samples in a mini-batch; not used with a NeuralNet that has its own.
+    learning_rate : float, default=1e-3
+        Learning rate; not used with a NeuralNet that has its own.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order of the samples, and dropout.
+    device : str, default="cpu"
+        Device of net and inference; not used with a NeuralNet that has its own.
+    verbose : int, default=0
+        1 shows a progress bar with the log-evidence and the rate.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen in y.
+    knowledge_ : Knowledge
+        The knowledge used; with ``knowledge=None`` an `IdentityKnowledge` of the classes.
+    engine_ : InferenceEngine
+        The engine used.
+    compiled_ : Compiled
+        The knowledge as compiled by the engine for the labels in `classes_`.
+    net_ : skorch.NeuralNet
+        The trained net; its ``history`` has the losses of the M-step.
+    symbol_shape_ : tuple of int
+        Shape of the features of one symbol.
+    lower_bounds_ : list of float
+        Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
+        net before the iteration; with "batch" the mean over the mini-batches on the way.
+    n_iter_ : int
+        Iterations finished.
+    converged_ : bool
+        Whether the log-evidence stopped rising before `max_iter`.
+    n_features_in_ : int
+        Length of axis 1 of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if it had any.
+
+    See Also
+    --------
+    sknesy.knowledge.FunctionKnowledge : Knowledge as a Python function.
+    sknesy.knowledge.ClauseKnowledge : Knowledge as clauses.
+
+    Notes
+    -----
+    Predictions of labels are over `classes_`: ``predict_proba`` is p(y | X, y is one of them).
+
+    Interrupting `fit` (Ctrl-C) raises KeyboardInterrupt as usual, and leaves the estimator fitted
+    as far as it got.
+
+    References
+    ----------
+    .. [1] Seibt, De Raedt, Marra, "EM-NeSy", arXiv:2606.14463, 2026.
+    .. [2] Neal, Hinton, "A view of the EM algorithm that justifies incremental, sparse, and other
+       variants", 1998.
+
+    Examples
+    --------
+    Learn digits from the sums of pairs:
+
+    >>> from sknesy import EMNeSyClassifier
+    >>> from sknesy.datasets import make_digit_sum
+    >>> X, y, digits, addition = make_digit_sum(300, random_state=0)
+    >>> X.shape, y[:3], digits[:3].tolist()
+    ((300, 2, 8, 8), array([ 3, 12, 14]), [[0, 3], [3, 9], [7, 7]])
+    >>> clf = EMNeSyClassifier(addition, max_iter=30, tol=0, random_state=0).fit(X, y)
+    >>> bool((clf.predict_symbols(X) == digits).mean() > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        "knowledge": [Knowledge, None],
+        "net": "no_validation",
+        "inference": [StrOptions({"auto"}), InferenceEngine],
+        "e_step": [StrOptions({"batch", "epoch"})],
+        "m_steps": [Interval(Integral, 1, None, closed="left")],
+        "symbol_shape": [tuple, list, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        knowledge=None,
+        *,
+        net=None,
+        inference="auto",
+        e_step="batch",
+        m_steps=1,
+        symbol_shape=None,
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=5,
+        batch_size=32,
+        learning_rate=1e-3,
+        random_state=None,
+        device="cpu",
+        verbose=0,
+    ):
+        self.knowledge = knowledge
+        self.net = net
+        self.inference = inference
+        self.e_step = e_step
+        self.m_steps = m_steps
+        self.symbol_shape = symbol_shape
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def set_params(self, **params: Any) -> "EMNeSyClassifier":
+        """Set parameters, also those of the net and the engine.
+
+        Parameters
+        ----------
+        **params
+            Parameters by name; ``net__*`` and ``inference__*`` reach inside, also where `net` is
+            None or a module class, or `inference` is "auto".
+
+        Returns
+        -------
+        EMNeSyClassifier
+            This estimator.
+        """
+        # What has no parameters of its own yet is replaced by an object that has.
+        if any(name.startswith("net__") for name in params):
+            params["net"] = as_neural_net(params.get("net", self.net))
+        inference = params.get("inference", self.inference)
+        is_auto = isinstance(inference, str) and inference == "auto"
+        if is_auto and any(name.startswith("inference__") for name in params):
+            params["inference"] = AutoEngine()
+        return super().set_params(**params)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn the net from samples and labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features, cast to float32. Flat samples hold the symbols one after the other.
+        y : array-like of shape (n_samples,)
+            Labels that the knowledge can conclude.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, at least 0. Samples of weight 0 are left out.
+
+        Returns
+        -------
+        EMNeSyClassifier
+            This estimator.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world gives one of the labels.
+        InvalidKnowledgeError, InvalidNetError
+            When knowledge or net cannot be used.
+        IntractableError
+            When the engine does not reach, within its limits.
+        DivergenceError
+            When the loss becomes NaN or infinite.
+        """
+        X, y = validate_data(self, _detach(X), y, dtype=np.float32, allow_nd=True)
+        check_classification_targets(y)
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weight.any():
+            raise ValueError(
+                "sample_weight must hold a positive weight, got zeros only. Give the samples to "
+                "learn from a positive weight."
+            )
+        if not weight.all():
+            X, y, weight = (array[weight > 0] for array in (X, y, weight))
+
+        classes, y_index = np.unique(y, return_inverse=True)
+        knowledge = IdentityKnowledge(classes) if self.knowledge is None else self.knowledge
+        symbol_shape = find_symbol_shape(X.shape, knowledge.n_symbols, self.symbol_shape)
+        X = as_tensor(as_symbols(X.reshape(len(X), -1), knowledge.n_symbols, symbol_shape))
+
+        engine = AutoEngine() if self.inference == "auto" else self.inference
+        compiled = engine.compile(knowledge, classes.tolist())
+        if len(compiled.output_states) != 1:
+            raise UnsupportedKnowledgeError(
+                f"knowledge must have one output, the label in y, got "
+                f"{len(compiled.output_states)}. State one output, or none for True and False."
+            )
+        codes = ExactLikelihood().encode(classes.tolist(), compiled.output_states)
+
+        net = fill_in(
+            clone(as_neural_net(self.net)),
+            lr=self.learning_rate,
+            batch_size=self.batch_size,
+            device=str(self.device),
+        )
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        symbol_net = SkorchNet(net, knowledge.n_states.tolist(), symbol_shape, seed=int(seed))
+
+        # All checks have passed: from here on the estimator is a fitted one.
+        self.classes_, self.knowledge_, self.symbol_shape_ = classes, knowledge, symbol_shape
+        self.engine_, self.compiled_ = engine, compiled.to(symbol_net.device)
+        self.net_, self._symbol_net = net, symbol_net
+        self._class_codes = codes.to(symbol_net.device)
+        self._run_em(X, y, y_index, weight)
+        return self
+
+    def predict(self, X):
+        """Predict the most probable label of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X):
+        """Compute the probability of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1.
+        """
+        return self.posterior(X).output_marginals[:, 0]
+
+    def predict_log_proba(self, X):
+        """Compute the log-probability of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Natural logarithm of `predict_proba`; -inf where a probability underflows to 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict_symbols(self, X):
+        """Predict the symbols of each sample: its most probable world.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols)
+            Names of states. Together they are possible under the knowledge.
+        """
+        log_prob = self._log_prob(X)
+        log_likelihood = self._any_class(len(log_prob))
+        _, worlds, _ = self.engine_.mode(self.compiled_, log_prob, log_likelihood)
+        return self.knowledge_.name_worlds(worlds.cpu().numpy())
+
+    def predict_symbols_proba(self, X):
+        """Compute the probability of each state of each symbol, the label unknown.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols, n_states), float64
+            Probabilities in the order of ``knowledge_.symbol_states``; 0 for padding where symbols
+            have unlike numbers of states.
+        """
+        return self.posterior(X).symbol_marginals
+
+    def posterior(self, X, y=None):
+        """Compute what is known of each sample, given its label or not.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,), optional
+            Labels, not necessarily seen in `fit`. None: one of `classes_`, unknown which.
+
+        Returns
+        -------
+        Posterior
+            With numpy arrays: ``log_evidence`` (n_samples,) is log p(y | X) in nats,
+            ``symbol_marginals`` (n_samples, n_symbols, n_states) is what each symbol must be,
+            ``output_marginals`` (n_samples, 1, n_classes) the probabilities of `classes_`.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world gives one of the labels.
+        """
+        log_prob = self._log_prob(X)
+        compiled, codes = self.compiled_, self._class_codes
+        if y is None:
+            log_likelihood = self._any_class(len(log_prob))
+        else:
+            y = column_or_1d(y, warn=True)
+            check_consistent_length(log_prob, y)
+            labels, y_index = np.unique(y, return_inverse=True)
+            labels = labels.tolist()
+            if not set(labels).issubset(self.classes_.tolist()):
+                both = [*self.classes_.tolist(), *labels]
+                compiled = self.engine_.compile(
+                    self.knowledge_, list(dict.fromkeys(both)), reuse=compiled
+                ).to(log_prob.device)
+            likelihood = ExactLikelihood()
+            label_codes = likelihood.encode(labels, compiled.output_states)
+            codes = likelihood.encode(self.classes_.tolist(), compiled.output_states)
+            log_likelihood = likelihood.log_likelihood(
+                label_codes[y_index].to(log_prob.device), _lengths(compiled.output_states)
+            )
+        posterior = self.engine_.infer(compiled, log_prob, log_likelihood)
+        output_marginals = posterior.output_marginals[:, :, codes[:, 0]]
+        return Posterior(
+            posterior.log_evidence,
+            posterior.symbol_marginals,
+            output_marginals,
+            posterior.kind,
+            posterior.diagnostics,
+        ).numpy()
+
+    def _run_em(self, X, y, y_index, weight):
+        device = self._symbol_net.device
+        # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
+        weight = torch.from_numpy(weight / weight.mean()).to(device)
+        codes = self._class_codes[torch.from_numpy(y_index).to(device)]
+        likelihood, engine, compiled = ExactLikelihood(), self.engine_, self.compiled_
+        n_output_states = _lengths(compiled.output_states)
+
+        def e_step(log_prob, index):
+            log_likelihood = likelihood.log_likelihood(codes[index], n_output_states)
+            return engine.infer(compiled, log_prob, log_likelihood)
+
+        convergence = Convergence(self.tol, self.n_iter_no_change)
+        passes = self.max_iter * (self.m_steps if self.e_step == "epoch" else 1)
+        try:
+            with (
+                Progress(len(X), passes, self.max_iter, self.verbose) as progress,
+                self._symbol_net.training(X, weight, y) as net,
+            ):
+                run_em(
+                    net,
+                    X,
+                    e_step,
+                    weight,
+                    convergence,
+                    schedule=self.e_step,
+                    m_steps=self.m_steps,
+                    max_iter=self.max_iter,
+                    progress=progress,
+                )
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                f"fit was interrupted after {len(convergence.lower_bounds)} of at most "
+                f"{self.max_iter} iterations. The estimator keeps what it learned so far, and can "
+                "predict."
+            ) from interrupt
+        finally:
+            self.lower_bounds_ = convergence.lower_bounds
+            self.n_iter_ = len(convergence.lower_bounds)
+            self.converged_ = convergence.converged
+        if not self.converged_:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations: the log-evidence "
+                f"still rises by more than tol={self.tol:g} within {self.n_iter_no_change}. Raise "
+                "`max_iter`, or `tol`.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _log_prob(self, X):
+        check_is_fitted(self, "n_iter_")
+        X = validate_data(self, _detach(X), dtype=np.float32, allow_nd=True, reset=False)
+        X = as_symbols(X, self.knowledge_.n_symbols, self.symbol_shape_)
+        return self._symbol_net.log_prob(as_tensor(X))
+
+    def _any_class(self, n_samples):
+        """The evidence that the label is one of `classes_`."""
+        codes = self._class_codes
+        row = ExactLikelihood().log_likelihood(codes, _lengths(self.compiled_.output_states))
+        return row.amax(dim=0).expand(n_samples, -1, -1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _lengths(states):
+    """Number of states of each variable."""
+    return tuple(map(len, states))
+
+
+def _detach(X):
+    """A tensor without its gradients; anything else as it is."""
+    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X

@@ -1,0 +1,153 @@
+"""Small torch modules that predict one symbol from its features.
+
+Each takes ``symbol_shape`` and ``n_states`` first: `EMNeSyClassifier` fills parameters of these
+names in, for these modules and for any other.
+"""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MLP", "ConvNet", "LeNet", "default_module"]
+
+_MIN_IMAGE_SIDE = 5
+
+
+class MLP(nn.Module):
+    """A multi-layer perceptron with one hidden layer.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int
+        Shape of the features of one symbol; they are flattened.
+    n_states : int
+        Number of states, the width of the output.
+    hidden : int, default=64
+        Width of the hidden layer.
+    """
+
+    def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(prod(symbol_shape), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, n_states),
+        )
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute logits of shape (n, n_states) from features of shape (n, *symbol_shape)."""
+        return self.layers(X)
+
+
+class ConvNet(nn.Module):
+    """A small convolutional net for images of any size.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int
+        Shape of an image: (height, width) or (channels, height, width).
+    n_states : int
+        Number of states, the width of the output.
+    hidden : int, default=64
+        Width of the dense layer.
+    """
+
+    def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
+        super().__init__()
+        shape = _as_image(symbol_shape)
+        features = nn.Sequential(
+            nn.Conv2d(shape[0], 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+        )
+        self.image_shape = shape
+        self.layers = nn.Sequential(
+            features,
+            nn.Linear(32 * (shape[1] // 2) * (shape[2] // 2), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, n_states),
+        )
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute logits of shape (n, n_states) from images of shape (n, *symbol_shape)."""
+        return self.layers(X.reshape(-1, *self.image_shape))
+
+
+class LeNet(nn.Module):
+    """LeNet without dropout, as used by the literature on MNIST addition.
+
+    Conv(6, 5x5) - MaxPool2 - ReLU - Conv(16, 5x5) - MaxPool2 - ReLU - 120 - 84 - n_states.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int
+        Shape of an image: (height, width) or (channels, height, width), at least 16 x 16.
+    n_states : int
+        Number of states, the width of the output.
+    """
+
+    def __init__(self, symbol_shape: tuple[int, ...], n_states: int) -> None:
+        super().__init__()
+        self.image_shape = _as_image(symbol_shape)
+        features = nn.Sequential(
+            nn.Conv2d(self.image_shape[0], 6, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(6, 16, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        with torch.no_grad():
+            n_features = features(torch.zeros(1, *self.image_shape)).shape[1]
+        self.layers = nn.Sequential(
+            features,
+            nn.Linear(n_features, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, n_states),
+        )
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute logits of shape (n, n_states) from images of shape (n, *symbol_shape)."""
+        return self.layers(X.reshape(-1, *self.image_shape))
+
+
+def default_module(symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> nn.Module:
+    """Build the module of ``net=None``: a `ConvNet` for images, else an `MLP`.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int
+        Shape of the features of one symbol. Two or three dimensions, the last two of at least
+        5, are an image.
+    n_states : int
+        Number of states, the width of the output.
+    hidden : int, default=64
+        Width of the hidden or dense layer.
+
+    Returns
+    -------
+    torch.nn.Module
+        The module, with fresh weights.
+    """
+    is_image = len(symbol_shape) in (2, 3) and min(symbol_shape[-2:]) >= _MIN_IMAGE_SIDE
+    return (ConvNet if is_image else MLP)(symbol_shape, n_states, hidden)
+
+
+def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Shape as (channels, height, width)."""
+    if len(symbol_shape) == 2:
+        return (1, *symbol_shape)
+    if len(symbol_shape) == 3:
+        return tuple(symbol_shape)
+    raise ValueError(
+        f"symbol_shape must be (height, width) or (channels, height, width) for a net of images, "
+        f"got {symbol_shape}. Pass `symbol_shape` to the estimator, or use MLP."
+    )

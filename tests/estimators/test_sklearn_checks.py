@@ -1,0 +1,61 @@
+"""scikit-learn's own checks of an estimator."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sknesy import EMNeSyClassifier
+
+# The reason that scikit-learn gives for its own AdaBoostClassifier and KMeans.
+_NOT_EXACT = (
+    "a weight of 2 and a sample given twice fall differently into mini-batches, and the order of "
+    "the mini-batches differs"
+)
+EXPECTED_FAILED = {
+    "check_sample_weight_equivalence_on_dense_data": _NOT_EXACT,
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [EMNeSyClassifier()],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILED,
+    xfail_strict=True,
+)
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_param_validation",
+        "check_dataframe_column_names_consistency",
+        "check_inplace_ensure_writeable",
+    ],
+)
+def test_checks_that_are_not_yielded(name):
+    getattr(estimator_checks, name)("EMNeSyClassifier", EMNeSyClassifier())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "name", ["check_methods_subset_invariance", "check_methods_sample_order_invariance"]
+)
+def test_predictions_do_not_depend_on_the_batch_for_any_seed(name, seed):
+    class Seeded(EMNeSyClassifier):
+        """The check sets random_state to its own; this one moves it."""
+
+        def fit(self, X, y, sample_weight=None):
+            self.random_state = seed
+            return super().fit(X, y, sample_weight)
+
+    np.random.seed(0)
+    getattr(estimator_checks, name)("Seeded", Seeded())
