@@ -17,14 +17,19 @@ def main():
     parser.add_argument("--sums", type=int, default=30_000, help="training sums")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
+    parser.add_argument("--seeds", type=int, default=0, help="starts for the table of accuracies")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)  # one epoch is what is measured
     enumeration.run()
     print()
-    mnist_addition.run(load_mnist(args.mnist), args.sums, args.epochs, args.repeats, args.seed)
+    mnist = load_mnist(args.mnist)
+    mnist_addition.run(mnist, args.sums, args.epochs, args.repeats, args.seed)
+    if args.seeds:
+        print()
+        mnist_addition.run_seeds(mnist, args.sums, args.seeds)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,13 @@ class Worlds:
     output_states: tuple[tuple[Hashable, ...], ...]
 
     def to_table(self) -> Table:
-        """Group the rows by label."""
+        """Group the rows by label.
+
+        Returns
+        -------
+        Table
+            The rows, in the order of their labels.
+        """
         labels, label = np.unique(self.outputs, axis=0, return_inverse=True)
         label = label.ravel()
         order = np.argsort(label, kind="stable")

@@ -15,13 +15,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sknesy._progress import Progress
 from sknesy.em import Convergence, run_em
-from sknesy.estimators._layout import as_symbols, find_symbol_shape
+from sknesy.estimators._layout import as_symbols, as_tensor, find_symbol_shape
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.inference import AutoEngine, InferenceEngine, Posterior
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.likelihoods import ExactLikelihood
-from sknesy.nets import SkorchNet
-from sknesy.nets._skorch import as_neural_net, as_tensor, fill_in
+from sknesy.nets import SkorchNet, as_neural_net, fill_in
 
 __all__ = ["EMNeSyClassifier"]
 

@@ -4,8 +4,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 
-__all__ = ["as_symbols", "find_symbol_shape"]
+__all__ = ["as_symbols", "as_tensor", "find_symbol_shape"]
 
 
 def find_symbol_shape(
@@ -89,3 +90,19 @@ def as_symbols(
             "the same form."
         )
     return X.reshape(len(X), *expected)
+
+
+def as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Share an array's memory with torch, copying only what must not be written to.
+
+    Parameters
+    ----------
+    array : ndarray
+        The array.
+
+    Returns
+    -------
+    Tensor
+        The tensor.
+    """
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

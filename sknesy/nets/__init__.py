@@ -1,7 +1,7 @@
 """Floor 4: nets that predict symbols; the only folder that imports skorch."""
 
 from sknesy.nets._base import SymbolNet
-from sknesy.nets._skorch import SkorchNet, SymbolLoss
+from sknesy.nets._skorch import SkorchNet, SymbolLoss, as_neural_net, fill_in
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "SkorchNet",
     "SymbolLoss",
     "SymbolNet",
+    "as_neural_net",
     "default_module",
+    "fill_in",
 ]

@@ -36,7 +36,13 @@ class RandomStream:
 
     @contextmanager
     def lend(self) -> Iterator[None]:
-        """Let torch's global generator continue this stream, for the time of a ``with``."""
+        """Let torch's global generator continue this stream, for the time of a ``with``.
+
+        Yields
+        ------
+        None
+            Nothing.
+        """
         with _LOCK:
             restore = self._enter()
             try:
@@ -52,6 +58,11 @@ class RandomStream:
         ----------
         module : torch.nn.Module
             The module.
+
+        Yields
+        ------
+        None
+            Nothing.
         """
         held: list[Any] = []
 

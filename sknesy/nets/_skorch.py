@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
@@ -412,19 +411,3 @@ def _check_keywords(function: Any, given: Any, prefix: str) -> None:
                 f"'{prefix}{name}' is not a parameter of {getattr(function, '__name__', function)}, "
                 f"which takes {join_names(accepted)}. Correct the name."
             )
-
-
-def as_tensor(array: np.ndarray) -> Tensor:
-    """Share an array's memory with torch, copying only what must not be written to.
-
-    Parameters
-    ----------
-    array : ndarray
-        The array.
-
-    Returns
-    -------
-    Tensor
-        The tensor.
-    """
-    return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -245,7 +245,7 @@ def _infer_chunk(
 
     label_marginals = torch.zeros_like(log_label).view(-1)
     label_marginals.index_add_(0, pairs.sample * log_label.shape[1] + pairs.label, share)
-    label_marginals = label_marginals.view(n, -1)
+    label_marginals = label_marginals.view(log_label.shape)
     output_marginals = label_marginals.new_zeros((n, n_outputs, n_output_states))
     for o in range(n_outputs):
         output_marginals[:, o].index_add_(1, table.labels[:, o], label_marginals)

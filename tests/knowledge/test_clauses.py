@@ -1,0 +1,165 @@
+"""Knowledge as clauses."""
+
+import itertools
+import pickle
+
+import pytest
+from pysat.card import CardEnc, EncType
+from pysat.formula import CNF, Atom, CNFPlus, Formula
+from sklearn.base import clone
+
+from sknesy.exceptions import DimacsError, InvalidKnowledgeError
+from sknesy.knowledge import ClauseKnowledge, read_dimacs, write_dimacs
+
+CLAUSES = [[1, 2], [-1, -2], [2, 3]]
+BOOLEANS = [[1], [2], [3]]
+WORLDS = list(itertools.product([0, 1], repeat=3))
+
+
+@pytest.fixture
+def context():
+    """pysat's formulas live in a global context; leave none behind."""
+    yield
+    Formula.cleanup()
+
+
+def test_forms_of_the_same_clauses_are_equal_knowledge(tmp_path):
+    plain = ClauseKnowledge(CLAUSES, BOOLEANS)
+    assert ClauseKnowledge(CNF(from_clauses=CLAUSES), BOOLEANS) == plain
+    plain.to_dimacs(tmp_path / "a.cnf")
+    assert ClauseKnowledge(tmp_path / "a.cnf", BOOLEANS) == plain
+    assert ClauseKnowledge(str(tmp_path / "a.cnf"), BOOLEANS) == plain
+
+
+def test_knowledge_is_its_own_clone_pickles_and_hashes():
+    knowledge = ClauseKnowledge(CLAUSES, BOOLEANS)
+    assert clone(knowledge) is knowledge
+    again = pickle.loads(pickle.dumps(knowledge))
+    assert again == knowledge
+    assert hash(again) == hash(knowledge)
+
+
+def test_later_change_of_the_callers_lists_does_not_reach_the_knowledge():
+    clauses = [list(c) for c in CLAUSES]
+    knowledge = ClauseKnowledge(clauses, BOOLEANS)
+    clauses[0].append(3)
+    assert knowledge == ClauseKnowledge(CLAUSES, BOOLEANS)
+
+
+@pytest.mark.usefixtures("context")
+def test_formula_concludes_as_its_truth_table():
+    a, b, c = Atom("a"), Atom("b"), Atom("c")
+    knowledge = ClauseKnowledge((a & ~b) | (b ^ c), symbols=[[a], [b], [c]])
+    expected = [bool((x and not y) or (y != z)) for x, y, z in WORLDS]
+    assert knowledge.conclude(WORLDS).tolist() == expected
+
+
+def test_a_symbol_of_several_states_is_in_exactly_one():
+    # no clause at all: what holds is that each symbol has one state
+    knowledge = ClauseKnowledge([[-1, -4]], symbols=[[1, 2, 3], [4, 5]])
+    assert knowledge.n_states.tolist() == [3, 2]
+    assert knowledge.conclude([[0, 0], [2, 0]]).tolist() == [False, True]
+
+
+def test_several_outputs_make_a_tuple():
+    # proposition 3 is 1 and 2; propositions 4, 5 tell whether 1 holds
+    clauses = [[-3, 1], [-3, 2], [3, -1, -2], [-1, 5], [1, 4]]
+    knowledge = ClauseKnowledge(
+        clauses, [[1], [2]], outputs=[[3], [4, 5]], output_states=[["no", "yes"], ["off", "on"]]
+    )
+    assert knowledge.conclude([[1, 1], [1, 0], [0, 1]]).tolist() == [
+        ("yes", "on"),
+        ("no", "on"),
+        ("no", "off"),
+    ]
+
+
+def test_auxiliaries_are_what_is_neither_symbol_nor_output():
+    cnf = CardEnc.atmost([1, 2, 3, 4], bound=2, encoding=EncType.seqcounter)
+    knowledge = ClauseKnowledge(cnf, [[1], [2], [3], [4]])
+    assert min(knowledge.auxiliaries) == 5
+    assert knowledge.conclude([[1, 1, 1, 0], [1, 1, 0, 0]]).tolist() == [False, True]
+
+
+def test_open_output_is_named():
+    knowledge = ClauseKnowledge([[1, 2, 3]], [[1], [2]], outputs=[[3]])
+    with pytest.raises(InvalidKnowledgeError, match=r"outputs\[0\] must be determined"):
+        knowledge.conclude([[1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"clauses": 5}, TypeError, "clauses must be a list of lists of ints.* got 5"),
+        ({"clauses": [1, 2]}, TypeError, r"clauses\[0\] must be a list of ints, got 1.*: \[3\]"),
+        ({"clauses": [[1, 0]]}, ValueError, r"clauses\[0\] must hold ints other than 0, got 0"),
+        ({"clauses": [["a"]]}, ValueError, "got 'a'.*Number"),
+        ({"clauses": [[1], []]}, InvalidKnowledgeError, r"clauses\[1\] is empty.*Remove"),
+        ({"symbols": []}, ValueError, "at least one symbol, got none"),
+        ({"symbols": [1, 2]}, TypeError, r"symbols\[0\] must be a list of propositions.* got 1"),
+        ({"symbols": [[]]}, ValueError, r"symbols\[0\] must hold at least one proposition"),
+        ({"symbols": [[-1]]}, ValueError, r"symbols\[0\] must hold propositions.* got -1"),
+        (
+            {"symbols": [[1, 2], [3, 2]]},
+            InvalidKnowledgeError,
+            r"symbols\[0\]\[1\] and symbols\[1\]\[1\] share proposition 2.*differently",
+        ),
+        (
+            {"symbols": [[1], [2]], "outputs": [[1]]},
+            InvalidKnowledgeError,
+            r"symbols\[0\]\[0\] and outputs\[0\]\[0\] share proposition 1",
+        ),
+        ({"symbol_states": [["a", "b"]]}, ValueError, "3 variables, got 1"),
+        ({"symbol_states": [["a"]] * 3}, ValueError, r"symbol_states\[0\] must hold 2 names, got 1"),
+        ({"output_states": [["a", "b"]]}, ValueError, "outputs=None.*True and False"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, error, message):
+    arguments = {"clauses": CLAUSES, "symbols": BOOLEANS, **arguments}
+    with pytest.raises(error, match=message):
+        ClauseKnowledge(**arguments)
+
+
+def test_native_cardinality_constraints_are_refused():
+    cnf = CNFPlus()
+    cnf.append([[1, 2, 3], 1], is_atmost=True)
+    with pytest.raises(InvalidKnowledgeError, match="1 native at-most constraints.*Encode"):
+        ClauseKnowledge(cnf, BOOLEANS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("p cnf 3 2\n1 2 0\n-1 3", "line 3: the file ends within clause.*cut off"),
+        ("p cnf 3 2\n1 2 0\n", "line 2: the header promises 2 clauses, .* after 1.*cut off"),
+        ("p cnf 3 1\n1 2 x 0\n", "line 2: a literal must be an int, got 'x'"),
+        ("p cnf 3 1\n1 4 0\n", "line 2: literal 4, but the header promises propositions 1 ... 3"),
+        ("1 2 0\n", "line 1: clauses before the header"),
+        ("c nothing\n", "line 1: no header"),
+        ("", "line 0: no header"),
+        ("p wcnf 3 1\n", "line 1: the header must be 'p cnf.*Only plain CNF"),
+        ("p cnf 3\n", "line 1: the header must be"),
+        ("p cnf 1 1\np cnf 1 1\n1 0\n", "line 2: a second header"),
+    ],
+)
+def test_malformed_dimacs_is_named_by_line(tmp_path, text, message):
+    path = tmp_path / "broken.cnf"
+    path.write_text(text)
+    with pytest.raises(DimacsError, match=r"broken\.cnf, " + message):
+        read_dimacs(path)
+
+
+def test_dimacs_survives_the_round_trip(tmp_path):
+    write_dimacs(tmp_path / "a.cnf", CLAUSES)
+    assert read_dimacs(tmp_path / "a.cnf") == CLAUSES
+
+
+def test_dimacs_clause_may_run_over_lines_and_comments(tmp_path):
+    path = tmp_path / "a.cnf"
+    path.write_text("c hello\np cnf 3 2\n1\nc in between\n2 0 -1\n3 0\n%\n0\n")
+    assert read_dimacs(path) == [[1, 2], [-1, 3]]
+
+
+def test_missing_file_is_an_ordinary_error():
+    with pytest.raises(FileNotFoundError):
+        ClauseKnowledge("nowhere.cnf", BOOLEANS)

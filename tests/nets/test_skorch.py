@@ -1,0 +1,333 @@
+"""The M-step through skorch."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import torch
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import EarlyStopping, LRScheduler
+from torch import nn
+
+from sknesy.exceptions import DivergenceError, InvalidNetError
+from sknesy.nets import MLP, ConvNet, LeNet, SkorchNet, as_neural_net, default_module, fill_in
+
+N_STATES = (3, 3)
+
+
+class Joint(nn.Module):
+    """One net that emits all symbols of a sample at once."""
+
+    def __init__(self, n_states, n_symbols=2):
+        super().__init__()
+        self.layer = nn.Linear(4, n_symbols * n_states)
+
+    def forward(self, X):
+        return self.layer(X)
+
+
+class Dropping(nn.Module):
+    """A net that draws random numbers in training."""
+
+    def __init__(self, n_states):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 32), nn.Dropout(0.5), nn.Linear(32, n_states))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def make(net=None, n_states=N_STATES, symbol_shape=(4,), seed=0, is_shared=True, lr=0.01):
+    net = fill_in(as_neural_net(net), lr=lr, batch_size=8, device="cpu")
+    return SkorchNet(net, n_states, symbol_shape, seed, is_shared)
+
+
+def data(n=24, shape=(2, 4), seed=0):
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def train(net, X, targets, n_passes=1, weight=None):
+    weight = torch.ones(len(X), dtype=torch.float64) if weight is None else weight
+    with net.training(X, weight, None) as session:
+        return [session.m_step(lambda log_prob, index, _: targets[index]) for _ in range(n_passes)]
+
+
+def one_hot(n=24, n_states=N_STATES, seed=1):
+    width = max(n_states)
+    states = torch.stack(
+        [
+            torch.randint(count, (n,), generator=torch.Generator().manual_seed(seed + s))
+            for s, count in enumerate(n_states)
+        ],
+        dim=1,
+    )
+    return torch.nn.functional.one_hot(states, width).double()
+
+
+def parameters(net):
+    return torch.cat([p.detach().flatten() for p in net.net.module_.parameters()])
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize("n_states", [(3, 3), (2, 4), (1, 5)])
+def test_log_prob_is_normalised_and_padding_impossible(is_shared, n_states):
+    shape = (4,) if is_shared else (2, 4)
+    net = make(MLP if is_shared else JointFlat, n_states, shape, is_shared=is_shared)
+    log_prob = net.log_prob(data())
+    assert log_prob.shape == (24, 2, max(n_states))
+    assert log_prob.dtype == torch.float64
+    np.testing.assert_allclose(log_prob.exp().sum(-1), 1.0, rtol=1e-14)
+    for s, count in enumerate(n_states):
+        assert (log_prob[:, s, count:] == -torch.inf).all()
+
+
+class JointFlat(nn.Module):
+    """All symbols from the flattened sample; output (n, n_symbols, n_states)."""
+
+    def __init__(self, symbol_shape, n_states):
+        super().__init__()
+        self.layer = nn.Linear(int(np.prod(symbol_shape)), 2 * n_states)
+        self.n_states = n_states
+
+    def forward(self, X):
+        return self.layer(X.flatten(1)).view(len(X), 2, self.n_states)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize("n_states", [(3, 3), (2, 4)])
+def test_m_step_raises_the_expected_log_likelihood(is_shared, n_states):
+    shape = (4,) if is_shared else (2, 4)
+    net = make(MLP if is_shared else JointFlat, n_states, shape, is_shared=is_shared)
+    X, targets = data(), one_hot(n_states=n_states)
+
+    def expected_log_likelihood():
+        return torch.nan_to_num(targets * net.log_prob(X), neginf=0.0).sum().item()
+
+    before = expected_log_likelihood()
+    train(net, X, targets, n_passes=20)
+    assert expected_log_likelihood() > before + 1.0
+    assert not parameters(net).isnan().any()
+
+
+def test_gradient_is_that_of_the_marginal_likelihood():
+    """Fisher's identity, on a mini-batch of sums of two digits."""
+    from sknesy.inference import EnumerationEngine
+    from sknesy.knowledge import FunctionKnowledge
+
+    engine = EnumerationEngine()
+    compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
+    X, sums = data(8), torch.arange(8) % 5
+    log_likelihood = torch.full((8, 1, 5), -torch.inf, dtype=torch.float64)
+    log_likelihood[torch.arange(8), 0, sums] = 0.0
+    net = make()
+    net.net.module_.double()
+    criterion = net.net.criterion_
+    criterion.responsibilities = lambda log_prob, index, _: engine.infer(
+        compiled, log_prob, log_likelihood[index]
+    ).symbol_marginals
+
+    def gradient(loss):
+        net.net.module_.zero_grad()
+        loss.backward()
+        return torch.cat([p.grad.flatten() for p in net.net.module_.parameters()])
+
+    output = net.net.module_(X.double().flatten(0, 1))
+    index, weight = torch.arange(8), torch.ones(8, dtype=torch.float64)
+    by_em = gradient(criterion(output, (index, weight)))
+
+    p = torch.softmax(net.net.module_(X.double().flatten(0, 1)), -1).view(8, 2, 3)
+    marginal = torch.stack(
+        [
+            sum(p[i, 0, a] * p[i, 1, b] for a in range(3) for b in range(3) if a + b == sums[i])
+            for i in range(8)
+        ]
+    )
+    by_autograd = gradient(-marginal.log().mean())
+    torch.testing.assert_close(by_em, by_autograd, rtol=1e-12, atol=1e-14)
+
+
+def test_weight_zero_changes_nothing_and_weight_two_counts_twice():
+    X, targets = data(8), one_hot(8)
+    weights = torch.tensor([2.0] + [1.0] * 6 + [0.0], dtype=torch.float64)
+    net = make(lr=0.0)
+    criterion = net.net.criterion_
+    criterion.responsibilities = lambda log_prob, index, _: targets[index]
+    output = net.net.module_(X.flatten(0, 1))
+    got = criterion(output, (torch.arange(8), weights))
+    each = -(targets * net.log_prob(X)).sum((1, 2))
+    torch.testing.assert_close(got, (weights * each).sum() / 8, rtol=1e-6, atol=0)
+
+
+def test_prediction_does_not_depend_on_its_neighbours():
+    net = make()
+    X = data(300)
+    whole = net.log_prob(X)
+    assert torch.equal(net.log_prob(X[17:18])[0], whole[17])
+
+
+def test_equal_seeds_give_equal_nets_and_the_global_state_stays():
+    before = torch.get_rng_state()
+    nets = []
+    for seed in (0, 0, 1):
+        net = make(Dropping, seed=seed)
+        train(net, data(), one_hot(), n_passes=3)
+        nets.append(parameters(net))
+    assert torch.equal(nets[0], nets[1])
+    assert not torch.equal(nets[0], nets[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_equal_seeds_give_equal_nets_in_threads():
+    results = {}
+
+    def fit(name, seed):
+        net = make(Dropping, seed=seed)
+        train(net, data(200), one_hot(200), n_passes=10)
+        results[name] = parameters(net)
+
+    threads = [threading.Thread(target=fit, args=(i, i % 2)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fit("alone 0", 0)
+    fit("alone 1", 1)
+    for i in range(6):
+        assert torch.equal(results[i], results[f"alone {i % 2}"])
+
+
+def test_callbacks_of_skorch_work_over_a_whole_session():
+    net = NeuralNet(
+        MLP,
+        criterion=nn.CrossEntropyLoss,
+        lr=0.1,
+        batch_size=8,
+        train_split=None,
+        verbose=0,
+        callbacks=[("rate", LRScheduler("StepLR", step_size=2, gamma=0.5))],
+    )
+    net = make(net)
+    train(net, data(), one_hot(), n_passes=5)
+    rates = net.net.history[:, "event_lr"]
+    assert rates == [0.1, 0.1, 0.05, 0.05, 0.025]
+    assert net.net.history[:, "train_loss"][-1] < net.net.history[0, "train_loss"]
+
+
+def test_early_stopping_on_held_out_data_ends_the_session():
+    from skorch.dataset import ValidSplit
+
+    net = NeuralNet(
+        MLP,
+        criterion=None,
+        lr=0.5,
+        batch_size=8,
+        train_split=ValidSplit(4),
+        verbose=0,
+        callbacks=[EarlyStopping(patience=3, sink=lambda *args: None)],
+    )
+    net = make(net)
+    asked = []
+    X, targets = data(40), one_hot(40)
+    with net.training(X, torch.ones(40, dtype=torch.float64), None) as session:
+        for _ in range(200):
+            asked.append(session.m_step(lambda log_prob, index, _: targets[index]))
+            if asked[-1]:
+                break
+    assert asked[-1]
+    assert len(asked) < 200
+    assert "valid_loss" in net.net.history[-1]
+
+
+def test_net_of_a_closed_session_pickles():
+    net = make(Dropping)
+    train(net, data(), one_hot())
+    again = pickle.loads(pickle.dumps(net))
+    assert torch.equal(again.log_prob(data()), net.log_prob(data()))
+    train(again, data(), one_hot())
+    train(net, data(), one_hot())
+    assert torch.equal(parameters(again), parameters(net))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_loss_that_is_not_finite_is_an_error_with_a_cure():
+    net = make(as_neural_net(None).set_params(optimizer=torch.optim.SGD, lr=1e30))
+    with pytest.raises(DivergenceError, match="must be finite, got nan.*Lower the learning rate"):
+        train(net, data() * 1e10, one_hot(), n_passes=20)
+
+
+class Wide(nn.Module):
+    def __init__(self, width=5):
+        super().__init__()
+        self.layer = nn.Linear(4, width)
+
+    def forward(self, X):
+        return self.layer(X)
+
+
+class Probable(Wide):
+    def __init__(self):
+        super().__init__(3)
+
+    def forward(self, X):
+        return super().forward(X).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Wide, r"output must be of shape \(n, 3\).* got \(4, 5\).*last layer the width 3"),
+        (Probable, "must return logits.*Leave out the final softmax"),
+        (Wide(), "got an instance of Wide. Pass the class"),
+        (7, "net must be a torch module class or a skorch NeuralNet, got 7"),
+        (NeuralNet, "net must be a torch module class"),
+        (LeNet, "symbol_shape must be"),
+    ],
+)
+def test_net_that_does_not_fit_is_named(net, message):
+    with pytest.raises(InvalidNetError, match=message):
+        make(net)
+
+
+def test_net_for_other_features_is_named():
+    with pytest.raises(InvalidNetError, match=r"inputs of shape \(n, 6\).*Change the net"):
+        make(as_neural_net(Wide).set_params(module__width=3), symbol_shape=(6,))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"module__hiden": 3}, r"'net__module__hiden' is not a parameter .*'hidden'.*Correct"),
+        ({"optimizer__weigt_decay": 0.1}, r"'net__optimizer__weigt_decay'.*'weight_decay'"),
+        ({"module__hidden": "many"}, "must be buildable"),
+    ],
+)
+def test_wrong_parameters_of_the_net_are_named(parameters, message):
+    with pytest.raises(InvalidNetError, match=message):
+        make(as_neural_net(None).set_params(**parameters))
+
+
+def test_unknown_prefix_is_named():
+    net = NeuralNet(MLP, criterion=None, modle__hidden=3, lr=None, batch_size=8, verbose=0)
+    with pytest.raises(InvalidNetError, match="modle__hidden.*Check the `net__` parameters"):
+        make(net)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((5,), MLP), ((8, 8), ConvNet), ((3, 16, 16), ConvNet), ((2, 3), MLP), ((4, 1, 1), MLP)],
+)
+def test_default_module_suits_the_shape(shape, kind):
+    module = default_module(shape, 4)
+    assert type(module) is kind
+    assert module(torch.zeros(2, *shape)).shape == (2, 4)
+
+
+def test_lenet_has_the_sizes_of_the_literature():
+    sizes = [tuple(p.shape) for p in LeNet((28, 28), 10).parameters() if p.ndim > 1]
+    assert sizes == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84)]
+
+
+def test_classifier_of_skorch_serves_as_net():
+    net = NeuralNetClassifier(MLP, lr=0.1, batch_size=8, train_split=None, verbose=0)
+    train(make(net), data(), one_hot(), n_passes=2)

@@ -1,0 +1,57 @@
+"""Public names have docstrings that numpydoc can read: summary, parameters, returns."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from typing import Protocol
+
+import pytest
+from numpydoc.validate import validate
+
+import sknesy
+
+# What numpydoc checks: the section order, the summary, parameters and returns against the
+# signature. See numpydoc.validate.ERROR_MSGS.
+CHECKS = {"GL01", "GL03", "GL06", "GL07", "GL08", "SS01", "SS03", "SS04", "SS05", "SS06"}
+CHECKS |= {"PR01", "PR02", "PR03", "PR04", "PR05", "PR07", "PR10", "RT01", "RT03", "YD01"}
+
+
+def public_names():
+    for module in pkgutil.walk_packages(sknesy.__path__, "sknesy."):
+        if module.name == "sknesy.__main__":
+            continue
+        loaded = importlib.import_module(module.name)
+        for name in getattr(loaded, "__all__", []):
+            item = getattr(loaded, name)
+            if inspect.isclass(item) or inspect.isfunction(item):
+                yield f"{item.__module__}.{item.__qualname__}"
+            if inspect.isclass(item) and issubclass(item, BaseException | Warning):
+                continue
+            if inspect.isclass(item):
+                for attribute, value in vars(item).items():
+                    if not attribute.startswith("_") and inspect.isfunction(value):
+                        yield f"{item.__module__}.{item.__qualname__}.{attribute}"
+
+
+def is_record(name):
+    """Whether a public name is a dataclass, a named tuple or a protocol."""
+    module, _, last = name.rpartition(".")
+    try:
+        item = getattr(importlib.import_module(module), last)
+    except ModuleNotFoundError:  # a method
+        return False
+    bases = getattr(item, "__mro__", ())
+    return dataclasses.is_dataclass(item) or tuple in bases or Protocol in bases
+
+
+@pytest.mark.parametrize("name", sorted(set(public_names())))
+def test_docstring_is_complete(name):
+    errors = [f"{code} {text}" for code, text in validate(name)["errors"] if code in CHECKS]
+    if name.rpartition(".")[-1] in ("forward", "to", "numpy"):
+        # one line says it: shapes and what comes back
+        errors = [error for error in errors if error[:4] not in ("PR01", "RT01")]
+    if is_record(name):
+        # fields are documented once, as attributes
+        errors = [error for error in errors if error[:4] != "PR01"]
+    assert not errors

@@ -1,0 +1,142 @@
+"""The search with the SAT solver, held against trying every assignment."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sknesy import sat
+from sknesy.exceptions import TimeLimitError, TooManyWorldsError
+
+
+@st.composite
+def problems(draw):
+    """Variables of one to four states, auxiliary propositions, random clauses."""
+    sizes = draw(st.lists(st.sampled_from([1, 2, 2, 3, 4]), min_size=1, max_size=4))
+    numbers = itertools.count(1)
+    variables = []
+    for size in sizes:
+        if size == 2:
+            p = next(numbers)
+            variables.append((-p, p))
+        else:
+            variables.append(tuple(next(numbers) for _ in range(size)))
+    n_auxiliary = draw(st.integers(0, 2))
+    auxiliaries = [next(numbers) for _ in range(n_auxiliary)]
+    literal = st.integers(1, next(numbers) - 1).flatmap(lambda p: st.sampled_from([p, -p]))
+    clauses = draw(st.lists(st.lists(literal, min_size=1, max_size=4), max_size=8))
+    return clauses, variables, auxiliaries
+
+
+def satisfying_by_trying(clauses, variables, auxiliaries):
+    found = set()
+    for states in itertools.product(*[range(len(v)) for v in variables]):
+        true = {v[i] for v, i in zip(variables, states, strict=True)}
+        for v, i in zip(variables, states, strict=True):
+            true |= {-literal for j, literal in enumerate(v) if j != i}
+        for signs in itertools.product([1, -1], repeat=len(auxiliaries)):
+            everything = true | {s * a for s, a in zip(signs, auxiliaries, strict=True)}
+            if all(everything.intersection(clause) for clause in clauses):
+                found.add(states)
+    return found
+
+
+def expand(rows, found):
+    """All assignments that rows stand for, as a list: one in two rows would appear twice."""
+    width = found.blocks.shape[-1]
+    out = []
+    for row in rows.tolist():
+        sets = [
+            [v] if v < width else np.flatnonzero(found.blocks[i, v - width]).tolist()
+            for i, v in enumerate(row)
+        ]
+        out.extend(itertools.product(*sets))
+    return out
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
+    clauses, variables, auxiliaries = problem
+    found = sat.enumerate_assignments(clauses, variables, with_violating=True)
+    expected = satisfying_by_trying(clauses, variables, auxiliaries)
+    satisfying = expand(found.satisfying, found)
+    violating = expand(found.violating, found)
+    everything = list(itertools.product(*[range(len(v)) for v in variables]))
+    assert len(satisfying) == len(set(satisfying))
+    assert set(satisfying) == expected
+    assert sorted(satisfying + violating) == everything
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_without_violating_the_same_assignments_satisfy(problem):
+    clauses, variables, auxiliaries = problem
+    found = sat.enumerate_assignments(clauses, variables)
+    assert set(expand(found.satisfying, found)) == satisfying_by_trying(*problem)
+    assert len(found.violating) == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_undetermined_propositions_are_those_with_two_values(problem):
+    clauses, variables, auxiliaries = problem
+    models = {}
+    for states in itertools.product(*[range(len(v)) for v in variables]):
+        true = {v[i] for v, i in zip(variables, states, strict=True)}
+        for v, i in zip(variables, states, strict=True):
+            true |= {-literal for j, literal in enumerate(v) if j != i}
+        for signs in itertools.product([1, -1], repeat=len(auxiliaries)):
+            everything = true | {s * a for s, a in zip(signs, auxiliaries, strict=True)}
+            if all(everything.intersection(clause) for clause in clauses):
+                models.setdefault(states, []).append(signs)
+    expected = [
+        a
+        for i, a in enumerate(auxiliaries)
+        if any(len({signs[i] for signs in found}) > 1 for found in models.values())
+    ]
+    assert sat.undetermined(clauses, variables, auxiliaries) == expected
+
+
+def hard_for_propagation():
+    """Pigeons: seven in six holes. Propagation alone sees the conflict late, in each branch."""
+    holes, pigeons = 6, 7
+    variables = [tuple(range(1 + p * holes, 1 + (p + 1) * holes)) for p in range(pigeons)]
+    clauses = [
+        [-variables[a][h], -variables[b][h]]
+        for h in range(holes)
+        for a, b in itertools.combinations(range(pigeons), 2)
+    ]
+    return clauses, variables
+
+
+def test_dead_ends_are_no_assignments():
+    found = sat.enumerate_assignments(*hard_for_propagation(), with_violating=True)
+    assert len(found.satisfying) == 0
+    assert len(expand(found.violating, found)) == 6**7
+
+
+def test_more_rows_than_the_limit_is_an_error_that_names_it():
+    variables = [(-p, p) for p in range(1, 13)]
+    parity = [[-1, -2, 3], [1, 2, 3]]
+    with pytest.raises(TooManyWorldsError, match=r"more than max_worlds=3 .*`max_worlds`"):
+        sat.enumerate_assignments(parity, variables, max_rows=3)
+
+
+def test_time_limit_is_kept_on_a_search_that_never_ends():
+    rng = np.random.default_rng(0)
+    clauses = [
+        [int(rng.choice([-1, 1])) * int(p) for p in rng.choice(np.arange(1, 201), 3, replace=False)]
+        for _ in range(600)
+    ]
+    start = time.monotonic()
+    with pytest.raises(TimeLimitError, match=r"time_limit=0.5 s .*worlds found.*`time_limit`"):
+        sat.enumerate_assignments(
+            clauses,
+            [(-p, p) for p in range(1, 201)],
+            deadline=sat.Deadline(0.5, "Enumerating"),
+        )
+    assert time.monotonic() - start < 2.5
