@@ -235,14 +235,12 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, _detach(X), y, dtype=np.float32, allow_nd=True)
         check_classification_targets(y)
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
+        if sample_weight is not None and not np.any(sample_weight):
             raise ValueError(
                 "sample_weight must hold a positive weight, got zeros only. Give the samples to "
                 "learn from a positive weight."
             )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
 

@@ -78,18 +78,18 @@ class SymbolLoss(nn.Module):
             The loss in nats, float64.
         """
         index, weight = target
+        if not bool(torch.isfinite(output).all()):
+            raise DivergenceError(
+                "The net's output became NaN or infinite in training. Lower the learning rate, "
+                "scale X to about [-1, 1], or clip gradients (skorch.callbacks."
+                "GradientNormClipping)."
+            )
         log_prob = self.log_prob(output)
         with torch.no_grad():
             q = self.responsibilities(log_prob.detach(), index, self.training)
         if self.is_padded:  # 0 * -inf would be NaN
             log_prob = log_prob.masked_fill(~self.mask, 0.0)
-        loss = -(weight[:, None, None] * q * log_prob).sum() / len(weight)
-        if not torch.isfinite(loss):
-            raise DivergenceError(
-                f"The loss of the net must be finite, got {loss.item()}. Lower the learning rate, "
-                "scale X to about [-1, 1], or clip gradients (skorch.callbacks.GradientNormClipping)."
-            )
-        return loss
+        return -(weight[:, None, None] * q * log_prob).sum() / len(weight)
 
 
 class SymbolDataset(Dataset):
@@ -338,7 +338,9 @@ class SkorchNet(SymbolNet):
         if not isinstance(output, Tensor) or tuple(output.shape) not in shapes:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             what = (
-                f"(n, {width}), one column a state" if self.is_shared else f"(n, {n_symbols}, {width})"
+                f"(n, {width}), one column a state"
+                if self.is_shared
+                else f"(n, {n_symbols}, {width})"
             )
             raise InvalidNetError(
                 f"The net's output must be of shape {what}, got {got} for {len(X)} samples of "
@@ -346,7 +348,9 @@ class SkorchNet(SymbolNet):
                 "parameter `n_states` is filled in if the module has one)."
             )
         rows = output.reshape(-1, width).double()
-        is_probability = (rows >= 0).all() and torch.allclose(rows.sum(-1), torch.ones(len(rows)).to(rows), atol=1e-5)
+        is_probability = (rows >= 0).all() and torch.allclose(
+            rows.sum(-1), torch.ones(len(rows)).to(rows), atol=1e-5
+        )
         if width > 1 and bool(is_probability):
             raise InvalidNetError(
                 "The net must return logits, got rows of non-negative numbers that sum to 1. "

@@ -74,14 +74,22 @@ def test_one_row_stands_for_a_block_of_worlds():
 
 @pytest.mark.parametrize(
     "encoding",
-    [EncType.pairwise, EncType.seqcounter, EncType.sortnetwrk, EncType.totalizer, EncType.mtotalizer],
+    [
+        EncType.pairwise,
+        EncType.seqcounter,
+        EncType.sortnetwrk,
+        EncType.totalizer,
+        EncType.mtotalizer,
+    ],
 )
 def test_encodings_that_multiply_models_leave_the_count_right(encoding):
     cnf = CardEnc.atmost(range(1, 8), bound=3 if encoding else 1, encoding=encoding)
     knowledge = ClauseKnowledge(cnf, [[p] for p in range(1, 8)])
     expected = 64 if encoding else 8
     if encoding:
-        with pytest.warns(UndeterminedPropositionWarning, match=r"auxiliary propositions .*symbols"):
+        with pytest.warns(
+            UndeterminedPropositionWarning, match=r"auxiliary propositions .*symbols"
+        ):
             worlds = enumerate_worlds(knowledge, [True])
     else:
         worlds = enumerate_worlds(knowledge, [True])
@@ -132,7 +140,9 @@ def test_label_false_of_a_tautology_is_an_error():
 
 def test_too_many_worlds_of_a_function_name_the_size_and_the_way_out():
     knowledge = FunctionKnowledge(lambda *a: sum(a), [range(10)] * 8)
-    with pytest.raises(TooManyWorldsError, match=r"1e\+08 worlds.*max_worlds=1000.*ClauseKnowledge"):
+    with pytest.raises(
+        TooManyWorldsError, match=r"1e\+08 worlds.*max_worlds=1000.*ClauseKnowledge"
+    ):
         enumerate_worlds(knowledge, max_worlds=1_000)
 
 

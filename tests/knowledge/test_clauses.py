@@ -110,7 +110,11 @@ def test_open_output_is_named():
             r"symbols\[0\]\[0\] and outputs\[0\]\[0\] share proposition 1",
         ),
         ({"symbol_states": [["a", "b"]]}, ValueError, "3 variables, got 1"),
-        ({"symbol_states": [["a"]] * 3}, ValueError, r"symbol_states\[0\] must hold 2 names, got 1"),
+        (
+            {"symbol_states": [["a"]] * 3},
+            ValueError,
+            r"symbol_states\[0\] must hold 2 names, got 1",
+        ),
         ({"output_states": [["a", "b"]]}, ValueError, "outputs=None.*True and False"),
     ],
 )

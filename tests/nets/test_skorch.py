@@ -123,9 +123,9 @@ def test_gradient_is_that_of_the_marginal_likelihood():
     net = make()
     net.net.module_.double()
     criterion = net.net.criterion_
-    criterion.responsibilities = lambda log_prob, index, _: engine.infer(
-        compiled, log_prob, log_likelihood[index]
-    ).symbol_marginals
+    criterion.responsibilities = lambda log_prob, index, _: (
+        engine.infer(compiled, log_prob, log_likelihood[index]).symbol_marginals
+    )
 
     def gradient(loss):
         net.net.module_.zero_grad()
@@ -252,7 +252,9 @@ def test_net_of_a_closed_session_pickles():
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_loss_that_is_not_finite_is_an_error_with_a_cure():
     net = make(as_neural_net(None).set_params(optimizer=torch.optim.SGD, lr=1e30))
-    with pytest.raises(DivergenceError, match="must be finite, got nan.*Lower the learning rate"):
+    with pytest.raises(
+        DivergenceError, match="NaN or infinite in training. Lower the learning rate"
+    ):
         train(net, data() * 1e10, one_hot(), n_passes=20)
 
 
