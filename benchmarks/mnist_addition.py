@@ -1,8 +1,8 @@
 """MNIST addition: the time of `fit` beside two loops written by hand, on the same images.
 
-All three train the same LeNet from the same initial weights with Adam (learning rate 1e-3) on
-mini-batches of 64 images, in the same order. The hand-written loops hold nothing but what is needed: a list of
-tensors, a forward pass, a loss, a step.
+All three train the same LeNet with Adam (learning rate 1e-3) from random initial weights on
+mini-batches of 64 images. The hand-written loops hold nothing but what is needed: two tensors, a
+forward pass, a loss, a step.
 """
 
 import statistics

@@ -13,7 +13,6 @@ nothing about single tyres. We know the rules of the inspection. Can we learn to
 # rubber; both vary a lot. Tyres are changed by axle: one axle has never both summer and winter
 # tyres. (The cars are made up, so that we know the truth.)
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from sknesy import EMNeSyClassifier

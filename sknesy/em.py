@@ -138,5 +138,7 @@ def _iterate_by_epoch(
         progress.update(len(index), total)
         return posterior.symbol_marginals[index]
 
-    asked_to_stop = any([net.m_step(responsibilities) for _ in range(m_steps)])  # M-step
+    asked_to_stop = False
+    for _ in range(m_steps):
+        asked_to_stop |= net.m_step(responsibilities)  # M-step
     return (total[0] / total[1]).item(), asked_to_stop

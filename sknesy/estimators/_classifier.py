@@ -2,7 +2,7 @@
 
 import warnings
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         data.
     tol : float, default=1e-4
         Smallest rise of the mean log-evidence, in nats a sample, that counts as progress.
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int, default=10
         Iterations without progress after which EM has converged.
     batch_size : int, default=32
         Samples in a mini-batch; not used with a NeuralNet that has its own.
@@ -125,13 +125,13 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     >>> from sknesy.datasets import make_digit_sum
     >>> X, y, digits, addition = make_digit_sum(300, random_state=0)
     >>> X.shape, y[:3], digits[:3].tolist()
-    ((300, 2, 8, 8), array([ 3, 12, 14]), [[0, 3], [3, 9], [7, 7]])
-    >>> clf = EMNeSyClassifier(addition, max_iter=30, tol=0, random_state=0).fit(X, y)
+    ((300, 2, 8, 8), array([10,  8, 13]), [[2, 8], [2, 6], [6, 7]])
+    >>> clf = EMNeSyClassifier(addition, tol=1e-3, random_state=0).fit(X, y)
     >>> bool((clf.predict_symbols(X) == digits).mean() > 0.9)
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "knowledge": [Knowledge, None],
         "net": "no_validation",
         "inference": [StrOptions({"auto"}), InferenceEngine],
@@ -159,7 +159,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         symbol_shape=None,
         max_iter=100,
         tol=1e-4,
-        n_iter_no_change=5,
+        n_iter_no_change=10,
         batch_size=32,
         learning_rate=1e-3,
         random_state=None,
@@ -235,12 +235,12 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, _detach(X), y, dtype=np.float32, allow_nd=True)
         check_classification_targets(y)
-        if sample_weight is not None and not np.any(sample_weight):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():  # scikit-learn before 1.9 lets them pass
             raise ValueError(
-                "sample_weight must hold a positive weight, got zeros only. Give the samples to "
+                "sample_weight must contain at least one non-zero number. Give the samples to "
                 "learn from a positive weight."
             )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
 
@@ -454,7 +454,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
                 f"still rises by more than tol={self.tol:g} within {self.n_iter_no_change}. Raise "
                 "`max_iter`, or `tol`.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,  # the caller of fit, past scikit-learn's wrapper
             )
 
     def _log_prob(self, X):

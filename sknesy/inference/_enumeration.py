@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sknesy.compilation import Worlds, enumerate_worlds
+from sknesy.compilation import enumerate_worlds
 from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Table
@@ -45,6 +45,34 @@ class CompiledWorlds:
     def to(self, device: torch.device | str) -> "CompiledWorlds":
         """Return it on a device."""
         return replace(self, table=self.table.to(device))
+
+    def append(self, other: "CompiledWorlds") -> "CompiledWorlds":
+        """Return the worlds of both.
+
+        Parameters
+        ----------
+        other : CompiledWorlds
+            Worlds of other labels of the same knowledge.
+
+        Returns
+        -------
+        CompiledWorlds
+            The worlds.
+        """
+        states, more = self.output_states, other.output_states
+        offset = 0
+        if states != more:  # names that were only found with the worlds
+            offset = len(states[0])
+            states = ((*states[0], *more[0]),)
+        labels = None
+        if self.labels is not None and other.labels is not None:
+            labels = self.labels | other.labels
+        return replace(
+            self,
+            table=self.table.append(other.table, offset),
+            output_states=states,
+            labels=labels,
+        )
 
     def __repr__(self) -> str:
         return (
@@ -116,8 +144,7 @@ class EnumerationEngine(InferenceEngine):
         labels : sequence of hashable, optional
             The labels whose worlds are wanted; None for all.
         reuse : CompiledWorlds, optional
-            Worlds of the same knowledge found earlier. If they hold all of `labels`, they are
-            returned as they are.
+            Worlds of the same knowledge found earlier. Only those of further labels are searched.
 
         Returns
         -------
@@ -133,11 +160,15 @@ class EnumerationEngine(InferenceEngine):
         TooManyWorldsError, TimeLimitError
             When a limit is reached.
         """
-        if reuse is not None and (
-            reuse.labels is None or (labels is not None and reuse.labels.issuperset(labels))
-        ):
+        if reuse is None or (labels is None and reuse.labels is not None):
+            return self._compile(knowledge, labels)
+        missing = [label for label in labels or () if label not in (reuse.labels or ())]
+        if reuse.labels is None or not missing:
             return reuse
-        worlds: Worlds = enumerate_worlds(
+        return reuse.append(self._compile(knowledge, missing).to(reuse.table.rows.device))
+
+    def _compile(self, knowledge: Knowledge, labels: Sequence[Hashable] | None) -> CompiledWorlds:
+        worlds = enumerate_worlds(
             knowledge, labels, max_worlds=self.max_worlds, time_limit=self.time_limit
         )
         return CompiledWorlds(

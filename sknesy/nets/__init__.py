@@ -1,7 +1,9 @@
 """Floor 4: nets that predict symbols; the only folder that imports skorch."""
 
 from sknesy.nets._base import SymbolNet
-from sknesy.nets._skorch import SkorchNet, SymbolLoss, as_neural_net, fill_in
+from sknesy.nets._loss import SymbolLoss
+from sknesy.nets._parameters import as_neural_net, fill_in
+from sknesy.nets._skorch import SkorchNet
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
 
 __all__ = [

@@ -9,8 +9,8 @@ from torch import Tensor
 
 __all__ = ["Responsibilities", "SymbolNet"]
 
-# Given log-probabilities (b, S, V) of a mini-batch, the indices (b,) of its samples, and whether the
-# net trains on them (or holds them out), the targets of the M-step (b, S, V).
+# Given log-probabilities (b, S, V) of a mini-batch, the indices (b,) of its samples, and whether
+# the net trains on them (or holds them out), the targets of the M-step (b, S, V).
 Responsibilities = Callable[[Tensor, Tensor, bool], Tensor]
 
 

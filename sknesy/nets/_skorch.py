@@ -1,8 +1,8 @@
-"""The M-step through skorch: soft targets, computed on the forward pass that they train."""
+"""The M-step through skorch."""
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,175 +10,18 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from sknesy._validation import join_names
-from sknesy.exceptions import DivergenceError, InvalidNetError
+from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
+from sknesy.nets._batches import SymbolDataset, as_is
+from sknesy.nets._loss import SymbolLoss
+from sknesy.nets._parameters import check_keywords
 from sknesy.nets._random import RandomStream
-from sknesy.nets.modules import default_module
-from sknesy.numerics import mask_states
 
-__all__ = ["SkorchNet", "SymbolLoss", "as_neural_net", "fill_in"]
+__all__ = ["SkorchNet"]
 
 # Inputs of the module in one forward pass of a prediction. Always the same number: float32 matrix
 # products depend on it in the last digits, and predictions must not depend on their neighbours.
 _PREDICT_SIZE = 128
-
-
-class SymbolLoss(nn.Module):
-    """Expected negative log-likelihood of the symbols: the objective of the M-step.
-
-    ``- 1/b sum_i weight_i sum_s sum_v q_isv log p_isv`` over a mini-batch of b samples, with the
-    responsibilities q asked for on the way. They are computed from the same p, and held constant:
-    with exact inference the gradient is that of ``- log p(y | x)`` (Fisher's identity).
-
-    Parameters
-    ----------
-    n_states : sequence of int
-        Number of states of each symbol.
-    """
-
-    def __init__(self, n_states: Sequence[int] = (1,)) -> None:
-        super().__init__()
-        mask = mask_states(torch.tensor(n_states))
-        self.register_buffer("mask", mask, persistent=False)
-        self.is_padded = not bool(mask.all())
-        self.responsibilities: Responsibilities | None = None
-
-    def log_prob(self, output: Tensor) -> Tensor:
-        """Turn the module's output into log-probabilities.
-
-        Parameters
-        ----------
-        output : Tensor
-            Logits of ``n_samples * n_symbols * n_states`` entries in this order.
-
-        Returns
-        -------
-        Tensor of shape (n_samples, n_symbols, n_states), float64
-            Normalised over states, after the cast: float32 would leave an error of 1e-7.
-        """
-        logits = output.reshape(-1, *self.mask.shape).double()
-        if self.is_padded:
-            logits = logits.masked_fill(~self.mask, -torch.inf)
-        return torch.log_softmax(logits, dim=-1)
-
-    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-        """Compute the loss of a mini-batch.
-
-        Parameters
-        ----------
-        output : Tensor
-            Logits, as in `log_prob`.
-        target : tuple of (index, weight)
-            Indices and weights of the samples, Tensors of shape (n_samples,).
-
-        Returns
-        -------
-        Tensor of shape ()
-            The loss in nats, float64.
-        """
-        index, weight = target
-        if not bool(torch.isfinite(output).all()):
-            raise DivergenceError(
-                "The net's output became NaN or infinite in training. Lower the learning rate, "
-                "scale X to about [-1, 1], or clip gradients (skorch.callbacks."
-                "GradientNormClipping)."
-            )
-        log_prob = self.log_prob(output)
-        with torch.no_grad():
-            q = self.responsibilities(log_prob.detach(), index, self.training)
-        if self.is_padded:  # 0 * -inf would be NaN
-            log_prob = log_prob.masked_fill(~self.mask, 0.0)
-        return -(weight[:, None, None] * q * log_prob).sum() / len(weight)
-
-
-class SymbolDataset(Dataset):
-    """Samples for the M-step, given out as mini-batches rather than one by one.
-
-    Parameters
-    ----------
-    X : Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
-        The data.
-    weight : Tensor of shape (n_samples,)
-        Weights of the samples.
-    is_shared : bool
-        Whether the module sees one symbol at a time.
-    """
-
-    def __init__(self, X: Tensor, weight: Tensor, is_shared: bool) -> None:
-        self.X = X
-        self.weight = weight
-        self.is_shared = is_shared
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        return self.__getitems__([i])
-
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Give a mini-batch in one indexing operation."""
-        index = torch.tensor(indices)
-        X = self.X[index]
-        return (X.flatten(0, 1) if self.is_shared else X), (index, self.weight[index])
-
-
-def as_neural_net(net: Any) -> NeuralNet:
-    """Turn the `net` parameter of an estimator into an unfitted skorch net.
-
-    Parameters
-    ----------
-    net : None, torch module class or skorch NeuralNet
-        None is the default module. A module class gets Adam; its learning rate, batch size and
-        device are left open (None) for `fill_in`. A NeuralNet is returned as it is.
-
-    Returns
-    -------
-    skorch.NeuralNet
-        The net.
-    """
-    if isinstance(net, NeuralNet):
-        return net
-    if isinstance(net, nn.Module):
-        raise InvalidNetError(
-            f"net must be a torch module class or a skorch NeuralNet, got an instance of "
-            f"{type(net).__name__}. Pass the class, so that each fit starts afresh; to start from "
-            "trained weights pass skorch.NeuralNet(module, criterion=None)."
-        )
-    is_module = inspect.isclass(net) and issubclass(net, nn.Module)
-    if net is not None and not is_module:
-        raise InvalidNetError(
-            f"net must be a torch module class or a skorch NeuralNet, got {net!r}. "
-            "Pass for example sknesy.nets.LeNet."
-        )
-    return NeuralNet(
-        default_module if net is None else net,
-        criterion=SymbolLoss,
-        optimizer=torch.optim.Adam,
-        lr=None,
-        batch_size=None,
-        device=None,
-        train_split=None,
-        verbose=0,
-    )
-
-
-def fill_in(net: NeuralNet, **values: Any) -> NeuralNet:
-    """Give parameters that a net leaves open (None) their values.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        The net; changed in place.
-    **values
-        Values by parameter.
-
-    Returns
-    -------
-    skorch.NeuralNet
-        The net.
-    """
-    return net.set_params(**{k: v for k, v in values.items() if getattr(net, k) is None})
 
 
 class SkorchNet(SymbolNet):
@@ -308,10 +151,10 @@ class SkorchNet(SymbolNet):
             accepted = inspect.signature(net.module).parameters
             filled = {"symbol_shape": self.symbol_shape, "n_states": max(self.n_states)}
             fresh = {k: v for k, v in filled.items() if k in accepted and k not in given}
-            _check_keywords(net.module, given, "net__module__")
+            check_keywords(net.module, given, "net__module__")
             net.set_params(**{f"module__{k}": v for k, v in fresh.items()})
         optimizer_given = [k for k in net.get_params_for("optimizer") if k != "lr"]
-        _check_keywords(net.optimizer, optimizer_given, "net__optimizer__")
+        check_keywords(net.optimizer, optimizer_given, "net__optimizer__")
         try:
             with self._stream.lend():
                 net.initialize()
@@ -379,7 +222,7 @@ class SkorchNet(SymbolNet):
         if not (inspect.isclass(iterator) and issubclass(iterator, DataLoader)):
             return self.net.get_iterator(dataset, training=training)
         given = self.net.get_params_for(name)
-        defaults = {"collate_fn": _as_is, "generator": self._order}
+        defaults = {"collate_fn": as_is, "generator": self._order}
         if training and "sampler" not in given and "batch_sampler" not in given:
             defaults["shuffle"] = True
         batch_size = given.get("batch_size", self.net.batch_size)
@@ -395,23 +238,3 @@ class SkorchNet(SymbolNet):
         self.__dict__.update(state)
         self._order = torch.Generator()
         self._order.set_state(state["_order"])
-
-
-def _as_is(batch: Any) -> Any:
-    """Collate nothing: the dataset gave a whole mini-batch."""
-    return batch
-
-
-def _check_keywords(function: Any, given: Any, prefix: str) -> None:
-    """Raise if a callable does not take the keywords it will be given."""
-    parameters = inspect.signature(function).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    for name in given:
-        # "param_groups" and names with a double underscore are skorch's own.
-        if name not in parameters and name != "param_groups" and "__" not in name:
-            accepted = [p for p in parameters if p not in ("self", "params")]
-            raise InvalidNetError(
-                f"'{prefix}{name}' is not a parameter of {getattr(function, '__name__', function)}, "
-                f"which takes {join_names(accepted)}. Correct the name."
-            )

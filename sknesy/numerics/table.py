@@ -52,6 +52,30 @@ class Table:
             *(t.to(device) for t in (self.rows, self.label_starts, self.labels, self.blocks))
         )
 
+    def append(self, other: "Table", label_offset: int = 0) -> "Table":
+        """Return a table with the rows of both.
+
+        Parameters
+        ----------
+        other : Table
+            Rows of other labels, over the same symbols.
+        label_offset : int
+            Added to the output states of the other's labels.
+
+        Returns
+        -------
+        Table
+            The labels of this table, then those of the other.
+        """
+        n_states, n_blocks = self.blocks.shape[2], self.blocks.shape[1]
+        is_block = other.rows >= n_states
+        return Table(
+            rows=torch.cat([self.rows, other.rows + n_blocks * is_block]),
+            label_starts=torch.cat([self.label_starts, other.label_starts[1:] + len(self.rows)]),
+            labels=torch.cat([self.labels, other.labels + label_offset]),
+            blocks=torch.cat([self.blocks, other.blocks], dim=1),
+        )
+
 
 class _Pairs(NamedTuple):
     """Pairs of a sample and a row that agree with the evidence, sorted by sample."""

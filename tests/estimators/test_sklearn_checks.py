@@ -44,6 +44,15 @@ def test_checks_that_are_not_yielded(name):
     getattr(estimator_checks, name)("EMNeSyClassifier", EMNeSyClassifier())
 
 
+def test_checks_pass_with_the_array_api_switched_on():
+    if os.environ.get("SCIPY_ARRAY_API"):
+        pytest.skip("this is that run")
+    command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "test_sklearn_checks["]
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-2000:]
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from problems import SMALL_PROBLEMS
 
 from sknesy.inference import AutoEngine, EnumerationEngine
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
+from sknesy.likelihoods import ExactLikelihood
 from sknesy.numerics import table as table_module
 
 
@@ -123,3 +125,24 @@ def test_cuda_gives_the_same_posterior():
     expected = engine.infer(compiled, log_prob, log_likelihood)
     got = engine.infer(compiled.to("cuda"), log_prob.cuda(), log_likelihood.cuda())
     torch.testing.assert_close(got.symbol_marginals.cpu(), expected.symbol_marginals)
+
+
+@pytest.mark.parametrize("name", ["addition", "two outputs", "colouring", "mixed"])
+def test_labels_added_later_give_the_same_posterior(name):
+    problem = next(p for p in SMALL_PROBLEMS if p.name == name)
+    engine, likelihood = EnumerationEngine(), ExactLikelihood()
+    concluded = problem.knowledge.conclude(list(np.ndindex(*problem.n_states)))
+    labels = sorted({label for label in concluded if label is not None})
+    whole = engine.compile(problem.knowledge, labels)
+    grown = None
+    for i in range(1, len(labels) + 1):
+        grown = engine.compile(problem.knowledge, labels[:i], reuse=grown)
+    log_prob = uniform(len(labels), problem.n_states)
+    log_prob += torch.linspace(-1, 1, log_prob.numel(), dtype=torch.float64).view_as(log_prob)
+    found = []
+    for compiled in (whole, grown):
+        counts = list(map(len, compiled.output_states))
+        codes = likelihood.encode(labels, compiled.output_states)
+        found.append(engine.infer(compiled, log_prob, likelihood.log_likelihood(codes, counts)))
+    torch.testing.assert_close(found[1].log_evidence, found[0].log_evidence)
+    torch.testing.assert_close(found[1].symbol_marginals, found[0].symbol_marginals)

@@ -1,0 +1,80 @@
+"""The objective of the M-step: soft targets, computed on the forward pass that they train."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sknesy.exceptions import DivergenceError
+from sknesy.nets._base import Responsibilities
+from sknesy.numerics import mask_states
+
+__all__ = ["SymbolLoss"]
+
+
+class SymbolLoss(nn.Module):
+    """Expected negative log-likelihood of the symbols: the objective of the M-step.
+
+    ``- 1/b sum_i weight_i sum_s sum_v q_isv log p_isv`` over a mini-batch of b samples, with the
+    responsibilities q asked for on the way. They are computed from the same p, and held constant:
+    with exact inference the gradient is that of ``- log p(y | x)`` (Fisher's identity).
+
+    Parameters
+    ----------
+    n_states : sequence of int
+        Number of states of each symbol.
+    """
+
+    def __init__(self, n_states: Sequence[int] = (1,)) -> None:
+        super().__init__()
+        mask = mask_states(torch.tensor(n_states))
+        self.register_buffer("mask", mask, persistent=False)
+        self.is_padded = not bool(mask.all())
+        self.responsibilities: Responsibilities | None = None
+
+    def log_prob(self, output: Tensor) -> Tensor:
+        """Turn the module's output into log-probabilities.
+
+        Parameters
+        ----------
+        output : Tensor
+            Logits of ``n_samples * n_symbols * n_states`` entries in this order.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_symbols, n_states), float64
+            Normalised over states, after the cast: float32 would leave an error of 1e-7.
+        """
+        logits = output.reshape(-1, *self.mask.shape).double()
+        if self.is_padded:
+            logits = logits.masked_fill(~self.mask, -torch.inf)
+        return torch.log_softmax(logits, dim=-1)
+
+    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        """Compute the loss of a mini-batch.
+
+        Parameters
+        ----------
+        output : Tensor
+            Logits, as in `log_prob`.
+        target : tuple of (index, weight)
+            Indices and weights of the samples, Tensors of shape (n_samples,).
+
+        Returns
+        -------
+        Tensor of shape ()
+            The loss in nats, float64.
+        """
+        index, weight = target
+        if not bool(torch.isfinite(output).all()):
+            raise DivergenceError(
+                "The net's output became NaN or infinite in training. Lower the learning rate, "
+                "scale X to about [-1, 1], or clip gradients (skorch.callbacks."
+                "GradientNormClipping)."
+            )
+        log_prob = self.log_prob(output)
+        with torch.no_grad():
+            q = self.responsibilities(log_prob.detach(), index, self.training)
+        if self.is_padded:  # 0 * -inf would be NaN
+            log_prob = log_prob.masked_fill(~self.mask, 0.0)
+        return -(weight[:, None, None] * q * log_prob).sum() / len(weight)

@@ -1,0 +1,105 @@
+"""From the `net` parameter of an estimator to a skorch net, and the check of its parameters."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from sknesy._validation import join_names
+from sknesy.exceptions import InvalidNetError
+from sknesy.nets._loss import SymbolLoss
+from sknesy.nets.modules import default_module
+
+__all__ = ["as_neural_net", "check_keywords", "fill_in"]
+
+
+def as_neural_net(net: Any) -> NeuralNet:
+    """Turn the `net` parameter of an estimator into an unfitted skorch net.
+
+    Parameters
+    ----------
+    net : None, torch module class or skorch NeuralNet
+        None is the default module. A module class gets Adam; its learning rate, batch size and
+        device are left open (None) for `fill_in`. A NeuralNet is returned as it is.
+
+    Returns
+    -------
+    skorch.NeuralNet
+        The net.
+    """
+    if isinstance(net, NeuralNet):
+        return net
+    if isinstance(net, nn.Module):
+        raise InvalidNetError(
+            f"net must be a torch module class or a skorch NeuralNet, got an instance of "
+            f"{type(net).__name__}. Pass the class, so that each fit starts afresh; to start from "
+            "trained weights pass skorch.NeuralNet(module, criterion=None)."
+        )
+    is_module = inspect.isclass(net) and issubclass(net, nn.Module)
+    if net is not None and not is_module:
+        raise InvalidNetError(
+            f"net must be a torch module class or a skorch NeuralNet, got {net!r}. "
+            "Pass for example sknesy.nets.LeNet."
+        )
+    return NeuralNet(
+        default_module if net is None else net,
+        criterion=SymbolLoss,
+        optimizer=torch.optim.Adam,
+        lr=None,
+        batch_size=None,
+        device=None,
+        train_split=None,
+        verbose=0,
+    )
+
+
+def fill_in(net: NeuralNet, **values: Any) -> NeuralNet:
+    """Give parameters that a net leaves open (None) their values.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net; changed in place.
+    **values
+        Values by parameter.
+
+    Returns
+    -------
+    skorch.NeuralNet
+        The net.
+    """
+    return net.set_params(**{k: v for k, v in values.items() if getattr(net, k) is None})
+
+
+def check_keywords(function: Callable[..., Any], given: Iterable[str], prefix: str) -> None:
+    """Check that a callable takes the keywords it will be given.
+
+    Parameters
+    ----------
+    function : callable
+        A constructor.
+    given : iterable of str
+        The keywords.
+    prefix : str
+        What precedes a keyword in the estimator's parameters, for the message.
+
+    Raises
+    ------
+    InvalidNetError
+        When it does not take one of them.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in given:
+        # "param_groups" and names with a double underscore are skorch's own.
+        if name not in parameters and name != "param_groups" and "__" not in name:
+            accepted = [p for p in parameters if p not in ("self", "params")]
+            owner = getattr(function, "__name__", function)
+            raise InvalidNetError(
+                f"'{prefix}{name}' is not a parameter of {owner}, which takes "
+                f"{join_names(accepted)}. Correct the name."
+            )
