@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sknesy._progress import Progress
 from sknesy.em import Convergence, run_em
-from sknesy.estimators._layout import as_symbols, as_tensor, find_symbol_shape
+from sknesy.estimators._layout import as_tensor, check_symbols, find_symbol_shape
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.inference import AutoEngine, InferenceEngine, Posterior
 from sknesy.knowledge import IdentityKnowledge, Knowledge
@@ -247,7 +247,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         classes, y_index = np.unique(y, return_inverse=True)
         knowledge = IdentityKnowledge(classes) if self.knowledge is None else self.knowledge
         symbol_shape = find_symbol_shape(X.shape, knowledge.n_symbols, self.symbol_shape)
-        X = as_tensor(as_symbols(X.reshape(len(X), -1), knowledge.n_symbols, symbol_shape))
+        X = as_tensor(X.reshape(len(X), knowledge.n_symbols, *symbol_shape))
 
         engine = AutoEngine() if self.inference == "auto" else self.inference
         compiled = engine.compile(knowledge, classes.tolist())
@@ -459,8 +459,11 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
     def _log_prob(self, X):
         check_is_fitted(self, "n_iter_")
-        X = validate_data(self, _detach(X), dtype=np.float32, allow_nd=True, reset=False)
-        X = as_symbols(X, self.knowledge_.n_symbols, self.symbol_shape_)
+        X, n_symbols = _detach(X), self.knowledge_.n_symbols
+        # First, for scikit-learn only says that "features" are missing, and counts axis 1 alone.
+        check_symbols(X, n_symbols, self.symbol_shape_)
+        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+        X = X.reshape(len(X), n_symbols, *self.symbol_shape_)
         return self._symbol_net.log_prob(as_tensor(X))
 
     def _any_class(self, n_samples):

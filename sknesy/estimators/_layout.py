@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["as_symbols", "as_tensor", "find_symbol_shape"]
+__all__ = ["as_tensor", "check_symbols", "find_symbol_shape"]
 
 
 def find_symbol_shape(
@@ -58,38 +58,33 @@ def find_symbol_shape(
     return shape[2:]
 
 
-def as_symbols(
-    X: np.ndarray[Any, Any], n_symbols: int, symbol_shape: tuple[int, ...]
-) -> np.ndarray[Any, Any]:
-    """Cut samples into symbols of a known shape.
+def check_symbols(X: Any, n_symbols: int, symbol_shape: tuple[int, ...]) -> None:
+    """Check that shaped samples hold the symbols that `fit` saw.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, ...)
-        Samples, flat or with an axis of symbols.
+    X : object
+        Samples. Nothing is said of flat ones, or of what has no shape.
     n_symbols : int
         Number of symbols.
     symbol_shape : tuple of int
         Shape of the features of one symbol.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_symbols, *symbol_shape)
-        A view of X.
 
     Raises
     ------
     ValueError
         When X has another number of symbols, or symbols of another shape.
     """
-    expected = (n_symbols, *symbol_shape)
-    if X.ndim > 2 and X.shape[1:] not in (expected, symbol_shape if n_symbols == 1 else expected):
+    shape = tuple(getattr(X, "shape", ()))
+    expected = [(n_symbols, *symbol_shape)]
+    if n_symbols == 1:
+        expected.append(symbol_shape)
+    if len(shape) > 2 and shape[1:] not in expected:
         raise ValueError(
             f"X must hold {n_symbols} symbols of shape {symbol_shape}, as in fit: shape "
-            f"(n_samples, {', '.join(map(str, expected))}), got {X.shape}. Bring the samples into "
-            "the same form."
+            f"(n_samples, {', '.join(map(str, expected[0]))}), got {shape}. Bring the samples "
+            "into the same form."
         )
-    return X.reshape(len(X), *expected)
 
 
 def as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
