@@ -332,17 +332,24 @@ class _Search:
     def run(self, assumptions: Sequence[int]) -> None:
         units = [*assumptions, *(clause[0] for clause in self.clauses if len(clause) == 1)]
         long = [clause for clause in self.clauses if len(clause) > 1]
-        with Solver(_SOLVER, bootstrap_with=[*long, *exactly_one(self.variables)]) as solver:
+        bootstrap = [*long, *exactly_one(self.variables)]
+        # Two solvers. What solving learns would change what propagation reports, and the search
+        # counts on propagation: what a node implies, each of its children implies, too.
+        with (
+            Solver(_SOLVER, bootstrap_with=bootstrap) as propagator,
+            Solver(_SOLVER, bootstrap_with=bootstrap) as solver,
+        ):
             # What holds at the root is asked for here, as consequences of assumptions: the solver
             # does not report the consequences of unit clauses.
-            is_consistent, root = solver.propagate(units)
+            is_consistent, root = propagator.propagate(units)
             if not is_consistent or not all(self.clauses):
                 self.violate([], [])
                 return
             for literal in root:
+                propagator.add_clause([literal])
                 solver.add_clause([literal])
             self.simplify(long, root)
-            self.search(solver)
+            self.search(propagator, solver)
 
     def simplify(self, clauses: Clauses, root: Sequence[int]) -> None:
         """Remove what the root decides: states, clauses and propositions."""
@@ -363,8 +370,8 @@ class _Search:
                 for literal in clause:
                     self.satisfies[literal] = self.satisfies.get(literal, 0) | 1 << c
 
-    def search(self, solver: Solver) -> None:
-        propagate = solver.propagate
+    def search(self, propagator: Solver, solver: Solver) -> None:
+        propagate = propagator.propagate
         n_nodes = n_dead_ends = 0
         # A node: states of the first variables, the literals assumed, and all they imply.
         stack: list[tuple[list[int], list[int], list[int]]] = [([], [], [])]
@@ -386,7 +393,7 @@ class _Search:
             if n_dead_ends > 16 + _LOOK_AHEAD_SHARE * n_nodes and not _solve(
                 solver, assumed, self.deadline
             ):
-                self.violate(row, [v for v, _ in domain])  # the solver learns why
+                self.violate(row, [v for v, _ in domain])
                 continue
             # A child that implies its own variable's state and no more leaves the rest as it is.
             is_boolean = domain[0][1] == -domain[-1][1]

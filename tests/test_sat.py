@@ -24,10 +24,10 @@ def problems(draw):
             variables.append((-p, p))
         else:
             variables.append(tuple(next(numbers) for _ in range(size)))
-    n_auxiliary = draw(st.integers(0, 2))
+    n_auxiliary = draw(st.integers(0, 3))
     auxiliaries = [next(numbers) for _ in range(n_auxiliary)]
     literal = st.integers(1, next(numbers) - 1).flatmap(lambda p: st.sampled_from([p, -p]))
-    clauses = draw(st.lists(st.lists(literal, min_size=1, max_size=4), max_size=8))
+    clauses = draw(st.lists(st.lists(literal, min_size=1, max_size=4), max_size=14))
     return clauses, variables, auxiliaries
 
 
@@ -99,6 +99,17 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
         if any(len({signs[i] for signs in found}) > 1 for found in models.values())
     ]
     assert sat.undetermined(clauses, variables, auxiliaries) == expected
+
+
+def test_what_solving_learns_does_not_change_the_search():
+    """Completing the auxiliary propositions 5 and 6 makes a solver learn [1, 2], a fact that
+    propagation does not see; the search must not mistake the rest for free afterwards."""
+    clauses = [[1, 2, s * 5, t * 6] for s in (1, -1) for t in (1, -1)] + [[-1, 4, -10]]
+    variables, auxiliaries = [(-10, 10), (1, 2, 3), (-4, 4)], [5, 6]
+    found = sat.enumerate_assignments(clauses, variables, with_violating=True)
+    satisfying, violating = expand(found.satisfying, found), expand(found.violating, found)
+    assert set(satisfying) == satisfying_by_trying(clauses, variables, auxiliaries)
+    assert sorted(satisfying + violating) == list(np.ndindex(2, 3, 2))
 
 
 def hard_for_propagation():
