@@ -1,0 +1,151 @@
+"""The documentation: its code runs, its links lead somewhere, its engines are right."""
+
+import functools
+import inspect
+import re
+import sys
+import types
+import warnings
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from contracts import test_engines as contract
+from problems import SMALL_PROBLEMS
+from sklearn.exceptions import ConvergenceWarning
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+BLOCK = re.compile(r"(<!-- not run -->\n)?^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here")
+
+
+def named(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.name)
+
+
+def code_blocks(path):
+    """The Python blocks of a page that are to be run, padded so that line numbers agree."""
+    text = path.read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        if match[1] is None:
+            yield "\n" * text.count("\n", 0, match.start(2)) + match[2]
+
+
+@functools.cache
+def run(path):
+    """Run the blocks of a page in one namespace, that of a module, so that classes pickle."""
+    module = types.ModuleType(f"docs_{path.stem}")
+    sys.modules[module.__name__] = module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for code in code_blocks(path):
+            exec(compile(code, path, "exec"), vars(module))
+    return module
+
+
+def anchors(path):
+    """The anchors of a page's headings, as on GitHub."""
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.slow
+@named([path for path in PAGES if any(code_blocks(path))])
+def test_code_runs(path):
+    run(path)
+
+
+@named(PAGES)
+def test_links_lead_somewhere(path):
+    for target, anchor in LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8"))):
+        if "://" in target:
+            continue
+        page = (path.parent / target).resolve() if target else path
+        assert page.exists(), f"{path.name} links to {target}, which does not exist"
+        assert not anchor or anchor in anchors(page), f"{target} has no heading #{anchor}"
+
+
+@pytest.mark.slow
+def test_accuracies_that_the_pages_promise_are_reached():
+    assert run(DOCS / "extending.md").accuracy > 0.95  # labels with a fifth of noise
+
+
+def claims():
+    for name, claim in vars(contract).items():
+        if name.startswith("test_"):
+            yield name, claim
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
+@pytest.mark.parametrize("name", [name for name, _ in claims()])
+def test_worked_engine_keeps_the_contract_of_engines(name, problem, rng):
+    """Every claim of tests/contracts, among them equality with the oracle on every sample."""
+    claim = dict(claims())[name]
+    arguments = {"engine": run(DOCS / "extending.md").DenseEngine(), "problem": problem}
+    arguments |= {"rng": rng, "low": -torch.inf}
+    claim(**{k: arguments[k] for k in inspect.signature(claim).parameters})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
+def test_worked_lower_bound_is_the_most_probable_world_of_the_oracle(problem, rng):
+    engine = run(DOCS / "extending.md").ModeEngine()
+    compiled = contract.compile_(engine, problem)
+    log_prob, log_likelihood = contract.evidence(rng, problem, compiled)
+    posterior = engine.infer(compiled, log_prob, log_likelihood)
+    orders, expected = contract.from_oracle(problem, compiled, log_prob, log_likelihood)
+    for i, (evidence, _, _, (weight, world)) in enumerate(expected):
+        bound = posterior.log_evidence[i].exp().item()
+        np.testing.assert_allclose(bound, weight, rtol=1e-10)
+        assert bound <= evidence * (1 + 1e-12)
+        if world is None:
+            assert (posterior.symbol_marginals[i] == 0).all()
+            continue
+        assert tuple(posterior.symbol_marginals[i].argmax(-1).tolist()) == world
+        concluded = problem.conclude(world)
+        states = posterior.output_marginals[i].argmax(-1).tolist()
+        assert states == [orders[o][w] for o, w in enumerate(concluded)]
+
+
+@pytest.mark.slow
+def test_worked_knowledge_equals_the_oracle(rng):
+    page = run(DOCS / "extending.md")
+    knowledge, engine = page.weather, page.EnumerationEngine()
+    compiled = engine.compile(knowledge)
+    (names,) = compiled.output_states
+
+    def conclude(world):
+        label = knowledge.conclude([world])[0]
+        return None if label is None else (names.index(label),)
+
+    log_prob = contract.random_log(rng, 4, (2, 2))
+    log_likelihood = contract.random_log(rng, 4, (3,))
+    posterior = engine.infer(compiled, log_prob, log_likelihood)
+    for i in range(4):
+        evidence, symbols, _, _ = oracle.posterior(
+            (2, 2), (3,), conclude, log_prob[i].exp().tolist(), log_likelihood[i].exp().tolist()
+        )
+        np.testing.assert_allclose(posterior.log_evidence[i].exp(), evidence, rtol=1e-10)
+        np.testing.assert_allclose(posterior.symbol_marginals[i], symbols, rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_worked_likelihood_is_a_distribution_over_labels():
+    likelihood = run(DOCS / "extending.md").NoisyLikelihood(rate=0.3)
+    states = [["a", "b", "c"], ["x", "y"]]
+    labels = [(a, b) for a in states[0] for b in states[1]]
+    log_likelihood = likelihood.log_likelihood(likelihood.encode(labels, states), [3, 2])
+    for a in range(3):
+        for b in range(2):
+            joint = log_likelihood[:, 0, a] + log_likelihood[:, 1, b]
+            np.testing.assert_allclose(joint.exp().sum(), 1.0, rtol=1e-12)
+    assert (log_likelihood[:, 1, 2] == -torch.inf).all()
