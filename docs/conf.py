@@ -16,21 +16,35 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
-numpydoc_show_class_members = False  # autosummary lists them
+numpydoc_show_class_members = False  # the template of classes lists them
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_(?!mnist)",  # MNIST is shown, not run: it would be fetched
-    "min_reported_time": 1,
     "show_memory": False,
+    "write_computation_times": False,
 }
 
 html_theme = "alabaster"
 html_theme_options = {"page_width": "1080px", "sidebar_width": "240px"}
+
+
+def setup(app):
+    """Have shapes read as plain text: `*` and a trailing `_` mean something else in RST."""
+    app.connect("autodoc-process-docstring", escape_shapes, priority=100)  # before numpydoc
+
+
+def escape_shapes(app, what, name, obj, options, lines):
+    """Escape the names that stand in shapes, such as (n_samples, *symbol_shape)."""
+    for i, line in enumerate(lines):
+        if " of shape (" in line:
+            line = line.replace(", *symbol_shape", r", \*symbol_shape")
+            lines[i] = line.replace("(n_features_in_,", r"(n_features_in\_,")

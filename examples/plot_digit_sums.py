@@ -9,7 +9,7 @@ pair. It also knows how a sum follows from two digits. That is enough to learn t
 # %%
 # Data
 # ----
-# `make_digit_sum` pairs the handwritten digits that come with scikit-learn. A row of ``X`` is two
+# ``make_digit_sum`` pairs the handwritten digits that come with scikit-learn. A row of ``X`` is two
 # images, and ``y`` is their sum. The digits themselves are kept for the evaluation.
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ print(f"{len(X_train)} pairs to learn from, of shape {X_train.shape[1:]}; sums {
 # Knowledge
 # ---------
 # Knowledge is a plain Python function of the states, and the states that each symbol can have.
-# (`make_digit_sum` returns the same knowledge as its last value. Here we write it out.)
+# (``make_digit_sum`` returns the same knowledge as its last value. Here we write it out.)
 
 addition = FunctionKnowledge(lambda a, b: a + b, states=[range(10), range(10)])
 print("3 and 4 give", addition.conclude([[3, 4]])[0])
@@ -37,8 +37,8 @@ print("3 and 4 give", addition.conclude([[3, 4]])[0])
 # %%
 # Fit
 # ---
-# Without a `net`, the classifier takes a small convolutional net for images. It stops when the
-# log-evidence, log p(sum | images), rises by less than `tol` for a few iterations.
+# Without a ``net``, the classifier takes a small convolutional net for images. It stops when the
+# log-evidence, log p(sum | images), rises by less than ``tol`` for a few iterations.
 
 clf = EMNeSyClassifier(addition, tol=2e-3, random_state=0)
 clf.fit(X_train, y_train)
@@ -54,7 +54,7 @@ print(f"sums right    {clf.score(X_test, y_test):.3f}")
 print(f"digits right  {symbol_accuracy(digits_test, digits_found):.3f}")
 
 # %%
-# `posterior` combines both sources: what the images look like, and what the sum allows. Where the
+# ``posterior`` combines both sources: what the images look like, and what the sum allows. Where the
 # sum of a pair is known, its digits are almost certain.
 
 alone = clf.predict_symbols_proba(X_test)
@@ -84,5 +84,5 @@ plt.show()
 # What we learnt
 # --------------
 # Labels of the whole taught the parts: no digit was ever given, yet nearly all are read correctly.
-# And a fitted classifier can label its own data. Ask `posterior` what each part must be, given the
-# label.
+# A fitted classifier can also label its own data: ask ``posterior`` what each part must be, given
+# the label.

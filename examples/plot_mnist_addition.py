@@ -40,16 +40,16 @@ print(f"{len(X_train)} pairs to learn from, {len(X_test)} for the test")
 # %%
 # Knowledge
 # ---------
-# `make_digit_sum` returned it: a sum of two digits. There are 100 worlds, that is pairs of digits,
-# and 19 sums. A sum of 0 leaves one world. A sum of 9 leaves ten.
+# ``make_digit_sum`` returned it: a sum of two digits. There are 100 worlds, that is pairs of
+# digits, and 19 sums. A sum of 0 leaves one world. A sum of 9 leaves ten.
 
 print(f"{addition.n_symbols} symbols with {addition.n_states} states")
 
 # %%
 # Fit
 # ---
-# Any torch module that returns logits will do as the net. `LeNet` has the constructor parameters
-# `symbol_shape` and `n_states`, so the classifier fills them in.
+# Any torch module that returns logits will do as the net. ``LeNet`` has the constructor parameters
+# ``symbol_shape`` and ``n_states``, so the classifier fills them in.
 
 clf = EMNeSyClassifier(addition, net=LeNet, max_iter=1, random_state=0)
 with warnings.catch_warnings():
@@ -87,5 +87,5 @@ plt.show()
 # %%
 # What we learnt
 # --------------
-# Supervision by sums is close to supervision by digits. The E-step is exact and cheap: it lists the
-# few worlds that a sum leaves, and needs no gradient through the addition.
+# Sums are enough to learn digits. The E-step is exact and cheap: it goes through the few worlds
+# that a sum leaves, and needs no gradient through the addition.

@@ -206,18 +206,21 @@ def encode_labels(
         When a label names no states.
     """
     n_outputs = len(output_states)
-    codes = np.empty((len(labels), n_outputs), dtype=np.int64)
-    for o, states in enumerate(output_states):
-        index = {name: v for v, name in enumerate(states)}
-        for i, label in enumerate(labels):
-            if n_outputs > 1 and (not isinstance(label, tuple) or len(label) != n_outputs):
+    if n_outputs == 1:
+        columns: list[Any] = [labels]
+    else:
+        for label in labels:
+            if not isinstance(label, tuple) or len(label) != n_outputs:
                 raise InconsistentLabelError(
                     f"y holds {plain(label)!r}, but a label of this knowledge is a tuple of "
                     f"{n_outputs} names, one for each output. Check y or `knowledge`."
                 )
-            name = label[o] if n_outputs > 1 else label  # type: ignore[index]
-            check_labels([name], index)
-            codes[i, o] = index[name]
+        columns = [[label[o] for label in labels] for o in range(n_outputs)]  # type: ignore[index]
+    codes = np.empty((len(labels), n_outputs), dtype=np.int64)
+    for o, (names, states) in enumerate(zip(columns, output_states, strict=True)):
+        check_labels(names, states)
+        index = {name: v for v, name in enumerate(states)}
+        codes[:, o] = [index[name] for name in names]
     return codes
 
 

@@ -1,7 +1,8 @@
 """Errors and warnings of sknesy, each with the cause in its name.
 
-Every error is a `SknesyError` and also the built-in exception that scikit-learn users
-expect in its place, so ``except ValueError`` keeps working.
+Each is a `SknesyError` and also the built-in exception that scikit-learn users expect in its
+place, so ``except ValueError`` keeps working. A plain argument of a wrong type or value is an
+ordinary `TypeError` or `ValueError`.
 """
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
 
 
 class SknesyError(Exception):
-    """Base of all errors raised by sknesy."""
+    """Base of the errors with a name of their own."""
 
 
 class InvalidKnowledgeError(SknesyError, ValueError):

@@ -450,9 +450,9 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
             self.converged_ = convergence.converged
         if not self.converged_:
             warnings.warn(
-                f"EM did not converge in max_iter={self.max_iter} iterations: the log-evidence "
-                f"still rises by more than tol={self.tol:g} within {self.n_iter_no_change}. Raise "
-                "`max_iter`, or `tol`.",
+                f"EM reached max_iter={self.max_iter} iterations before the log-evidence had "
+                f"stopped rising by tol={self.tol:g} for n_iter_no_change="
+                f"{self.n_iter_no_change} iterations. Raise `max_iter`, or `tol`.",
                 ConvergenceWarning,
                 stacklevel=4,  # the caller of fit, past scikit-learn's wrapper
             )

@@ -1,7 +1,7 @@
 """Floor 3: engines that compute the posterior, the E-step."""
 
 from sknesy.inference._auto import AutoEngine, Selection
-from sknesy.inference._base import Compiled, InferenceEngine, Posterior
+from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
 from sknesy.inference._enumeration import EnumerationEngine
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "InferenceEngine",
     "Posterior",
     "Selection",
+    "check_evidence",
 ]

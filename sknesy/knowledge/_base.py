@@ -79,6 +79,17 @@ class Knowledge(ABC):
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
 
+    def __repr__(self) -> str:
+        """Say what it is made of, in one line; names of states may be many."""
+        sizes = self.n_states.tolist()
+        same = len(set(sizes)) == 1 and len(sizes) > 3
+        states = f"{len(sizes)} x {sizes[0]}" if same else ", ".join(map(str, sizes))
+        return f"{type(self).__name__}({self._source()}, n_states=[{states}])"
+
+    def _source(self) -> str:
+        """What the relation is made of, for the repr."""
+        return "..."
+
     def __sklearn_clone__(self) -> "Knowledge":
         """Return itself: an immutable value needs no copy."""
         return self

@@ -18,7 +18,7 @@ from sknesy.sat import Variable, deduce
 __all__ = ["ClauseKnowledge"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClauseKnowledge(Knowledge):
     """Knowledge as clauses: propositional logic in conjunctive normal form.
 
@@ -173,6 +173,9 @@ class ClauseKnowledge(Knowledge):
             elif states is not None:
                 labels[i] = self._name_label(states, array[i])
         return labels
+
+    def _source(self) -> str:
+        return f"{len(self.clauses)} clauses, {len(self.outputs or ())} outputs"
 
     def to_dimacs(self, path: str | os.PathLike[str]) -> None:
         """Write the clauses to a DIMACS file, without the exactly-one clauses.

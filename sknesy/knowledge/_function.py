@@ -14,7 +14,7 @@ from sknesy.knowledge._base import Knowledge
 __all__ = ["FunctionKnowledge"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FunctionKnowledge(Knowledge):
     """Knowledge as a function that computes the label from the symbols.
 
@@ -74,6 +74,9 @@ class FunctionKnowledge(Knowledge):
         """The states of each symbol."""
         return self.states
 
+    def _source(self) -> str:
+        return str(getattr(self.function, "__name__", None) or self.function)
+
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world: what the function returns.
 
@@ -114,6 +117,6 @@ class FunctionKnowledge(Knowledge):
             raise InvalidKnowledgeError(
                 f"function must return a hashable label other than NaN, but for "
                 f"({join_names(names)}) it returned {label!r} ({type(label).__name__}). Return a "
-                "number, a string or a tuple, or None for states that cannot occur together."
+                "number or a string, or None for states that cannot occur together."
             )
         return plain(label)

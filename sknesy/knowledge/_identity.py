@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_worlds
+from sknesy._validation import as_names, as_worlds, join_names
 from sknesy.knowledge._base import Knowledge
 
 __all__ = ["IdentityKnowledge"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IdentityKnowledge(Knowledge):
     """Knowledge of one symbol, which is the label itself.
 
@@ -44,6 +44,9 @@ class IdentityKnowledge(Knowledge):
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
         """The labels, as the states of the one output."""
         return (self.states,)
+
+    def _source(self) -> str:
+        return join_names(self.states)
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world: the state of its symbol.

@@ -328,7 +328,9 @@ def test_full_batch_gradient_steps_never_lower_the_bound():
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 def test_max_iter_without_convergence_warns_with_the_cure():
     X, y, _ = blobs(n=20)
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 iterations.*Raise `max_iter`"):
+    with pytest.warns(
+        ConvergenceWarning, match="reached max_iter=2 iterations before.*Raise `max_iter`"
+    ):
         make(max_iter=2).fit(X, y)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.knowledge import FunctionKnowledge
+from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
 
 
 def add(a, b):
@@ -67,7 +67,7 @@ def test_function_that_raises_is_named_with_its_states():
 @pytest.mark.parametrize("label", [[7], {"a"}, float("nan"), (1, [2])])
 def test_label_that_is_not_hashable_is_named_with_its_states(label):
     knowledge = FunctionKnowledge(lambda a: label, [range(2)])
-    with pytest.raises(InvalidKnowledgeError, match=r"for \(1\) it returned .*number, a string"):
+    with pytest.raises(InvalidKnowledgeError, match=r"for \(1\) it returned .*number or a string"):
         knowledge.conclude([[1]])
 
 
@@ -104,3 +104,14 @@ def test_function_that_is_none_is_named():
 def test_wrong_worlds_are_named(worlds, message):
     with pytest.raises(ValueError, match=message):
         FunctionKnowledge(add, [range(3)] * 2).conclude(worlds)
+
+
+def test_repr_is_one_short_line():
+    assert repr(FunctionKnowledge(add, [range(10)] * 2)) == (
+        "FunctionKnowledge(add, n_states=[10, 10])"
+    )
+    many = FunctionKnowledge(lambda *a: 0, [range(10)] * 40)
+    assert repr(many) == "FunctionKnowledge(<lambda>, n_states=[40 x 10])"
+    assert repr(IdentityKnowledge(range(3))) == "IdentityKnowledge(0, 1, 2, n_states=[3])"
+    clauses = ClauseKnowledge([[1, 2]], [[1], [2]])
+    assert repr(clauses) == "ClauseKnowledge(1 clauses, 0 outputs, n_states=[2, 2])"
