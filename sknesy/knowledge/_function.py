@@ -1,5 +1,6 @@
 """Knowledge as a plain Python function of the states."""
 
+import inspect
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ class FunctionKnowledge(Knowledge):
                 "states must hold the states of at least one symbol, got none. "
                 "Pass for example [range(10)] * 2."
             )
+        _check_takes(function, named)
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "states", named)
 
@@ -120,3 +122,18 @@ class FunctionKnowledge(Knowledge):
                 "number or a string, or None for states that cannot occur together."
             )
         return plain(label)
+
+
+def _check_takes(function: Callable[..., Any], states: tuple[tuple[Hashable, ...], ...]) -> None:
+    """Raise if a function does not take one argument a symbol."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions written in C do not tell
+        return
+    try:
+        signature.bind(*(names[0] for names in states))
+    except TypeError as error:
+        raise TypeError(
+            f"function must take {len(states)} arguments, one state of each symbol, but its "
+            f"signature is {signature}: {error}. Change the function, or the number of `states`."
+        ) from None

@@ -13,7 +13,7 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets.modules import default_module
 
-__all__ = ["as_neural_net", "check_keywords", "fill_in"]
+__all__ = ["as_neural_net", "check_device", "check_keywords", "fill_in"]
 
 
 def as_neural_net(net: Any) -> NeuralNet:
@@ -72,6 +72,28 @@ def fill_in(net: NeuralNet, **values: Any) -> NeuralNet:
         The net.
     """
     return net.set_params(**{k: v for k, v in values.items() if getattr(net, k) is None})
+
+
+def check_device(device: str) -> None:
+    """Check that tensors can be made on a device.
+
+    Parameters
+    ----------
+    device : str
+        Name of the device.
+
+    Raises
+    ------
+    InvalidNetError
+        When torch has no such device here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InvalidNetError(
+            f"device must be one that torch can use here, got {device!r}. Pass 'cpu', or install "
+            "a build of torch for your accelerator."
+        ) from error
 
 
 def check_keywords(function: Callable[..., Any], given: Iterable[str], prefix: str) -> None:

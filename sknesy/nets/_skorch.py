@@ -14,7 +14,7 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import SymbolDataset, as_is
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets._parameters import check_keywords
+from sknesy.nets._parameters import check_device, check_keywords
 from sknesy.nets._random import RandomStream
 
 __all__ = ["SkorchNet"]
@@ -57,7 +57,8 @@ class SkorchNet(SymbolNet):
         self.n_states = tuple(n_states)
         self.symbol_shape = tuple(symbol_shape)
         self.is_shared = is_shared
-        self._stream = RandomStream(seed, net.device or "cpu")
+        check_device(self.device)
+        self._stream = RandomStream(seed, self.device)
         self._order = torch.Generator().manual_seed(seed)
         self._initialize()
         self._check_output()

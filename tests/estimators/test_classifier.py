@@ -442,6 +442,7 @@ def broken(a, b):
         ),
         ({"symbol_shape": (5,)}, ValueError, r"2 symbols of shape \(5,\), that is 10 .* got 8"),
         ({"inference": EnumerationEngine(max_worlds=5)}, TooManyWorldsError, "max_worlds=5"),
+        ({"device": "gpu"}, InvalidNetError, "device must be .* got 'gpu'. Pass 'cpu'"),
         ({"net": nn.Linear}, InvalidNetError, "must be buildable"),
         ({"learning_rate": 1e30}, DivergenceError, "Lower the learning rate"),
         ({"max_iter": 0}, ValueError, r"'max_iter' parameter .* Got 0 instead"),

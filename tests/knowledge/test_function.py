@@ -88,6 +88,16 @@ def test_wrong_states_are_named(states, error, message):
         FunctionKnowledge(add, states)
 
 
+@pytest.mark.parametrize("function", [lambda a: a, lambda a, b, c: a, lambda a, *, b: a])
+def test_function_of_another_number_of_symbols_is_named(function):
+    with pytest.raises(TypeError, match=r"must take 2 arguments.*signature is \(a.*Change"):
+        FunctionKnowledge(function, [range(2)] * 2)
+
+
+def test_function_that_does_not_tell_its_arguments_is_tried():
+    assert FunctionKnowledge(max, [range(2)] * 2).conclude([[0, 1]]).tolist() == [1]
+
+
 def test_function_that_is_none_is_named():
     with pytest.raises(TypeError, match="function must be callable, got 7.*lambda"):
         FunctionKnowledge(7, [range(2)])
