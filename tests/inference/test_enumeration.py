@@ -111,7 +111,7 @@ def test_wrong_evidence_is_named(log_prob, log_likelihood, message):
 
 
 def test_auto_says_what_it_chose_and_why():
-    engine, reason = AutoEngine(max_worlds=7).select(FunctionKnowledge(add, [range(10)] * 30))
+    engine, reason = AutoEngine(max_worlds=7).select(FunctionKnowledge(max, [range(10)] * 30))
     assert isinstance(engine, EnumerationEngine)
     assert engine.max_worlds == 7
     assert reason == "exact; about 10^30 worlds in all"
