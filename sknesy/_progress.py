@@ -1,8 +1,8 @@
 """The progress bar of a fit."""
 
+from collections.abc import Callable
 from types import TracebackType
 
-from torch import Tensor
 from tqdm.auto import tqdm
 
 __all__ = ["Progress"]
@@ -39,20 +39,18 @@ class Progress:
         """
         self._bar.set_description(f"EM {n_iter}/{self._max_iter}", refresh=False)
 
-    def update(self, n_samples: int, total: Tensor) -> None:
+    def update(self, n_samples: int, log_evidence: Callable[[], float]) -> None:
         """Count samples.
 
         Parameters
         ----------
         n_samples : int
             How many more were seen.
-        total : Tensor of shape (2,)
-            Sum of log-evidence, and of weights, so far.
+        log_evidence : callable
+            Tells the mean log-evidence; called only when the bar is drawn, ten times a second.
         """
-        # tqdm redraws at most ten times a second; only then is the number fetched.
         if self._bar.update(n_samples):
-            log_evidence, weight = total.tolist()
-            self._bar.set_postfix_str(f"log evidence {log_evidence / weight:.4f}", refresh=False)
+            self._bar.set_postfix_str(f"log evidence {log_evidence():.4f}", refresh=False)
 
     def __enter__(self) -> "Progress":
         return self

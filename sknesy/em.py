@@ -112,18 +112,17 @@ def _iterate_by_batch(
 
     The bound is the mean over the mini-batches, each with the net as it was then.
     """
-    total = weight.new_zeros(2)  # of weighted log-evidence, and of weights
+    log_evidence = torch.full_like(weight, torch.nan)  # NaN: not seen, or held out
 
     def responsibilities(log_prob: Tensor, index: Tensor, is_training: bool) -> Tensor:
         posterior = e_step(log_prob, index)  # E-step
         if is_training:
-            w = weight[index]
-            total.add_(torch.stack([w @ posterior.log_evidence, w.sum()]))
-            progress.update(len(index), total)
+            log_evidence[index] = posterior.log_evidence
+            progress.update(len(index), lambda: _lower_bound(log_evidence, weight))
         return posterior.symbol_marginals
 
     asked_to_stop = net.m_step(responsibilities)  # M-step
-    return (total[0] / total[1]).item(), asked_to_stop
+    return _lower_bound(log_evidence, weight), asked_to_stop
 
 
 def _iterate_by_epoch(
@@ -132,13 +131,19 @@ def _iterate_by_epoch(
     """An E-step for all the data, then several passes of the M-step."""
     everything = torch.arange(len(X), device=weight.device)
     posterior = e_step(net.log_prob(X), everything)  # E-step
-    total = torch.stack([weight @ posterior.log_evidence, weight.sum()])
+    lower_bound = _lower_bound(posterior.log_evidence, weight)
 
     def responsibilities(log_prob: Tensor, index: Tensor, is_training: bool) -> Tensor:
-        progress.update(len(index), total)
+        progress.update(len(index), lambda: lower_bound)
         return posterior.symbol_marginals[index]
 
     asked_to_stop = False
     for _ in range(m_steps):
         asked_to_stop |= net.m_step(responsibilities)  # M-step
-    return (total[0] / total[1]).item(), asked_to_stop
+    return lower_bound, asked_to_stop
+
+
+def _lower_bound(log_evidence: Tensor, weight: Tensor) -> float:
+    """Weighted mean log-evidence of the samples that have one."""
+    weight = weight.masked_fill(log_evidence.isnan(), 0.0)
+    return float((weight @ log_evidence.nan_to_num(neginf=-torch.inf)) / weight.sum())

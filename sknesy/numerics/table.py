@@ -116,9 +116,12 @@ def infer_table(
         Posterior probabilities of the output states; 0 where the evidence is 0.
     """
     log_label = _log_label(table, log_likelihood)
+    chunks = _chunks(table, log_label)
+    if len(chunks) == 1:
+        return _infer_chunk(table, log_prob, log_label, log_likelihood.shape[1:])
     parts = [
         _infer_chunk(table, log_prob[chunk], log_label[chunk], log_likelihood.shape[1:])
-        for chunk in _chunks(table, log_label)
+        for chunk in chunks
     ]
     log_evidence, symbol_marginals, output_marginals = zip(*parts, strict=True)
     return torch.cat(log_evidence), torch.cat(symbol_marginals), torch.cat(output_marginals)
@@ -255,8 +258,8 @@ def _infer_chunk(
     log_evidence = segment_logsumexp(log_joint, pairs.sample, n)
     share = _shares(log_joint, log_evidence, pairs.sample)
 
-    mass = torch.zeros_like(log_block).view(-1)
-    mass.index_add_(0, pairs.cell.view(-1), share[:, None].expand(-1, n_symbols).reshape(-1))
+    mass = log_prob.new_zeros(log_block.numel())
+    mass.index_add_(0, pairs.cell.view(-1), share.repeat_interleave(n_symbols))
     mass = mass.view(n, n_symbols, width)
     symbol_marginals = mass[..., :n_states]
     if width > n_states:
@@ -278,8 +281,11 @@ def _infer_chunk(
 
 def _log_label(table: Table, log_likelihood: Tensor) -> Tensor:
     """Log-weight of each label of the table, (n_samples, n_labels)."""
-    outputs = torch.arange(table.labels.shape[1], device=log_likelihood.device)
-    return log_likelihood[:, outputs, table.labels].sum(-1)
+    columns = table.labels.unbind(1)
+    log_label = log_likelihood[:, 0].index_select(1, columns[0])
+    for o, states in enumerate(columns[1:], start=1):
+        log_label += log_likelihood[:, o].index_select(1, states)
+    return log_label
 
 
 def _log_block(table: Table, log_prob: Tensor) -> Tensor:
@@ -291,23 +297,25 @@ def _log_block(table: Table, log_prob: Tensor) -> Tensor:
 
 def _pair(table: Table, log_label: Tensor, width: int) -> _Pairs:
     sample, label = torch.nonzero(log_label > -torch.inf, as_tuple=True)
-    start = table.label_starts[label]
-    count = table.label_starts[label + 1] - start
-    n_pairs = int(count.sum())
-    which = torch.repeat_interleave(count, output_size=n_pairs)
-    before = torch.cumsum(count, 0) - count
-    row = torch.arange(n_pairs, device=log_label.device) + (start - before)[which]
-    sample = sample[which]
+    count = table.label_starts.diff().index_select(0, label)
+    end = count.cumsum(0)
+    which = torch.repeat_interleave(count)
+    # The i-th pair of a label's run is the i-th row of that label.
+    shift = table.label_starts.index_select(0, label) - end + count
+    row = shift.index_select(0, which)
+    row += torch.arange(len(which), device=row.device)
+    sample = sample.index_select(0, which)
     n_symbols = table.rows.shape[1]
-    first_cell = (sample * n_symbols)[:, None] + torch.arange(n_symbols, device=sample.device)
-    cell = table.rows[row].add_(first_cell.mul_(width))
-    return _Pairs(sample, label[which], row, cell)
+    cell = table.rows.index_select(0, row)
+    cell += torch.arange(0, n_symbols * width, width, device=row.device)
+    cell += (sample * (n_symbols * width))[:, None]
+    return _Pairs(sample, label.index_select(0, which), row, cell)
 
 
 def _log_joint(pairs: _Pairs, log_block: Tensor, log_label: Tensor) -> Tensor:
     """Log-probability of each pair: its row and its label."""
-    log_world = log_block.view(-1)[pairs.cell].sum(-1)
-    return log_world.add_(log_label[pairs.sample, pairs.label])
+    log_world = log_block.view(-1).take(pairs.cell).sum(-1)
+    return log_world.add_(log_label.take(pairs.sample * log_label.shape[1] + pairs.label))
 
 
 def _shares(log_joint: Tensor, log_evidence: Tensor, sample: Tensor) -> Tensor:
