@@ -177,24 +177,20 @@ class SkorchNet(SymbolNet):
                 f"The net must take inputs of shape (n, {', '.join(map(str, self.symbol_shape))}), "
                 f"but its forward pass raised: {error} Change the net or `symbol_shape`."
             ) from error
-        shapes = [(2 * n_symbols, width)] if self.is_shared else []
-        shapes += [] if self.is_shared else [(2, n_symbols, width), (2, n_symbols * width)]
+        if self.is_shared:
+            shapes, what = [(2 * n_symbols, width)], f"(n, {width}), one column a state"
+        else:
+            shapes = [(2, n_symbols, width), (2, n_symbols * width)]
+            what = f"(n, {n_symbols}, {width})"
         if not isinstance(output, Tensor) or tuple(output.shape) not in shapes:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            what = (
-                f"(n, {width}), one column a state"
-                if self.is_shared
-                else f"(n, {n_symbols}, {width})"
-            )
             raise InvalidNetError(
                 f"The net's output must be of shape {what}, got {got} for {len(X)} samples of "
                 f"{n_symbols} symbols. Give its last layer the width {width} (the constructor "
                 "parameter `n_states` is filled in if the module has one)."
             )
         rows = output.reshape(-1, width).double()
-        is_probability = (rows >= 0).all() and torch.allclose(
-            rows.sum(-1), torch.ones(len(rows)).to(rows), atol=1e-5
-        )
+        is_probability = (rows >= 0).all() and ((rows.sum(-1) - 1).abs() < 1e-5).all()
         if width > 1 and bool(is_probability):
             raise InvalidNetError(
                 "The net must return logits, got rows of non-negative numbers that sum to 1. "
@@ -226,8 +222,9 @@ class SkorchNet(SymbolNet):
         defaults = {"collate_fn": as_is, "generator": self._order}
         if training and "sampler" not in given and "batch_sampler" not in given:
             defaults["shuffle"] = True
-        batch_size = given.get("batch_size", self.net.batch_size)
-        given["batch_size"] = len(dataset) if batch_size == -1 else batch_size
+        if "batch_sampler" not in given:
+            batch_size = given.get("batch_size", self.net.batch_size)
+            given["batch_size"] = len(dataset) if batch_size == -1 else batch_size
         return iterator(dataset, **{**defaults, **given})
 
     def __getstate__(self) -> dict[str, Any]:
