@@ -112,9 +112,9 @@ def test_what_solving_learns_does_not_change_the_search():
     assert sorted(satisfying + violating) == list(np.ndindex(2, 3, 2))
 
 
-def hard_for_propagation():
-    """Pigeons: seven in six holes. Propagation alone sees the conflict late, in each branch."""
-    holes, pigeons = 6, 7
+def hard_for_propagation(holes=6):
+    """One pigeon too many. Propagation alone sees the conflict late, in each branch."""
+    pigeons = holes + 1
     variables = [tuple(range(1 + p * holes, 1 + (p + 1) * holes)) for p in range(pigeons)]
     clauses = [
         [-variables[a][h], -variables[b][h]]
@@ -128,6 +128,14 @@ def test_dead_ends_are_no_assignments():
     found = sat.enumerate_assignments(*hard_for_propagation(), with_violating=True)
     assert len(found.satisfying) == 0
     assert len(expand(found.violating, found)) == 6**7
+
+
+def test_time_limit_is_kept_within_one_call_of_the_solver():
+    deadline = sat.Deadline(0.3, "Solving")
+    start = time.monotonic()
+    with pytest.raises(TimeLimitError, match=r"Solving took longer than time_limit=0.3 s"):
+        sat.is_satisfiable(*hard_for_propagation(holes=12), deadline=deadline)
+    assert time.monotonic() - start < 2.3
 
 
 def test_more_rows_than_the_limit_is_an_error_that_names_it():

@@ -93,6 +93,13 @@ def test_symbols_are_learned_from_sums(e_step):
     assert clf.score(X_test, y_test) > 0.95
 
 
+def test_m_steps_are_passes_for_each_e_step():
+    X, y, _ = blobs(n=20)
+    clf = make(e_step="epoch", m_steps=3, max_iter=2).fit(X, y)
+    assert clf.n_iter_ == 2
+    assert len(clf.net_.history) == 6
+
+
 def test_shapes_and_normalisation_of_what_it_predicts(fitted):
     clf, X, y, _ = fitted
     assert clf.classes_.tolist() == [0, 1, 2, 3, 4]
@@ -242,7 +249,8 @@ def test_skorch_net_keeps_its_own_settings_and_callbacks():
     assert isinstance(clf.net_.optimizer_, torch.optim.SGD)
 
 
-def test_early_stopping_of_skorch_counts_as_converged():
+@pytest.mark.parametrize("e_step", ["batch", "epoch"])
+def test_early_stopping_of_skorch_counts_as_converged(e_step):
     net = NeuralNet(
         MLP,
         criterion=None,
@@ -251,7 +259,7 @@ def test_early_stopping_of_skorch_counts_as_converged():
         verbose=0,
     )
     X, y, _ = blobs()
-    clf = make(net=net, max_iter=300, tol=0, n_iter_no_change=300).fit(X, y)
+    clf = make(net=net, e_step=e_step, max_iter=300, tol=0, n_iter_no_change=300).fit(X, y)
     assert clf.converged_
     assert clf.n_iter_ < 300
 
@@ -304,8 +312,10 @@ def test_sample_weight_moves_the_bound_and_zero_weights_drop_out():
 def test_only_the_scale_of_weights_does_not_matter():
     X, y, _ = blobs(n=60)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, 60)
-    a = make(max_iter=3).fit(X, y, sample_weight=weight)
-    b = make(max_iter=3).fit(X, y, sample_weight=4 * weight)
+    # plain gradient steps: Adam would hide the scale
+    net = NeuralNet(MLP, criterion=None, lr=0.05, batch_size=10, train_split=None, verbose=0)
+    a = make(net=net, max_iter=3).fit(X, y, sample_weight=weight)
+    b = make(net=net, max_iter=3).fit(X, y, sample_weight=4 * weight)
     np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), atol=1e-6)
 
 

@@ -197,6 +197,34 @@ def test_equal_seeds_give_equal_nets_in_threads():
         assert torch.equal(results[i], results[f"alone {i % 2}"])
 
 
+class Failing(nn.Module):
+    """Draws a random number, then raises, in training only."""
+
+    def __init__(self, n_states):
+        super().__init__()
+        self.layer = nn.Linear(4, n_states)
+
+    def forward(self, X):
+        if self.training:
+            torch.rand(3)
+            raise OSError("out of luck")
+        return self.layer(X)
+
+
+def test_a_forward_pass_that_raises_gives_the_global_generator_back():
+    before = torch.get_rng_state()
+    with pytest.raises(OSError, match="out of luck"):
+        train(make(Failing), data(), one_hot())
+    assert torch.equal(torch.get_rng_state(), before)
+    done = []
+    other = threading.Thread(
+        target=lambda: done.append(train(make(), data(), one_hot())), daemon=True
+    )
+    other.start()
+    other.join(timeout=20)
+    assert done, "the lock was not released"
+
+
 def test_callbacks_of_skorch_work_over_a_whole_session():
     net = NeuralNet(
         MLP,
