@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import accumulate, combinations
+from operator import or_
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ Variable = tuple[int, ...]
 # MiniSat propagates fastest of python-sat's solvers when each call is one more assumption.
 _SOLVER = "minisat22"
 _CONFLICTS_PER_SLICE = 2_000  # between two looks at the clock
+_CALLS_PER_CHECK = 256  # of propagation, likewise
 _MAX_MASKED_CLAUSES = 4_096  # beyond, "are all clauses satisfied?" costs more than it saves
 _LOOK_AHEAD_SHARE = 0.1  # share of dead ends from which solving before branching pays
 
@@ -372,13 +374,14 @@ class _Search:
 
     def search(self, propagator: Solver, solver: Solver) -> None:
         propagate = propagator.propagate
-        n_nodes = n_dead_ends = 0
+        n_nodes = n_dead_ends = n_calls = 0
         # A node: states of the first variables, the literals assumed, and all they imply.
         stack: list[tuple[list[int], list[int], list[int]]] = [([], [], [])]
         while stack:
             row, assumed, implied = stack.pop()
             n_nodes += 1
-            if n_nodes % 64 == 0:
+            if n_calls >= _CALLS_PER_CHECK:
+                n_calls = 0
                 self.check_limits()
             known = set(implied)
             domain = self.descend(row, known)
@@ -398,12 +401,16 @@ class _Search:
             # A child that implies its own variable's state and no more leaves the rest as it is.
             is_boolean = domain[0][1] == -domain[-1][1]
             n_alone = len(implied) + (1 if is_boolean else len(domain))
+            n_calls += len(domain)
+            leaves_free: list[bool] = []
             free, dead, children = [], [], []
-            for v, literal in domain:
+            for i, (v, literal) in enumerate(domain):
                 is_consistent, child = propagate([*assumed, literal])
+                if len(child) == n_alone and not leaves_free:
+                    leaves_free = self.leave_free(implied, domain, is_boolean)
                 if not is_consistent:
                     dead.append(v)
-                elif len(child) == n_alone and self.is_satisfied(child):
+                elif len(child) == n_alone and leaves_free[i]:
                     free.append(v)
                 else:
                     children.append(([*row, v], [*assumed, literal], child))
@@ -427,14 +434,26 @@ class _Search:
             row.append(domain[0][0])
         return []
 
-    def is_satisfied(self, implied: list[int]) -> bool:
-        """Whether the literals satisfy every clause, so that the rest is free."""
+    def leave_free(
+        self, implied: list[int], domain: list[tuple[int, int]], is_boolean: bool
+    ) -> list[bool]:
+        """Whether each state satisfies all open clauses, so that the rest is free.
+
+        A state is taken to imply nothing but that its variable is in no other state.
+        """
         if self.satisfies is None:
-            return False
+            return [False] * len(domain)
+        get = self.satisfies.get
         mask = 0
         for literal in implied:
-            mask |= self.satisfies.get(literal, 0)
-        return mask == self.all_satisfied
+            mask |= get(literal, 0)
+        masks = [mask | get(literal, 0) for _, literal in domain]
+        if not is_boolean:
+            excluded = [get(-literal, 0) for _, literal in domain]
+            before = list(accumulate(excluded, or_, initial=0))
+            after = list(accumulate(reversed(excluded), or_, initial=0))[::-1]
+            masks = [m | before[i] | after[i + 1] for i, m in enumerate(masks)]
+        return [m == self.all_satisfied for m in masks]
 
     def satisfy_subtree(self, row: list[int], states: Sequence[int], known: set[int]) -> None:
         """Record every assignment below the node with one of the states next."""

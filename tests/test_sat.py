@@ -130,6 +130,19 @@ def test_dead_ends_are_no_assignments():
     assert len(expand(found.violating, found)) == 6**7
 
 
+def test_time_limit_is_kept_with_very_many_states():
+    variables = [tuple(range(1, 301)), tuple(range(301, 601))]
+    start = time.monotonic()
+    with pytest.raises(TimeLimitError):
+        sat.enumerate_assignments(
+            [[1, -301], [2, -302, -3], [-5, -307]],
+            variables,
+            max_rows=None,
+            deadline=sat.Deadline(0.01, "Enumerating"),
+        )
+    assert time.monotonic() - start < 5.0
+
+
 def test_time_limit_is_kept_within_one_call_of_the_solver():
     deadline = sat.Deadline(0.3, "Solving")
     start = time.monotonic()

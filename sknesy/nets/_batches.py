@@ -12,32 +12,31 @@ __all__ = ["SymbolDataset", "as_is"]
 class SymbolDataset(Dataset):
     """Samples for the M-step, given out as mini-batches rather than one by one.
 
+    The target of a sample is its index: what it is to be trained on is computed on the way.
+
     Parameters
     ----------
     X : Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
         The data.
-    weight : Tensor of shape (n_samples,)
-        Weights of the samples.
     is_shared : bool
         Whether the module sees one symbol at a time.
     """
 
-    def __init__(self, X: Tensor, weight: Tensor, is_shared: bool) -> None:
+    def __init__(self, X: Tensor, is_shared: bool) -> None:
         self.X = X
-        self.weight = weight
         self.is_shared = is_shared
 
     def __len__(self) -> int:
         return len(self.X)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         return self.__getitems__([i])
 
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Give a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
         X = self.X[index]
-        return (X.flatten(0, 1) if self.is_shared else X), (index, self.weight[index])
+        return (X.flatten(0, 1) if self.is_shared else X), index
 
 
 def as_is(batch: Any) -> Any:

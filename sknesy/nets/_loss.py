@@ -30,7 +30,9 @@ class SymbolLoss(nn.Module):
         mask = mask_states(torch.tensor(n_states))
         self.register_buffer("mask", mask, persistent=False)
         self.is_padded = not bool(mask.all())
+        # For the time of a training session:
         self.responsibilities: Responsibilities | None = None
+        self.weight: Tensor | None = None  # of all samples
 
     def log_prob(self, output: Tensor) -> Tensor:
         """Turn the module's output into log-probabilities.
@@ -50,22 +52,21 @@ class SymbolLoss(nn.Module):
             logits = logits.masked_fill(~self.mask, -torch.inf)
         return torch.log_softmax(logits, dim=-1)
 
-    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, output: Tensor, index: Tensor) -> Tensor:
         """Compute the loss of a mini-batch.
 
         Parameters
         ----------
         output : Tensor
             Logits, as in `log_prob`.
-        target : tuple of (index, weight)
-            Indices and weights of the samples, Tensors of shape (n_samples,).
+        index : Tensor of shape (n_samples,), int64
+            Which samples they are.
 
         Returns
         -------
         Tensor of shape ()
             The loss in nats, float64.
         """
-        index, weight = target
         if not bool(torch.isfinite(output).all()):
             raise DivergenceError(
                 "The net's output became NaN or infinite in training. Lower the learning rate, "
@@ -77,4 +78,5 @@ class SymbolLoss(nn.Module):
             q = self.responsibilities(log_prob.detach(), index, self.training)
         if self.is_padded:  # 0 * -inf would be NaN
             log_prob = log_prob.masked_fill(~self.mask, 0.0)
+        weight = self.weight[index]
         return -(weight[:, None, None] * q * log_prob).sum() / len(weight)

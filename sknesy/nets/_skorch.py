@@ -102,7 +102,8 @@ class SkorchNet(SymbolNet):
             This net, ready for `m_step`.
         """
         net = self.net
-        dataset = SymbolDataset(X, weight, self.is_shared)
+        dataset = SymbolDataset(X, self.is_shared)
+        net.criterion_.weight = weight.to(self.device)
         train, valid = net.get_split_datasets(dataset, y)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}
         self._iterators = (
@@ -115,7 +116,7 @@ class SkorchNet(SymbolNet):
                 yield self
         finally:
             net.notify("on_train_end", X=dataset, y=y)
-            net.criterion_.responsibilities = None
+            net.criterion_.responsibilities = net.criterion_.weight = None
             del self._datasets, self._iterators
 
     def m_step(self, responsibilities: Responsibilities) -> bool:

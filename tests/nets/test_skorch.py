@@ -133,8 +133,8 @@ def test_gradient_is_that_of_the_marginal_likelihood():
         return torch.cat([p.grad.flatten() for p in net.net.module_.parameters()])
 
     output = net.net.module_(X.double().flatten(0, 1))
-    index, weight = torch.arange(8), torch.ones(8, dtype=torch.float64)
-    by_em = gradient(criterion(output, (index, weight)))
+    criterion.weight = torch.ones(8, dtype=torch.float64)
+    by_em = gradient(criterion(output, torch.arange(8)))
 
     p = torch.softmax(net.net.module_(X.double().flatten(0, 1)), -1).view(8, 2, 3)
     marginal = torch.stack(
@@ -153,8 +153,9 @@ def test_weight_zero_changes_nothing_and_weight_two_counts_twice():
     net = make(lr=0.0)
     criterion = net.net.criterion_
     criterion.responsibilities = lambda log_prob, index, _: targets[index]
+    criterion.weight = weights
     output = net.net.module_(X.flatten(0, 1))
-    got = criterion(output, (torch.arange(8), weights))
+    got = criterion(output, torch.arange(8))
     each = -(targets * net.log_prob(X)).sum((1, 2))
     torch.testing.assert_close(got, (weights * each).sum() / 8, rtol=1e-6, atol=0)
 
@@ -240,6 +241,19 @@ def test_callbacks_of_skorch_work_over_a_whole_session():
     rates = net.net.history[:, "event_lr"]
     assert rates == [0.1, 0.1, 0.05, 0.05, 0.025]
     assert net.net.history[:, "train_loss"][-1] < net.net.history[0, "train_loss"]
+
+
+def test_scoring_callbacks_that_collect_targets_work():
+    from skorch.callbacks import EpochScoring
+    from skorch.dataset import ValidSplit
+
+    score = EpochScoring(lambda net, X, y: float(len(y)), name="n_valid")
+    net = NeuralNet(
+        MLP, criterion=None, batch_size=4, train_split=ValidSplit(4), verbose=0, callbacks=[score]
+    )
+    net = make(net)
+    train(net, data(40), one_hot(40))
+    assert net.net.history[-1, "n_valid"] == 10
 
 
 def test_early_stopping_on_held_out_data_ends_the_session():
