@@ -176,6 +176,13 @@ def test_processes_and_threads_give_the_serial_scores():
             np.testing.assert_array_equal(cross_val_score(clf, X, y, cv=2, n_jobs=2), serial)
 
 
+def test_tags_say_that_samples_may_have_three_axes():
+    tags = EMNeSyClassifier().__sklearn_tags__()
+    assert tags.input_tags.two_d_array
+    assert tags.input_tags.three_d_array
+    assert tags.estimator_type == "classifier"
+
+
 def test_clone_and_pickle(fitted):
     clf, X, y, _ = fitted
     fresh = clone(clf)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
-from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
 from sknesy.exceptions import DivergenceError, InvalidNetError
@@ -241,6 +241,42 @@ def test_callbacks_of_skorch_work_over_a_whole_session():
     rates = net.net.history[:, "event_lr"]
     assert rates == [0.1, 0.1, 0.05, 0.05, 0.025]
     assert net.net.history[:, "train_loss"][-1] < net.net.history[0, "train_loss"]
+
+
+def test_each_pass_sees_all_samples_in_a_new_order():
+    net, orders = make(), []
+    X, targets = data(40), one_hot(40)
+    with net.training(X, torch.ones(40, dtype=torch.float64), None) as session:
+        for _ in range(2):
+            seen = []
+
+            def responsibilities(log_prob, index, is_training, seen=seen):
+                assert is_training
+                seen.append(index)
+                return targets[index]
+
+            session.m_step(responsibilities)
+            orders.append(torch.cat(seen))
+    assert sorted(orders[0].tolist()) == sorted(orders[1].tolist()) == list(range(40))
+    assert not torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], torch.arange(40))
+
+
+def test_training_begins_and_ends_once_for_the_callbacks():
+    events = []
+
+    class Listen(Callback):
+        def on_train_begin(self, net, **kwargs):
+            events.append("begin")
+
+        def on_epoch_end(self, net, **kwargs):
+            events.append("epoch")
+
+        def on_train_end(self, net, **kwargs):
+            events.append("end")
+
+    train(make(as_neural_net(None).set_params(callbacks=[Listen()])), data(), one_hot(), 3)
+    assert events == ["begin", "epoch", "epoch", "epoch", "end"]
 
 
 def test_scoring_callbacks_that_collect_targets_work():
