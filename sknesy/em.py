@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sknesy._progress import Progress
+from sknesy.exceptions import DivergenceError
 from sknesy.inference import Posterior
 from sknesy.nets import SymbolNet
 
@@ -55,6 +56,12 @@ class Convergence:
         asked_to_stop : bool
             Whether a callback of the net ends the training.
         """
+        if lower_bound != lower_bound:  # NaN
+            raise DivergenceError(
+                "The log-evidence of an iteration must be a number, got NaN: no sample was seen, "
+                "or weights overflow. Check the net's batch size and `drop_last`, and "
+                "sample_weight."
+            )
         self.lower_bounds.append(lower_bound)
         self._n_stale = 0 if lower_bound > self._best + self.tol else self._n_stale + 1
         self._best = max(self._best, lower_bound)
@@ -137,10 +144,10 @@ def _iterate_by_epoch(
         progress.update(len(index), lambda: lower_bound)
         return posterior.symbol_marginals[index]
 
-    asked_to_stop = False
     for _ in range(m_steps):
-        asked_to_stop |= net.m_step(responsibilities)  # M-step
-    return lower_bound, asked_to_stop
+        if net.m_step(responsibilities):  # M-step
+            return lower_bound, True
+    return lower_bound, False
 
 
 def _lower_bound(log_evidence: Tensor, weight: Tensor) -> float:

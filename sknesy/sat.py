@@ -321,7 +321,11 @@ class _Search:
         max_rows: int | None,
         deadline: Deadline,
     ) -> None:
-        self.clauses = clauses
+        # A literal given twice, or a clause that always holds, would only hide what is satisfied.
+        distinct = [set(clause) for clause in clauses]
+        self.clauses = [
+            list(clause) for clause in distinct if not any(-literal in clause for literal in clause)
+        ]
         self.variables = variables
         self.with_violating = with_violating
         self.max_rows = math.inf if max_rows is None else max_rows

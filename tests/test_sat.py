@@ -112,6 +112,13 @@ def test_what_solving_learns_does_not_change_the_search():
     assert sorted(satisfying + violating) == list(np.ndindex(2, 3, 2))
 
 
+@pytest.mark.parametrize("clause", [[1, 1], [40, -40], [2, -2, 3]])
+def test_clauses_that_repeat_or_cancel_leave_the_blocks_large(clause):
+    variables = [(-p, p) for p in range(1, 31)]
+    found = sat.enumerate_assignments([list(range(1, 31)), clause], variables)
+    assert len(found.satisfying) <= 30
+
+
 def hard_for_propagation(holes=6):
     """One pigeon too many. Propagation alone sees the conflict late, in each branch."""
     pigeons = holes + 1

@@ -1,4 +1,4 @@
-"""Floor 2: from knowledge to worlds."""
+"""From knowledge to worlds."""
 
 from sknesy.compilation._clauses import enumerate_clause_worlds
 from sknesy.compilation._worlds import Worlds, enumerate_worlds

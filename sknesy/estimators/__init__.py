@@ -1,4 +1,4 @@
-"""Floor 5: the public estimators, where nets, likelihoods and inference meet."""
+"""The public estimators, where nets, likelihoods and inference meet."""
 
 from sknesy.estimators._classifier import EMNeSyClassifier
 

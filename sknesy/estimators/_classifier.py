@@ -106,6 +106,8 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    Labels are ints, bools or strings, as scikit-learn wants them for classification.
+
     Predictions of labels are over `classes_`: ``predict_proba`` is p(y | X, y is one of them).
 
     Interrupting `fit` (Ctrl-C) raises KeyboardInterrupt as usual, and leaves the estimator fitted
@@ -249,13 +251,14 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         symbol_shape = find_symbol_shape(X.shape, knowledge.n_symbols, self.symbol_shape)
         X = as_tensor(X.reshape(len(X), knowledge.n_symbols, *symbol_shape))
 
-        engine = AutoEngine() if self.inference == "auto" else self.inference
-        compiled = engine.compile(knowledge, classes.tolist())
-        if len(compiled.output_states) != 1:
+        n_outputs = len(knowledge.output_states or "1")
+        if n_outputs != 1:
             raise UnsupportedKnowledgeError(
-                f"knowledge must have one output, the label in y, got "
-                f"{len(compiled.output_states)}. State one output, or none for True and False."
+                f"knowledge must have one output, the label in y, got {n_outputs}. State one "
+                "output, or none for True and False."
             )
+        engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
+        compiled = engine.compile(knowledge, classes.tolist())
         codes = ExactLikelihood().encode(classes.tolist(), compiled.output_states)
 
         net = fill_in(

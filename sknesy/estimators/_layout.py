@@ -100,4 +100,5 @@ def as_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     Tensor
         The tensor.
     """
+    array = np.ascontiguousarray(array)
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -1,4 +1,4 @@
-"""Floor 3: engines that compute the posterior, the E-step."""
+"""Engines that compute the posterior, the E-step."""
 
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence

@@ -160,6 +160,7 @@ class EnumerationEngine(InferenceEngine):
         TooManyWorldsError, TimeLimitError
             When a limit is reached.
         """
+        labels = None if labels is None else list(dict.fromkeys(labels))
         if reuse is None or (labels is None and reuse.labels is not None):
             return self._compile(knowledge, labels)
         missing = [label for label in labels or () if label not in (reuse.labels or ())]

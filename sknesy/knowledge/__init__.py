@@ -1,4 +1,4 @@
-"""Floor 1: what is known about the symbols and the label."""
+"""What is known about the symbols and the label."""
 
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge

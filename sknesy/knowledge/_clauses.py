@@ -17,6 +17,9 @@ from sknesy.sat import Variable, deduce
 
 __all__ = ["ClauseKnowledge"]
 
+# Solvers keep an array entry for each number up to the largest, and wrap around at 2**31.
+_MAX_PROPOSITION = 10**8
+
 
 @dataclass(frozen=True, repr=False)
 class ClauseKnowledge(Knowledge):
@@ -229,10 +232,11 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
             )
         literals = tuple(clause)
         for literal in literals:
-            if not isinstance(literal, Integral) or isinstance(literal, bool) or literal == 0:
+            is_int = isinstance(literal, Integral) and not isinstance(literal, bool)
+            if not is_int or literal == 0 or abs(literal) > _MAX_PROPOSITION:
                 raise ValueError(
-                    f"clauses[{i}] must hold ints other than 0, got {literal!r}. Number "
-                    "propositions from 1, and negate them by the sign."
+                    f"clauses[{i}] must hold ints other than 0, up to {_MAX_PROPOSITION:,}, got "
+                    f"{literal!r}. Number propositions from 1, and negate them by the sign."
                 )
         if not literals:
             raise InvalidKnowledgeError(
@@ -268,7 +272,8 @@ def _as_proposition(proposition: Any, where: str) -> int:
     if hasattr(proposition, "clausify"):  # a pysat Atom, which has the number it stands for
         (literal,) = type(proposition).literals([proposition])
         proposition = literal
-    if not isinstance(proposition, Integral) or isinstance(proposition, bool) or proposition < 1:
+    is_int = isinstance(proposition, Integral) and not isinstance(proposition, bool)
+    if not is_int or not 1 <= proposition <= _MAX_PROPOSITION:
         raise ValueError(
             f"{where} must hold propositions, ints from 1, got {proposition!r}. Number the states "
             "of all symbols by different positive ints."

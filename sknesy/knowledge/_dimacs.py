@@ -38,7 +38,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     def error(must: str) -> DimacsError:
         return DimacsError(f"{os.fspath(path)}, line {at}: {must}")
 
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
     for at, line in enumerate(lines, start=1):  # noqa: B007, read by error()
         words = line.split()
         if not words or words[0].startswith("c"):
@@ -49,7 +49,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
             if header is not None:
                 raise error("a second header. Keep one 'p cnf' line a file.")
             counts = words[2:]
-            if words[1:2] != ["cnf"] or len(counts) != 2 or not all(w.isdigit() for w in counts):
+            if words[1:2] != ["cnf"] or len(counts) != 2 or not all(_is_int(w) for w in counts):
                 raise error(
                     f"the header must be 'p cnf <propositions> <clauses>', got {line.strip()!r}. "
                     "Only plain CNF is read."
@@ -59,10 +59,9 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
         if header is None:
             raise error("clauses before the header. Begin with 'p cnf <propositions> <clauses>'.")
         for word in words:
-            try:
-                literal = int(word)
-            except ValueError:
-                raise error(f"a literal must be an int, got {word!r}. Mend the line.") from None
+            if not _is_int(word.removeprefix("-")):
+                raise error(f"a literal must be an int, got {word!r}. Mend the line.")
+            literal = int(word)
             if abs(literal) > header[0]:
                 raise error(
                     f"literal {literal}, but the header promises propositions 1 ... {header[0]}. "
@@ -83,6 +82,11 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
             "Is it cut off?"
         )
     return clauses
+
+
+def _is_int(word: str) -> bool:
+    """Whether a word is a plain number; int() would take underscores and other scripts, too."""
+    return word.isascii() and word.isdigit()
 
 
 def write_dimacs(path: str | os.PathLike[str], clauses: Sequence[Sequence[int]]) -> None:

@@ -1,4 +1,4 @@
-"""Floor 1: how the label is observed."""
+"""How the label is observed."""
 
 from sknesy.likelihoods._base import Likelihood
 from sknesy.likelihoods._exact import ExactLikelihood

@@ -1,4 +1,4 @@
-"""Floor 4: nets that predict symbols; the only folder that imports skorch."""
+"""Nets that predict symbols; the only folder that imports skorch."""
 
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._loss import SymbolLoss

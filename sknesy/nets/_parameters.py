@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from skorch import NeuralNet
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from sknesy._validation import join_names
@@ -30,6 +30,12 @@ def as_neural_net(net: Any) -> NeuralNet:
     skorch.NeuralNet
         The net.
     """
+    if isinstance(net, NeuralNetClassifier | NeuralNetRegressor):
+        raise InvalidNetError(
+            f"net must be a plain skorch NeuralNet, got {type(net).__name__}, whose own scores are "
+            "about labels that this net does not predict. Pass skorch.NeuralNet with the same "
+            "module."
+        )
     if isinstance(net, NeuralNet):
         return net
     if isinstance(net, nn.Module):

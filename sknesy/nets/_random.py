@@ -83,6 +83,9 @@ class RandomStream:
         finally:
             for handle in handles:
                 handle.remove()
+            while held:  # Ctrl-C in the forward pass: torch calls no hook then
+                self._leave(held.pop())
+                _LOCK.release()
 
     def _enter(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         outer = torch.get_rng_state()

@@ -60,6 +60,8 @@ class SkorchNet(SymbolNet):
         check_device(self.device)
         self._stream = RandomStream(seed, self.device)
         self._order = torch.Generator().manual_seed(seed)
+        self._datasets: dict[str, Any] = {}
+        self._iterators: tuple[Any, Any] = (None, None)
         self._initialize()
         self._check_output()
 
@@ -103,21 +105,24 @@ class SkorchNet(SymbolNet):
         """
         net = self.net
         dataset = SymbolDataset(X, self.is_shared)
-        net.criterion_.weight = weight.to(self.device)
-        train, valid = net.get_split_datasets(dataset, y)
-        self._datasets = {"dataset_train": train, "dataset_valid": valid}
-        self._iterators = (
-            self._iterate(train, training=True),
-            None if valid is None else self._iterate(valid, training=False),
-        )
-        net.notify("on_train_begin", X=dataset, y=y)
         try:
-            with self._stream.lend_to_forward(net.module_):
-                yield self
+            train, valid = net.get_split_datasets(dataset, y)
+            self._datasets = {"dataset_train": train, "dataset_valid": valid}
+            self._iterators = (
+                self._iterate(train, training=True),
+                None if valid is None else self._iterate(valid, training=False),
+            )
+            net.criterion_.weight = weight.to(self.device)
+            net.notify("on_train_begin", X=dataset, y=y)
+            try:
+                with self._stream.lend_to_forward(net.module_):
+                    yield self
+            finally:
+                net.criterion_.responsibilities = None
+                net.notify("on_train_end", X=dataset, y=y)
         finally:
-            net.notify("on_train_end", X=dataset, y=y)
             net.criterion_.responsibilities = net.criterion_.weight = None
-            del self._datasets, self._iterators
+            self._datasets, self._iterators = {}, (None, None)
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
         """Make one pass over the data, with a gradient step for each mini-batch.
@@ -173,7 +178,7 @@ class SkorchNet(SymbolNet):
         X = torch.zeros(*leading, *self.symbol_shape)
         try:
             output = self._forward(X)
-        except RuntimeError as error:
+        except Exception as error:  # a trial of foreign code, before anything depends on it
             raise InvalidNetError(
                 f"The net must take inputs of shape (n, {', '.join(map(str, self.symbol_shape))}), "
                 f"but its forward pass raised: {error} Change the net or `symbol_shape`."
@@ -205,8 +210,8 @@ class SkorchNet(SymbolNet):
         for start in range(0, len(inputs), _PREDICT_SIZE):
             batch = inputs[start : start + _PREDICT_SIZE]
             missing = _PREDICT_SIZE - len(batch)
-            if missing:
-                batch = torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])])
+            # A copy in any case: a module may change its input in place, which is the caller's X.
+            batch = torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])])
             output = self.net.evaluation_step((batch, None), training=False)
             if not isinstance(output, Tensor) or len(output) != len(batch):
                 return output

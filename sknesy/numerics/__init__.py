@@ -1,4 +1,4 @@
-"""Floor 0: pure functions over tensors, which know nothing of knowledge."""
+"""Pure functions over tensors, which know nothing of knowledge."""
 
 from sknesy.numerics.logspace import log_mass, mask_states, segment_logsumexp
 from sknesy.numerics.table import Table

@@ -412,6 +412,37 @@ def test_read_only_and_integer_data_are_taken():
     clf.predict((10 * X).astype(int))
 
 
+def test_views_with_negative_strides_are_taken():
+    X, y, _ = blobs(n=40)
+    X = X.astype(np.float32)
+    clf = make(max_iter=1).fit(X[::-1], y[::-1])
+    np.testing.assert_array_equal(clf.predict(X[::-1]), clf.predict(X)[::-1])
+
+
+def test_no_mini_batch_at_all_is_an_error():
+    X, y, _ = blobs(n=20)
+    net = NeuralNet(
+        MLP, criterion=None, batch_size=50, train_split=None, iterator_train__drop_last=True
+    )
+    with pytest.raises(DivergenceError, match="no sample was seen.*drop_last"):
+        make(net=net.set_params(verbose=0)).fit(X, y)
+
+
+def test_held_out_samples_do_not_count_in_the_bound():
+    from skorch.dataset import ValidSplit
+
+    X, y, _ = blobs(n=40)
+    seen = []
+    engine = EnumerationEngine()
+    net = NeuralNet(MLP, criterion=None, lr=1e-12, train_split=ValidSplit(4), verbose=0)
+    clf = make(net=net, inference=engine, max_iter=1).fit(X, y)
+    each = clf.posterior(X, y).log_evidence
+    train, _ = ValidSplit(4)(X, y)
+    seen = train.indices
+    assert clf.lower_bounds_[0] == pytest.approx(each[seen].mean(), abs=1e-6)
+    assert abs(each.mean() - each[seen].mean()) > 1e-5
+
+
 class Interrupt(Callback):
     """Presses Ctrl-C in the third epoch."""
 
@@ -490,7 +521,7 @@ def test_typo_in_a_net_parameter_is_named_at_fit_before_training():
 def test_several_outputs_are_refused_by_name():
     knowledge = ClauseKnowledge([[-1, 3], [1, -3], [-2, 4], [2, -4]], [[1], [2]], [[3], [4]])
     X, y, _ = blobs(n=20)
-    with pytest.raises((UnsupportedKnowledgeError, InconsistentLabelError)):
+    with pytest.raises(UnsupportedKnowledgeError, match="one output, the label in y, got 2"):
         make(knowledge).fit(X, y)
 
 

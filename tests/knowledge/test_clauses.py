@@ -92,7 +92,8 @@ def test_open_output_is_named():
     [
         ({"clauses": 5}, TypeError, "clauses must be a list of lists of ints.* got 5"),
         ({"clauses": [1, 2]}, TypeError, r"clauses\[0\] must be a list of ints, got 1.*: \[3\]"),
-        ({"clauses": [[1, 0]]}, ValueError, r"clauses\[0\] must hold ints other than 0, got 0"),
+        ({"clauses": [[1, 0]]}, ValueError, r"clauses\[0\] must hold ints other than 0, .*got 0"),
+        ({"clauses": [[2**32 + 2]]}, ValueError, "up to 100,000,000, got 4294967298"),
         ({"clauses": [["a"]]}, ValueError, "got 'a'.*Number"),
         ({"clauses": [[1], []]}, InvalidKnowledgeError, r"clauses\[1\] is empty.*Remove"),
         ({"symbols": []}, ValueError, "at least one symbol, got none"),

@@ -408,6 +408,51 @@ def test_lenet_has_the_sizes_of_the_literature():
     assert sizes == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84)]
 
 
-def test_classifier_of_skorch_serves_as_net():
-    net = NeuralNetClassifier(MLP, lr=0.1, batch_size=8, train_split=None, verbose=0)
-    train(make(net), data(), one_hot(), n_passes=2)
+def test_classifier_of_skorch_is_refused_with_the_cure():
+    with pytest.raises(InvalidNetError, match=r"got NeuralNetClassifier.*Pass skorch\.NeuralNet"):
+        make(NeuralNetClassifier(MLP))
+
+
+class InPlace(nn.Module):
+    def __init__(self, n_states):
+        super().__init__()
+        self.layer = nn.Linear(4, n_states)
+
+    def forward(self, X):
+        return self.layer(X.div_(2.0))
+
+
+def test_a_module_that_changes_its_input_does_not_change_the_data():
+    net, X = make(InPlace), data(200)
+    before = X.clone()
+    net.log_prob(X)
+    train(net, X, one_hot(200))
+    assert torch.equal(X, before)
+
+
+class PressedInForward(nn.Module):
+    """Ctrl-C within the forward pass of training."""
+
+    def __init__(self, n_states):
+        super().__init__()
+        self.layer = nn.Linear(4, n_states)
+
+    def forward(self, X):
+        if self.training:
+            torch.rand(3)
+            raise KeyboardInterrupt
+        return self.layer(X)
+
+
+def test_an_interrupt_in_the_forward_pass_gives_generator_and_lock_back():
+    before = torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        train(make(PressedInForward), data(), one_hot())
+    assert torch.equal(torch.get_rng_state(), before)
+    done = []
+    other = threading.Thread(
+        target=lambda: done.append(train(make(), data(), one_hot())), daemon=True
+    )
+    other.start()
+    other.join(timeout=20)
+    assert done, "the lock was not released"
