@@ -2,9 +2,11 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import torch
+from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy.compilation import enumerate_worlds
@@ -160,6 +162,9 @@ class EnumerationEngine(InferenceEngine):
         TooManyWorldsError, TimeLimitError
             When a limit is reached.
         """
+        check_scalar(self.max_worlds, "max_worlds", Integral, min_val=1)
+        if self.time_limit is not None:
+            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
         labels = None if labels is None else list(dict.fromkeys(labels))
         if reuse is None or (labels is None and reuse.labels is not None):
             return self._compile(knowledge, labels)

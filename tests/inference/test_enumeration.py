@@ -146,3 +146,21 @@ def test_labels_added_later_give_the_same_posterior(name):
         found.append(engine.infer(compiled, log_prob, likelihood.log_likelihood(codes, counts)))
     torch.testing.assert_close(found[1].log_evidence, found[0].log_evidence)
     torch.testing.assert_close(found[1].symbol_marginals, found[0].symbol_marginals)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"max_worlds": "10"}, TypeError, "max_worlds must be an instance of int, not str"),
+        ({"max_worlds": 0}, ValueError, "max_worlds == 0, must be >= 1"),
+        ({"time_limit": "10"}, TypeError, "time_limit must be an instance of float, not str"),
+    ],
+)
+def test_wrong_limits_are_named(parameters, error, message):
+    with pytest.raises(error, match=message):
+        EnumerationEngine(**parameters).compile(ADDITION)
+
+
+def test_a_label_asked_for_twice_counts_once():
+    engine = EnumerationEngine()
+    assert len(engine.compile(ADDITION, [3, 3]).table.rows) == 4
