@@ -31,8 +31,9 @@ def problems(draw):
     return clauses, variables, auxiliaries
 
 
-def satisfying_by_trying(clauses, variables, auxiliaries):
-    found = set()
+def models_by_trying(clauses, variables, auxiliaries):
+    """For each assignment that satisfies the clauses, the signs of the auxiliaries with which."""
+    models = {}
     for states in itertools.product(*[range(len(v)) for v in variables]):
         true = {v[i] for v, i in zip(variables, states, strict=True)}
         for v, i in zip(variables, states, strict=True):
@@ -40,8 +41,12 @@ def satisfying_by_trying(clauses, variables, auxiliaries):
         for signs in itertools.product([1, -1], repeat=len(auxiliaries)):
             everything = true | {s * a for s, a in zip(signs, auxiliaries, strict=True)}
             if all(everything.intersection(clause) for clause in clauses):
-                found.add(states)
-    return found
+                models.setdefault(states, []).append(signs)
+    return models
+
+
+def satisfying_by_trying(clauses, variables, auxiliaries):
+    return set(models_by_trying(clauses, variables, auxiliaries))
 
 
 def expand(rows, found):
@@ -84,15 +89,7 @@ def test_without_violating_the_same_assignments_satisfy(problem):
 @given(problems())
 def test_undetermined_propositions_are_those_with_two_values(problem):
     clauses, variables, auxiliaries = problem
-    models = {}
-    for states in itertools.product(*[range(len(v)) for v in variables]):
-        true = {v[i] for v, i in zip(variables, states, strict=True)}
-        for v, i in zip(variables, states, strict=True):
-            true |= {-literal for j, literal in enumerate(v) if j != i}
-        for signs in itertools.product([1, -1], repeat=len(auxiliaries)):
-            everything = true | {s * a for s, a in zip(signs, auxiliaries, strict=True)}
-            if all(everything.intersection(clause) for clause in clauses):
-                models.setdefault(states, []).append(signs)
+    models = models_by_trying(clauses, variables, auxiliaries)
     expected = [
         a
         for i, a in enumerate(auxiliaries)

@@ -118,7 +118,7 @@ class SkorchNet(SymbolNet):
                 with self._stream.lend_to_forward(net.module_):
                     yield self
             finally:
-                net.criterion_.responsibilities = None
+                net.criterion_.responsibilities = None  # callbacks may pickle the net now
                 net.notify("on_train_end", X=dataset, y=y)
         finally:
             net.criterion_.responsibilities = net.criterion_.weight = None

@@ -201,21 +201,24 @@ def test_equal_seeds_give_equal_nets_in_threads():
 class Failing(nn.Module):
     """Draws a random number, then raises, in training only."""
 
-    def __init__(self, n_states):
+    def __init__(self, n_states, error):
         super().__init__()
         self.layer = nn.Linear(4, n_states)
+        self.error = error
 
     def forward(self, X):
         if self.training:
             torch.rand(3)
-            raise OSError("out of luck")
+            raise self.error("out of luck")
         return self.layer(X)
 
 
-def test_a_forward_pass_that_raises_gives_the_global_generator_back():
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_forward_pass_that_raises_gives_generator_and_lock_back(error):
+    net = make(as_neural_net(Failing).set_params(module__error=error))
     before = torch.get_rng_state()
-    with pytest.raises(OSError, match="out of luck"):
-        train(make(Failing), data(), one_hot())
+    with pytest.raises(error, match="out of luck"):
+        train(net, data(), one_hot())
     assert torch.equal(torch.get_rng_state(), before)
     done = []
     other = threading.Thread(
@@ -428,31 +431,3 @@ def test_a_module_that_changes_its_input_does_not_change_the_data():
     net.log_prob(X)
     train(net, X, one_hot(200))
     assert torch.equal(X, before)
-
-
-class PressedInForward(nn.Module):
-    """Ctrl-C within the forward pass of training."""
-
-    def __init__(self, n_states):
-        super().__init__()
-        self.layer = nn.Linear(4, n_states)
-
-    def forward(self, X):
-        if self.training:
-            torch.rand(3)
-            raise KeyboardInterrupt
-        return self.layer(X)
-
-
-def test_an_interrupt_in_the_forward_pass_gives_generator_and_lock_back():
-    before = torch.get_rng_state()
-    with pytest.raises(KeyboardInterrupt):
-        train(make(PressedInForward), data(), one_hot())
-    assert torch.equal(torch.get_rng_state(), before)
-    done = []
-    other = threading.Thread(
-        target=lambda: done.append(train(make(), data(), one_hot())), daemon=True
-    )
-    other.start()
-    other.join(timeout=20)
-    assert done, "the lock was not released"
