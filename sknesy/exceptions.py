@@ -15,6 +15,7 @@ __all__ = [
     "SknesyError",
     "TimeLimitError",
     "TooManyWorldsError",
+    "TooWideError",
     "UndeterminedPropositionWarning",
     "UnsupportedKnowledgeError",
 ]
@@ -46,6 +47,10 @@ class IntractableError(SknesyError, RuntimeError):
 
 class TooManyWorldsError(IntractableError):
     """More worlds than ``max_worlds`` allows."""
+
+
+class TooWideError(IntractableError):
+    """A decision diagram wider than ``max_width``, or with more edges than ``max_edges``."""
 
 
 class TimeLimitError(IntractableError):

@@ -1,6 +1,14 @@
-"""From knowledge to worlds."""
+"""From knowledge to worlds, and to decision diagrams."""
 
 from sknesy.compilation._clauses import enumerate_clause_worlds
+from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
-__all__ = ["Worlds", "enumerate_clause_worlds", "enumerate_worlds"]
+__all__ = [
+    "Levels",
+    "Limits",
+    "Worlds",
+    "compile_levels",
+    "enumerate_clause_worlds",
+    "enumerate_worlds",
+]

@@ -1,0 +1,143 @@
+"""From knowledge to a decision diagram: the generic function, and the way by a table of worlds."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy.compilation._worlds import enumerate_worlds
+from sknesy.exceptions import TooWideError
+from sknesy.knowledge import Knowledge
+from sknesy.numerics import Diagram
+from sknesy.numerics.diagram import build_diagram
+
+__all__ = ["Levels", "Limits", "compile_levels"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a decision diagram may become, and how long it may take.
+
+    Attributes
+    ----------
+    max_width : int, optional
+        Largest number of nodes of a cut, before reduction.
+    max_edges : int, optional
+        Largest number of edges, before reduction.
+    time_limit : float, optional
+        Seconds.
+    """
+
+    max_width: int | None = None
+    max_edges: int | None = None
+    time_limit: float | None = None
+
+    def check(self, width: int, n_edges: int, level: int, n_levels: int) -> None:
+        """Raise if a diagram in the making is too large.
+
+        Parameters
+        ----------
+        width : int
+            Nodes of the cut reached.
+        n_edges : int
+            Edges so far.
+        level, n_levels : int
+            Levels done, and levels in all.
+
+        Raises
+        ------
+        TooWideError
+            When a limit is exceeded.
+        """
+        for name, value, limit, what in (
+            ("max_width", width, self.max_width, "nodes side by side"),
+            ("max_edges", n_edges, self.max_edges, "edges"),
+        ):
+            if limit is not None and value > limit:
+                raise TooWideError(
+                    f"The decision diagram has {value} {what} after {level} of {n_levels} levels, "
+                    f"more than {name}={limit}. Raise the engine's `{name}`, choose another order "
+                    "of the symbols, or another engine."
+                )
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A decision diagram in the making: for each level, where each node and state leads.
+
+    Attributes
+    ----------
+    variables : tuple of int
+        What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
+        variable. Every symbol and output is decided once.
+    tables : tuple of ndarrays of shape (width, n_states), int64
+        For each level, the target of each node and state among the nodes of the next cut; -1 is no
+        edge. The first has one row, the root; the targets of the last are all 0, the end.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    """
+
+    variables: tuple[int, ...]
+    tables: tuple[npt.NDArray[np.int64], ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+
+    def to_diagram(self) -> Diagram:
+        """Reduce it.
+
+        Returns
+        -------
+        Diagram
+            The least diagram of this order.
+        """
+        n_outputs = len(self.output_states)
+        n_symbols = sum(v >= 0 for v in self.variables) - n_outputs
+        return build_diagram(self.tables, self.variables, n_symbols, n_outputs)
+
+
+@singledispatch
+def compile_levels(knowledge: Knowledge, *, order: str = "auto", limits: Limits) -> Levels:
+    """Compile knowledge to the levels of a decision diagram.
+
+    For knowledge of which only `conclude` is known: by a table of all worlds, symbols in their
+    order and the outputs last. Classes of knowledge that allow better register it, each in a file
+    of its own.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        What relates symbols and outputs.
+    order : {"auto", "natural", "force"}
+        Order of the variables, where there is a choice.
+    limits : Limits
+        How large it may become.
+
+    Returns
+    -------
+    Levels
+        The levels, not reduced.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the knowledge rules all worlds out.
+    TooWideError, TooManyWorldsError, TimeLimitError
+        When a limit is reached.
+    """
+    worlds = enumerate_worlds(knowledge, max_worlds=limits.max_edges, time_limit=limits.time_limit)
+    columns = np.concatenate([worlds.rows, worlds.outputs], axis=1)
+    n_states = [*knowledge.n_states.tolist(), *map(len, worlds.output_states)]
+    tables, n_edges = [], 0
+    node = np.zeros(len(columns), dtype=np.int64)  # of each world, the prefix it shares
+    for level, count in enumerate(n_states):
+        prefix, after = np.unique(node * count + columns[:, level], return_inverse=True)
+        if level + 1 == len(n_states):
+            after = np.zeros_like(after)
+        table = np.full((int(node.max()) + 1, count), -1, dtype=np.int64)
+        table[node, columns[:, level]] = after
+        tables.append(table)
+        n_edges += len(prefix)
+        limits.check(len(prefix), n_edges, level + 1, len(n_states))
+        node = after
+    return Levels(tuple(range(len(n_states))), tuple(tables), worlds.output_states)

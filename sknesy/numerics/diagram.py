@@ -1,0 +1,197 @@
+"""Decision diagrams as integer arrays: their form, and how they are brought to the least size.
+
+A diagram decides its variables one after the other, a *level* for each. Level l leads from the
+nodes of cut l to those of cut l + 1; an *edge* leaves a node for each state that its variable may
+take there. The one node of cut 0 is the root, the one node of the last cut is the end; a path from
+root to end is an assignment of all variables, and different paths are different assignments. So
+the sum over paths of the product of the edges' weights is a weighted count of assignments, however
+many there are: the cost is that of the edges.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+__all__ = ["Diagram", "build_diagram", "reduce_tables"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Diagram:
+    """A decision diagram over symbols and outputs, as flat int arrays.
+
+    Attributes
+    ----------
+    variables : ndarray of shape (n_levels,), int64
+        What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 is a variable
+        that has no weight.
+    widths : ndarray of shape (n_levels + 1,), int64
+        Number of nodes of each cut; the first and the last are 1, or 0 in an empty diagram.
+    n_states : ndarray of shape (n_levels,), int64
+        Number of states of each level's variable.
+    edge_starts : ndarray of shape (n_levels + 1,), int64
+        Edges ``edge_starts[l]`` up to ``edge_starts[l + 1]`` are those of level l.
+    edges : Tensor of shape (3, n_edges), int64
+        Rows: source node within cut l, state, target node within cut l + 1. Within a level edges
+        are sorted by state, then source; no two edges of a level have both in common.
+    n_symbols : int
+        Number of symbols.
+    n_outputs : int
+        Number of outputs.
+    """
+
+    variables: IntArray
+    widths: IntArray
+    n_states: IntArray
+    edge_starts: IntArray
+    edges: Tensor
+    n_symbols: int
+    n_outputs: int
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        return len(self.variables)
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes of all cuts."""
+        return int(self.widths.sum())
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return int(self.edges.shape[1])
+
+    @cached_property
+    def levels(self) -> tuple[Tensor, ...]:
+        """The edges of each level, Tensors of shape (3, n_edges_of_level)."""
+        return tuple(self.edges[:, a:b] for a, b in pairwise(self.edge_starts.tolist()))
+
+    @cached_property
+    def tables(self) -> tuple[Tensor, ...]:
+        """For each level the target of each node and state, (width, n_states); -1 is no edge."""
+        tables = []
+        for level, width, count in zip(
+            self.levels, self.widths.tolist(), self.n_states.tolist(), strict=False
+        ):
+            table = torch.full((width, count), -1, dtype=torch.int64, device=self.edges.device)
+            table[level[0], level[1]] = level[2]
+            tables.append(table)
+        return tuple(tables)
+
+    def to(self, device: torch.device | str) -> "Diagram":
+        """Return the diagram on a device."""
+        return replace(self, edges=self.edges.to(device))
+
+    def count(self) -> int:
+        """Count the paths, that is the worlds, as an exact Python int."""
+        counts = np.ones(1, dtype=object)
+        for table in self.tables:
+            after = np.zeros(int(table.max()) + 1 if table.numel() else 0, dtype=object)
+            source, state = np.nonzero(table.cpu().numpy() >= 0)
+            np.add.at(after, table.cpu().numpy()[source, state], counts[source])
+            counts = after
+        return int(counts.sum())
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is derived."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __repr__(self) -> str:
+        return (
+            f"Diagram({self.n_levels} levels, {self.n_nodes} nodes, {self.n_edges} edges, "
+            f"width {int(self.widths.max())})"
+        )
+
+
+def build_diagram(
+    tables: Sequence[IntArray], variables: Iterable[int], n_symbols: int, n_outputs: int
+) -> Diagram:
+    """Reduce the tables of a diagram, and lay them out as flat arrays.
+
+    Parameters
+    ----------
+    tables : sequence of ndarrays of shape (width, n_states), int64
+        For each level, the target of each node and state; -1 is no edge.
+    variables : iterable of int
+        What each level decides, as in `Diagram`.
+    n_symbols, n_outputs : int
+        Number of symbols and outputs.
+
+    Returns
+    -------
+    Diagram
+        The least diagram with the same paths and the same order of levels.
+    """
+    tables = reduce_tables(tables)
+    starts, parts = [0], []
+    for table in tables:
+        state, source = np.nonzero(table.T >= 0)
+        parts.append(np.stack([source, state, table[source, state]]))
+        starts.append(starts[-1] + len(state))
+    last = 1 if not tables or len(tables[-1]) else 0
+    return Diagram(
+        variables=np.array(list(variables), dtype=np.int64),
+        widths=np.array([*(len(table) for table in tables), last], dtype=np.int64),
+        n_states=np.array([table.shape[1] for table in tables], dtype=np.int64),
+        edge_starts=np.array(starts, dtype=np.int64),
+        edges=torch.from_numpy(np.concatenate(parts, axis=1).astype(np.int64)),
+        n_symbols=n_symbols,
+        n_outputs=n_outputs,
+    )
+
+
+def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
+    """Drop nodes from which the end cannot be reached, and merge nodes with the same edges.
+
+    From the last level to the first, nodes whose edges agree are one node; the result is the only
+    diagram of least size for its order (Bryant 1986, there for two states).
+
+    Parameters
+    ----------
+    tables : sequence of ndarrays of shape (width, n_states), int64
+        For each level, the target of each node and state; -1 is no edge.
+
+    Returns
+    -------
+    list of ndarrays of shape (width, n_states), int64
+        The reduced tables. Nodes keep the order in which they first appear.
+    """
+    reduced: list[IntArray] = []
+    new_name = np.zeros(1, dtype=np.int64)  # of the nodes below the level; the end is 0
+    for table in reversed(tables):
+        renamed = np.where(table >= 0, new_name[table], -1)
+        alive = (renamed >= 0).any(axis=1)
+        rows = renamed[alive]
+        first, name = _first_and_name(rows)
+        reduced.append(rows[first])
+        new_name = np.full(len(table), -1, dtype=np.int64)
+        new_name[alive] = name
+    reduced.reverse()
+    return reduced
+
+
+def _first_and_name(rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Positions of the different rows in order of appearance, and which of them each row is."""
+    if len(rows) < 2:
+        return np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    # Sorting hashes is many times faster than sorting rows; equality is checked, not trusted.
+    multipliers = np.random.default_rng(0).integers(1, 2**62, rows.shape[1], dtype=np.int64) | 1
+    with np.errstate(over="ignore"):
+        key = ((rows + 2) * multipliers).sum(axis=1)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    if not np.array_equal(rows[first[inverse]], rows):
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        inverse = inverse.ravel()
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse]
