@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.segments import Segment, find_segments
+
 __all__ = ["Diagram", "build_diagram", "reduce_tables"]
 
 IntArray = npt.NDArray[np.int64]
@@ -74,6 +76,13 @@ class Diagram:
     def levels(self) -> tuple[Tensor, ...]:
         """The edges of each level, Tensors of shape (3, n_edges_of_level)."""
         return tuple(self.edges[:, a:b] for a, b in pairwise(self.edge_starts.tolist()))
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The levels as they are evaluated: chains, and repeated blocks."""
+        return find_segments(
+            self.levels, self.widths, self.n_states, self.variables, self.n_symbols
+        )
 
     @cached_property
     def tables(self) -> tuple[Tensor, ...]:

@@ -1,0 +1,240 @@
+"""Messages over a decision diagram in log space: slower, and exact however small probabilities are.
+
+Serves three ends: samples whose plain messages would underflow, the most probable world, where the
+sum of paths becomes the best of them, and draws from the posterior.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from sknesy.numerics.diagram import Diagram
+
+__all__ = ["infer_in_log_space", "mode_diagram", "sample_diagram"]
+
+# (index, log-values, number of rows) -> the values of each row, combined
+Combine = Callable[[Tensor, Tensor, int], Tensor]
+
+_MAX_ENTRIES = 1 << 24  # messages kept at once: 128 MB
+
+
+def infer_in_log_space(
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute log-evidence and marginals, with all messages as logarithms.
+
+    Parameters
+    ----------
+    diagram : Diagram
+        The worlds, as paths.
+    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+        Log-probabilities of the symbol states, in nats.
+    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        Log-weights of the output states, in nats.
+
+    Returns
+    -------
+    log_evidence, symbol_marginals, output_marginals : Tensor
+        As of `sknesy.numerics.message_passing.infer_diagram`.
+    """
+    log_weights = _log_weights(diagram, log_prob, log_likelihood)
+    forward = log_prob.new_zeros((int(diagram.widths[0]), len(log_prob)))
+    forwards = []
+    for i, level in enumerate(diagram.levels):
+        forwards.append(forward)
+        through = forward.index_select(0, level[0]) + log_weights[i].index_select(0, level[1])
+        forward = _sum_by(level[2], through, int(diagram.widths[i + 1]))
+    log_evidence = (
+        forward.logsumexp(0) if len(forward) else forward.new_full((len(log_prob),), -torch.inf)
+    )
+
+    marginals = [
+        torch.zeros_like(log_prob.permute(1, 2, 0)),
+        torch.zeros_like(log_likelihood.permute(1, 2, 0)),
+    ]
+    # What is impossible is shifted by 0: exp(-inf - -inf) would be NaN.
+    shift = torch.where(log_evidence > -torch.inf, log_evidence, 0.0)
+    backward = torch.zeros_like(forward)
+    for i in range(diagram.n_levels - 1, -1, -1):
+        level, variable = diagram.levels[i], int(diagram.variables[i])
+        after = backward.index_select(0, level[2]) + log_weights[i].index_select(0, level[1])
+        if variable >= 0:
+            share = (forwards[i].index_select(0, level[0]) + after - shift).exp_()
+            is_symbol = variable < diagram.n_symbols
+            marginal = marginals[0 if is_symbol else 1]
+            row = marginal[variable - (0 if is_symbol else diagram.n_symbols)]
+            row.index_add_(0, level[1], share)
+        backward = _sum_by(level[0], after, int(diagram.widths[i]))
+    return log_evidence, marginals[0].permute(2, 0, 1), marginals[1].permute(2, 0, 1)
+
+
+def mode_diagram(
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the most probable world of each sample, by max-product.
+
+    Parameters
+    ----------
+    diagram : Diagram
+        The worlds, as paths.
+    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+        Log-probabilities of the symbol states, in nats.
+    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        Log-weights of the output states, in nats.
+
+    Returns
+    -------
+    log_joint : Tensor of shape (n_samples,)
+        Log-probability of the world and its label, in nats; -inf where no world agrees.
+    worlds : Tensor of shape (n_samples, n_symbols), int64
+        The world; -1 where no world agrees.
+    outputs : Tensor of shape (n_samples, n_outputs), int64
+        The states of its outputs; -1 where no world agrees.
+    """
+    parts = []
+    for lp, ll in _chunks(diagram, log_prob, log_likelihood, 1):
+        log_weights = _log_weights(diagram, lp, ll)
+        backward = _backward(diagram, log_weights, _best_by)
+        log_joint = backward[0][0] if len(backward[0]) else lp.new_full((len(lp),), -torch.inf)
+        worlds, outputs = _walk(diagram, log_weights, backward, lambda scores: scores)
+        parts.append((log_joint, worlds, outputs))
+    log_joints, all_worlds, all_outputs = zip(*parts, strict=True)
+    return torch.cat(log_joints), torch.cat(all_worlds), torch.cat(all_outputs)
+
+
+def sample_diagram(
+    diagram: Diagram,
+    log_prob: Tensor,
+    log_likelihood: Tensor,
+    n_draws: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw worlds from the posterior, exactly and independently.
+
+    Parameters
+    ----------
+    diagram : Diagram
+        The worlds, as paths.
+    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+        Log-probabilities of the symbol states, in nats.
+    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        Log-weights of the output states, in nats.
+    n_draws : int
+        Worlds drawn for each sample.
+    generator : torch.Generator, optional
+        Source of randomness, on the device of `log_prob`.
+
+    Returns
+    -------
+    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
+        The draws; -1 where no world agrees.
+    outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
+        The states of their outputs; -1 where no world agrees.
+    """
+
+    def add_noise(scores: Tensor) -> Tensor:
+        noise = torch.rand(
+            scores.shape, dtype=scores.dtype, device=scores.device, generator=generator
+        )
+        return scores - (-noise.log()).log()  # the largest is a draw (Gumbel)
+
+    parts = []
+    for lp, ll in _chunks(diagram, log_prob, log_likelihood, n_draws):
+        log_weights = _log_weights(diagram, lp, ll)
+        backward = _backward(diagram, log_weights, _sum_by)
+        n = len(lp)
+        # The draws of a sample share its messages: they are further columns of the walk.
+        worlds, outputs = _walk(
+            diagram,
+            log_weights,
+            backward,
+            add_noise,
+            torch.arange(n, device=lp.device).repeat(n_draws),
+        )
+        parts.append((worlds.view(n_draws, n, -1), outputs.view(n_draws, n, -1)))
+    all_worlds, all_outputs = zip(*parts, strict=True)
+    return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
+
+
+def _chunks(
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples in parts whose messages fit in memory."""
+    size = max(
+        1, _MAX_ENTRIES // (max(diagram.n_nodes, 1) + n_columns * int(diagram.n_states.max()))
+    )
+    for start in range(0, max(len(log_prob), 1), size):
+        yield log_prob[start : start + size], log_likelihood[start : start + size]
+
+
+def _log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Tensor]:
+    """Log-weights of the states of each level, (n_states, n_samples)."""
+    weights = []
+    for variable, count in zip(diagram.variables.tolist(), diagram.n_states.tolist(), strict=True):
+        if variable < 0:
+            weights.append(log_prob.new_zeros((count, len(log_prob))))
+        elif variable < diagram.n_symbols:
+            weights.append(log_prob[:, variable, :count].T)
+        else:
+            weights.append(log_likelihood[:, variable - diagram.n_symbols, :count].T)
+    return weights
+
+
+def _backward(diagram: Diagram, log_weights: list[Tensor], combine: Combine) -> list[Tensor]:
+    """Messages of all cuts, from the last to the first; the result starts with the first."""
+    n = log_weights[0].shape[1]
+    message = log_weights[0].new_zeros((int(diagram.widths[-1]), n))
+    messages = [message]
+    for i in range(diagram.n_levels - 1, -1, -1):
+        level = diagram.levels[i]
+        after = message.index_select(0, level[2]) + log_weights[i].index_select(0, level[1])
+        message = combine(level[0], after, int(diagram.widths[i]))
+        messages.append(message)
+    messages.reverse()
+    return messages
+
+
+def _walk(
+    diagram: Diagram,
+    log_weights: list[Tensor],
+    backward: list[Tensor],
+    choose: Callable[[Tensor], Tensor],
+    column: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Go from the root to the end, at each node to the state of the best score."""
+    n = log_weights[0].shape[1]
+    device = log_weights[0].device
+    column = torch.arange(n, device=device) if column is None else column
+    states = torch.full(
+        (diagram.n_symbols + diagram.n_outputs, len(column)), -1, dtype=torch.int64, device=device
+    )
+    if not len(backward[0]):
+        return states[: diagram.n_symbols].T, states[diagram.n_symbols :].T
+    possible = backward[0][0, column] > -torch.inf
+    node = torch.zeros(len(column), dtype=torch.int64, device=device)
+    for i, table in enumerate(diagram.tables):
+        targets = table[node]  # (columns, n_states)
+        after = backward[i + 1][targets.clamp(min=0), column[:, None]]
+        scores = (after + log_weights[i].T[column]).masked_fill(targets < 0, -torch.inf)
+        state = choose(scores).argmax(1)
+        variable = int(diagram.variables[i])
+        if variable >= 0:
+            states[variable] = torch.where(possible, state, -1)
+        node = targets.gather(1, state[:, None]).squeeze(1).clamp(min=0)
+    return states[: diagram.n_symbols].T, states[diagram.n_symbols :].T
+
+
+def _sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
+    """Sum rows with the same index, in log space."""
+    peak = _best_by(index, log_values, n_rows)
+    shift = torch.where(peak > -torch.inf, peak, 0.0)
+    total = torch.zeros_like(peak)
+    total.index_add_(0, index, (log_values - shift.index_select(0, index)).exp_())
+    return total.log_().add_(shift)
+
+
+def _best_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
+    """The largest of the rows with the same index."""
+    peak = log_values.new_full((n_rows, log_values.shape[1]), -torch.inf)
+    return peak.scatter_reduce_(0, index[:, None].expand_as(log_values), log_values, "amax")
