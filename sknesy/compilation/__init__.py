@@ -2,6 +2,7 @@
 
 from sknesy.compilation._clauses import enumerate_clause_worlds
 from sknesy.compilation._levels import Levels, Limits, compile_levels
+from sknesy.compilation._step_levels import compile_step_levels
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Limits",
     "Worlds",
     "compile_levels",
+    "compile_step_levels",
     "enumerate_clause_worlds",
     "enumerate_worlds",
 ]

@@ -2,15 +2,22 @@
 
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge
+from sknesy.knowledge._digit_addition import DigitAddition
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._function import FunctionKnowledge
 from sknesy.knowledge._identity import IdentityKnowledge
+from sknesy.knowledge._steps import StepKnowledge
+from sknesy.knowledge._transitions import END, Transitions
 
 __all__ = [
     "Knowledge",
     "IdentityKnowledge",
     "FunctionKnowledge",
     "ClauseKnowledge",
+    "StepKnowledge",
+    "DigitAddition",
+    "END",
+    "Transitions",
     "read_dimacs",
     "write_dimacs",
 ]

@@ -1,0 +1,415 @@
+"""Knowledge as a state machine that reads the symbols one after the other."""
+
+import copy
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import as_names, as_worlds, is_hashable, plain
+from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
+from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._transitions import (
+    END,
+    Check,
+    Machine,
+    Transitions,
+    unroll_machine,
+)
+
+__all__ = ["StepKnowledge"]
+
+
+@dataclass(frozen=True, repr=False)
+class StepKnowledge(Knowledge):
+    """Knowledge as a state machine that reads the symbols one after the other.
+
+    The machine starts in `initial`. At each position it reads a symbol and takes a step,
+
+        state = step(state, symbol, position)
+
+    and the label is a function of the state after the last symbol; or the machine emits outputs on
+    its way. Sums, counters, automata and digit-wise arithmetic are such machines. They compile to
+    decision diagrams as wide as the machine has states, however many worlds there are.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(state, symbol, position)`` gives the next state, any hashable, or None where the
+        world is ruled out. `symbol` is the name of the symbol's state; `position` counts the
+        symbols read before. It must be deterministic. Use a function defined in a module, rather
+        than a lambda, where the estimator is to be pickled.
+    states : iterable of hashable, optional
+        The names of the states of a symbol, the same for all symbols.
+    n_symbols : int, optional
+        Number of symbols. None makes a family for sequences of any length; see `unroll`.
+    symbol_states : sequence of iterables of hashable, optional
+        The names of the states of each symbol, where symbols differ; in place of `states` and
+        `n_symbols`.
+    initial : hashable, default=0
+        The state before the first symbol.
+    final : callable or sequence of callables, optional
+        ``final(state)`` gives the label from the state after the last symbol, or None where the
+        world is ruled out. Each of several functions gives an output of its own. By default the
+        label is the state, or with `emits` there is no output but those emitted.
+    accept : callable, optional
+        A world is ruled out where ``accept(state)`` is false of the state after the last symbol.
+    emits : bool, default=False
+        Whether `step` returns pairs ``(next state, output)``. Each output emitted is an output of
+        the knowledge; None is no output. Which positions emit must not depend on the world.
+    order : sequence of int, optional
+        The symbols in the order in which they are read; by default from first to last.
+    output_order : sequence of int, optional
+        Which output each one emitted is, and then each of `final`; by default from first to last.
+    max_states : int, default=1_000_000
+        Largest number of states, of all positions together.
+
+    Notes
+    -----
+    `step` is called once for each position, state and symbol that can occur together, and what it
+    returned is kept. The order of reading decides how many states there are: numbers are added
+    from the least significant digit, digits of one place next to each other.
+
+    Examples
+    --------
+    How often does the symbol change along the sequence?
+
+    >>> def change(state, symbol, position):
+    ...     before, count = state
+    ...     return symbol, count + (before not in (None, symbol))
+    >>> changes = StepKnowledge(
+    ...     change, "ab", n_symbols=4, initial=(None, 0), final=lambda state: state[1]
+    ... )
+    >>> changes.conclude([[0, 0, 1, 1], [0, 1, 0, 1]])
+    array([1, 3], dtype=object)
+
+    The running parity, as an output at each position:
+
+    >>> parity = StepKnowledge(
+    ...     lambda state, symbol, position: ((state + symbol) % 2,) * 2,
+    ...     states=[0, 1],
+    ...     n_symbols=3,
+    ...     emits=True,
+    ... )
+    >>> parity.conclude([[1, 0, 1], [0, 1, 1]]).tolist()
+    [(1, 1, 0), (0, 1, 0)]
+    """
+
+    step: Callable[[Any, Any, int], Any]
+    states: tuple[tuple[Hashable, ...], ...]  # of each symbol; of a family only once
+    initial: Hashable
+    final: tuple[Callable[[Any], Hashable], ...]
+    accept: Callable[[Any], Any] | None
+    emits: bool
+    order: tuple[int, ...] | None
+    output_order: tuple[int, ...] | None
+    max_states: int = field(compare=False)
+    is_family: bool
+    is_padded: bool
+
+    def __init__(
+        self,
+        step: Callable[[Any, Any, int], Any],
+        states: Iterable[Hashable] | None = None,
+        n_symbols: int | None = None,
+        *,
+        symbol_states: Sequence[Iterable[Hashable]] | None = None,
+        initial: Hashable = 0,
+        final: Callable[[Any], Hashable] | Sequence[Callable[[Any], Hashable]] | None = None,
+        accept: Callable[[Any], Any] | None = None,
+        emits: bool = False,
+        order: Sequence[int] | None = None,
+        output_order: Sequence[int] | None = None,
+        max_states: int = 1_000_000,
+    ) -> None:
+        if final is None:
+            final = () if emits else (_same,)
+        names = _as_states(states, n_symbols, symbol_states)
+        is_family = n_symbols is None and symbol_states is None
+        values = {
+            "step": _as_function(step, "step", (initial, "symbol", 0)),
+            "states": names,
+            "initial": _as_initial(initial),
+            "final": tuple(
+                _as_function(function, "final", (initial,))
+                for function in (final if isinstance(final, Sequence) else [final])
+            ),
+            "accept": None if accept is None else _as_function(accept, "accept", (initial,)),
+            "emits": bool(emits),
+            "max_states": max_states,
+            "is_family": is_family,
+            "is_padded": False,
+            "order": _as_order(order, len(names), is_family),
+            "output_order": None if output_order is None else tuple(map(int, output_order)),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each symbol; `END` is the last of an unrolled family."""
+        if self.is_family:
+            raise UnsupportedKnowledgeError(
+                f"{self!r} is a family for sequences of any length, and has no symbols of its "
+                "own. Give n_symbols, or use unroll(n_symbols) with the length of the longest "
+                "sequence."
+            )
+        return self.states
+
+    @property
+    def reading_order(self) -> tuple[int, ...]:
+        """The symbols in the order in which they are read."""
+        return tuple(range(self.n_symbols)) if self.order is None else self.order
+
+    @property
+    def emission_order(self) -> tuple[int, ...]:
+        """Which output each one emitted is, and then each of `final`."""
+        natural = tuple(range(len(self.transitions().output_states)))
+        if self.output_order is None:
+            return natural
+        if tuple(sorted(self.output_order)) != natural:
+            raise InvalidKnowledgeError(
+                f"output_order must hold each of the {len(natural)} outputs once, got "
+                f"{self.output_order}. Pass for example {natural[::-1]}."
+            )
+        return self.output_order
+
+    @property
+    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
+        """The names of the states of each output, as found by trying all states."""
+        found = dict(zip(self.emission_order, self.transitions().output_states, strict=True))
+        return tuple(found[o] for o in range(len(found)))
+
+    def unroll(self, n_symbols: int) -> "StepKnowledge":
+        """Return the knowledge of sequences of up to some length.
+
+        Every symbol has one more state, `END`, which fills up sequences that are shorter; it
+        follows the last symbol, and only itself. Once it is read the machine rests: `accept` and
+        `final` are told the state that was reached. Where other symbols emit, `END` emits `END`.
+        The length of a sequence is known, so a net's weight of `END` is 0 or 1.
+
+        Parameters
+        ----------
+        n_symbols : int
+            The length of the longest sequence.
+
+        Returns
+        -------
+        StepKnowledge
+            Knowledge of `n_symbols` symbols, of the same class.
+
+        Examples
+        --------
+        >>> from sknesy.knowledge import END
+        >>> total = StepKnowledge(lambda state, symbol, position: state + symbol, range(3))
+        >>> up_to_two = total.unroll(2)
+        >>> up_to_two.symbol_states
+        ((0, 1, 2, END), (0, 1, 2, END))
+        >>> up_to_two.conclude([[2, 1], [2, 3], [3, 3], [3, 2]])
+        array([3, 2, 0, None], dtype=object)
+        """
+        if not self.is_family:
+            raise UnsupportedKnowledgeError(
+                f"{self!r} has {self.n_symbols} symbols. To unroll knowledge, make it a family, "
+                "with n_symbols=None."
+            )
+        unrolled = copy.copy(self)
+        names = (*self.states[0], END)
+        object.__setattr__(unrolled, "states", (names,) * _as_count(n_symbols))
+        object.__setattr__(unrolled, "is_family", False)
+        object.__setattr__(unrolled, "is_padded", True)
+        return unrolled
+
+    def transitions(self, check: Check | None = None) -> Transitions:
+        """Return the machine as int tables, for compilers.
+
+        Parameters
+        ----------
+        check : callable, optional
+            Called while they are made for the first time, with the number of states reached at a
+            position, the number of transitions so far, and the position. Raises to stop.
+
+        Returns
+        -------
+        Transitions
+            The tables.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When a function raises or returns what it must not, or all worlds are ruled out.
+        TooWideError
+            When there are more than ``max_states`` states.
+        """
+        cached: Transitions | None = self.__dict__.get("_transitions")
+        if cached is None:
+            machine = Machine(
+                step=self.step,
+                initial=self.initial,
+                final=self.final,
+                accept=self.accept,
+                emits=self.emits,
+                symbol_states=tuple(self.symbol_states[s] for s in self.reading_order),
+                is_padded=self.is_padded,
+                max_states=self.max_states,
+            )
+            cached = self.__dict__["_transitions"] = unroll_machine(machine, check)
+        return cached
+
+    def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Give the label of each world, by running the machine on all of them at once.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), object
+            The labels, tuples where there are several outputs; None for a world ruled out.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When a function raises or returns what it must not, or all worlds are ruled out.
+        TooWideError
+            When there are more than ``max_states`` states.
+        """
+        array = as_worlds(worlds, self.n_states)
+        machine = self.transitions()
+        state = np.zeros(len(array), dtype=np.int64)
+        codes = []
+        for symbol, table, emitted in zip(
+            self.reading_order, machine.tables, machine.emitted, strict=True
+        ):
+            if emitted is not None:
+                codes.append(emitted[state, array[:, symbol]])
+            # State -1, ruled out, reads the last row; the result is put right.
+            state = np.where(state >= 0, table[state, array[:, symbol]], -1)
+        codes.extend(final[state] for final in machine.final)
+        labels = np.empty(len(array), dtype=object)
+        possible = np.flatnonzero(state >= 0)
+        columns: list[list[Hashable]] = [[]] * len(codes)
+        for o, names, code in zip(self.emission_order, machine.output_states, codes, strict=True):
+            columns[o] = [names[v] for v in code[possible].tolist()]
+        for i, label in zip(possible.tolist(), zip(*columns, strict=True), strict=True):
+            labels[i] = label if len(codes) > 1 else label[0]
+        return labels
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is derived."""
+        return {name: value for name, value in self.__dict__.items() if name != "_transitions"}
+
+    def __repr__(self) -> str:
+        if self.is_family:
+            return f"{type(self).__name__}({self._source()}, any number of symbols)"
+        return super().__repr__()
+
+    def _source(self) -> str:
+        return str(getattr(self.step, "__name__", None) or self.step)
+
+
+def _same(state: Hashable) -> Hashable:
+    """The label is the state."""
+    return state
+
+
+def _as_states(
+    states: Iterable[Hashable] | None,
+    n_symbols: int | None,
+    symbol_states: Sequence[Iterable[Hashable]] | None,
+) -> tuple[tuple[Hashable, ...], ...]:
+    """The names of the states of each symbol; of a family, of one."""
+    if (states is None) == (symbol_states is None):
+        raise ValueError(
+            f"Either states or symbol_states must be given, got states={states!r} and "
+            f"symbol_states={symbol_states!r}. Pass states=range(10), n_symbols=5 for symbols "
+            "alike, or symbol_states=[range(24), range(60)] for symbols that differ."
+        )
+    if states is not None:
+        if isinstance(states, str):
+            states = tuple(states)
+        names = as_names(states, "states")
+        if isinstance(names[0], range):
+            raise ValueError(
+                f"states must hold the names of the states of one symbol, got {names!r}. Pass one "
+                "collection a symbol as symbol_states."
+            )
+        return (names,) * (1 if n_symbols is None else _as_count(n_symbols))
+    assert symbol_states is not None
+    if n_symbols is not None and n_symbols != len(symbol_states):
+        raise ValueError(
+            f"n_symbols must be {len(symbol_states)}, the length of symbol_states, got "
+            f"{n_symbols}. Leave it out."
+        )
+    if isinstance(symbol_states, str) or not isinstance(symbol_states, Sequence):
+        raise TypeError(
+            "symbol_states must hold one collection of names for each symbol, got "
+            f"{symbol_states!r}. Pass for example [range(24), range(60)]."
+        )
+    if not symbol_states:
+        raise ValueError(
+            "symbol_states must hold the states of at least one symbol, got none. "
+            "Pass for example [range(24), range(60)]."
+        )
+    return tuple(as_names(names, f"symbol_states[{s}]") for s, names in enumerate(symbol_states))
+
+
+def _as_count(n_symbols: Any) -> int:
+    if not isinstance(n_symbols, Integral) or isinstance(n_symbols, bool) or n_symbols < 1:
+        raise ValueError(
+            f"n_symbols must be an int of at least 1, got {n_symbols!r}. Pass the number of "
+            "symbols, or None for sequences of any length."
+        )
+    return int(n_symbols)
+
+
+def _as_initial(initial: Any) -> Hashable:
+    if initial is None or not is_hashable(initial) or initial != initial:
+        raise TypeError(
+            f"initial must be a hashable state other than None and NaN, got {initial!r} "
+            f"({type(initial).__name__}). Use a number, a string or a tuple."
+        )
+    state: Hashable = plain(initial)
+    return state
+
+
+def _as_order(order: Any, n_symbols: int, is_family: bool) -> tuple[int, ...] | None:
+    if order is None:
+        return None
+    if is_family:
+        raise ValueError(
+            f"order must be None where n_symbols is None, got {order!r}: sequences of any length "
+            "are read from first to last. Give n_symbols, or leave out order."
+        )
+    numbers = tuple(plain(s) for s in order)
+    if sorted(numbers) != list(range(n_symbols)):
+        raise ValueError(
+            f"order must hold each of the symbols 0 ... {n_symbols - 1} once, got {numbers}. "
+            f"Pass for example range({n_symbols})[::-1]."
+        )
+    return numbers
+
+
+def _as_function(function: Any, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """Raise if a function cannot be called with as many arguments."""
+    example = {"step": "step(state, symbol, position)"}.get(name, f"{name}(state)")
+    if not callable(function):
+        raise TypeError(f"{name} must be callable, got {function!r}. Pass a function {example}.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions written in C do not tell
+        return function  # type: ignore[no-any-return]
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} is called as {example}, but its signature is {signature}: {error}. Change "
+            "the function."
+        ) from None
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,329 @@
+"""A machine as int tables: what each state and symbol lead to, position by position."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import is_hashable, plain
+from sknesy.exceptions import InvalidKnowledgeError, TooWideError
+
+__all__ = ["END", "Check", "End", "Machine", "Transitions", "unroll_machine"]
+
+IntArray = npt.NDArray[np.int64]
+
+# Told the states reached at a position, the transitions so far and the position; raises to stop.
+Check = Callable[[int, int, int], None]
+
+
+class End(Enum):
+    """The type of `END`.
+
+    An enumeration, so that there is one of it in every process.
+    """
+
+    END = "END"
+
+    def __repr__(self) -> str:
+        return "END"
+
+
+END = End.END
+"""The state of a symbol after the last of a sequence, which fills it up to a common length."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that is unrolled; `StepKnowledge` says what its parts mean.
+
+    Attributes
+    ----------
+    step, final, accept : callable
+        The functions; there may be several of `final`, or none.
+    initial : hashable
+        The state before the first symbol.
+    emits : bool
+        Whether `step` gives outputs.
+    symbol_states : tuple of tuples of hashable
+        The names of the states of each symbol, in the order of reading.
+    is_padded : bool
+        Whether the last state of each symbol is `END`.
+    max_states : int
+        Largest number of states, of all positions together.
+    """
+
+    step: Callable[[Any, Any, int], Any]
+    initial: Hashable
+    final: tuple[Callable[[Any], Hashable], ...]
+    accept: Callable[[Any], Any] | None
+    emits: bool
+    symbol_states: tuple[tuple[Hashable, ...], ...]
+    is_padded: bool
+    max_states: int
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """A machine as int tables; states from which no world goes on to the end are left out.
+
+    Attributes
+    ----------
+    tables : tuple of ndarrays of shape (n_states_before, n_symbol_states), int64
+        For each position, the state after each state and symbol; -1 is ruled out. The machine
+        starts in state 0.
+    emitted : tuple of (ndarrays of shape (n_states_before, n_symbol_states), int64, or None)
+        For each position, the state of the output that is emitted there, if any.
+    final : tuple of ndarrays of shape (n_states_after_the_last,), int64
+        For each output that is read off the last state, its state.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output: those emitted, then those of the last state.
+    """
+
+    tables: tuple[IntArray, ...]
+    emitted: tuple[IntArray | None, ...]
+    final: tuple[IntArray, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+
+
+def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
+    """Call a machine's functions once for each position, state and symbol that occur together.
+
+    Parameters
+    ----------
+    machine : Machine
+        The machine.
+    check : callable, optional
+        Called with the number of states reached at a position, the number of transitions so far
+        and the position, while they grow; raises to stop.
+
+    Returns
+    -------
+    Transitions
+        The tables.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When a function raises or returns what it must not, or all worlds are ruled out.
+    TooWideError
+        When the machine has more than ``max_states`` states.
+    """
+    live: list[Hashable] = [machine.initial]  # states that may still read
+    ended: list[Hashable] = []  # states in which `END` was read: their copies, numbered after
+    tables, emitted = [], []
+    n_states, n_transitions = 1, 0
+    for position, symbol_states in enumerate(machine.symbol_states):
+        reading = _Position(machine, position, symbol_states)
+        for state in live:
+            reading.read(state)
+            n_transitions += len(reading.names)
+            if check is not None:
+                check(len(reading.after), n_transitions, position)
+            if n_states + len(reading.after) > machine.max_states:
+                _raise_too_many(machine, position)
+        table, codes, live, ended = reading.finish(live, ended)
+        n_states += len(live) + len(ended)
+        tables.append(table)
+        emitted.append(codes)
+    last = [*live, *ended]
+    accepted = [machine.accept is None or _call(machine, "accept", state) for state in last]
+    finals = [[_label(machine, state, f) for state in last] for f in range(len(machine.final))]
+    alive = np.array(
+        [bool(a) and None not in names for a, *names in zip(accepted, *finals, strict=True)],
+        dtype=bool,
+    )
+    return _trim(machine, tables, emitted, finals, alive)
+
+
+@dataclass
+class _Position:
+    """What is found while the states of one position read its symbol."""
+
+    machine: Machine
+    position: int
+    names: tuple[Hashable, ...]
+    after: dict[Hashable, int] = field(default_factory=dict)  # states reached, as they appear
+    outputs: dict[Hashable, int] = field(default_factory=dict)  # names emitted, likewise
+    targets: list[int] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    silent: tuple[Hashable, Hashable] | None = None  # where nothing was emitted
+    heard: tuple[Hashable, Hashable] | None = None  # where something was
+
+    def read(self, state: Hashable) -> None:
+        """Let one state read each symbol but `END`."""
+        machine = self.machine
+        for name in self.names[: -1 if machine.is_padded else None]:
+            result = _call(machine, "step", state, name, self.position)
+            if result is None:
+                self.targets.append(-1)
+                self.codes.append(-1)
+                continue
+            output = None
+            if machine.emits:
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise InvalidKnowledgeError(
+                        "step must return a pair (next state, output) or None, as emits=True, but "
+                        f"for {_at(state, name, self.position)} it returned {result!r}. Return "
+                        "(state, None) where nothing is emitted, or set emits=False."
+                    )
+                result, output = result
+            after = self._name(result, "state", state, name)
+            self.targets.append(self.after.setdefault(after, len(self.after)))
+            if output is None:
+                self.silent = self.silent or (state, name)
+                self.codes.append(-1)
+            else:
+                self.heard = self.heard or (state, name)
+                output = self._name(output, "output", state, name)
+                self.codes.append(self.outputs.setdefault(output, len(self.outputs)))
+
+    def _name(self, value: Any, what: str, state: Hashable, symbol: Hashable) -> Hashable:
+        """Check a state or an output."""
+        if not is_hashable(value) or value != value:  # NaN differs from itself
+            raise InvalidKnowledgeError(
+                f"step must return a hashable {what} other than NaN, but for "
+                f"{_at(state, symbol, self.position)} it returned {value!r} "
+                f"({type(value).__name__}). Return a number, a string or a tuple."
+            )
+        named: Hashable = plain(value)
+        return named
+
+    def finish(
+        self, live: list[Hashable], ended: list[Hashable]
+    ) -> tuple[IntArray, tuple[IntArray, list[Hashable]] | None, list[Hashable], list[Hashable]]:
+        """Return the table, what is emitted with its names, and the states after it."""
+        if self.silent is not None and self.heard is not None:
+            raise InvalidKnowledgeError(
+                "step must emit an output at a position for all worlds or for none, but it emits "
+                f"for {_at(*self.heard, self.position)} and returned None as output for "
+                f"{_at(*self.silent, self.position)}. Emit a name that stands for nothing, such "
+                "as ''."
+            )
+        shape = (len(live), len(self.names) - self.machine.is_padded)
+        targets = np.array(self.targets, dtype=np.int64).reshape(shape)
+        codes = np.array(self.codes, dtype=np.int64).reshape(shape)
+        after, rank = _in_order(self.after)
+        targets = np.where(targets >= 0, rank[targets], -1)
+        outputs, rank = _in_order(self.outputs)
+        codes = np.where(codes >= 0, rank[codes], -1)
+        if not self.machine.is_padded:
+            return targets, (codes, outputs) if outputs else None, after, []
+        # `END` leads from a state to its copy, and from a copy to itself. It emits `END`.
+        ended_after, _ = _in_order(dict.fromkeys([*live, *ended]))
+        number = {state: len(after) + i for i, state in enumerate(ended_after)}
+        end = np.array([[number[state]] for state in [*live, *ended]], dtype=np.int64)
+        none = np.full((len(ended), shape[1]), -1, dtype=np.int64)
+        table = np.concatenate([np.concatenate([targets, none]), end], axis=1)
+        if not outputs:
+            return table, None, after, ended_after
+        last = np.full_like(end, len(outputs))
+        codes = np.concatenate([np.concatenate([codes, none]), last], axis=1)
+        return table, (codes, [*outputs, END]), after, ended_after
+
+
+def _trim(
+    machine: Machine,
+    tables: list[IntArray],
+    emitted: list[tuple[IntArray, list[Hashable]] | None],
+    finals: list[list[Hashable]],
+    alive: npt.NDArray[np.bool_],
+) -> Transitions:
+    """Leave out states from which no world is accepted, and outputs that no world has."""
+    codes, output_states = [], []
+    for found in finals:
+        kept = [name for name, keep in zip(found, alive.tolist(), strict=True) if keep]
+        names, _ = _in_order(dict.fromkeys(kept))
+        index = {name: v for v, name in enumerate(names)}
+        codes.append(np.array([index[name] for name in kept], dtype=np.int64))
+        output_states.append(tuple(names))
+    trimmed: list[IntArray] = []
+    trimmed_codes: list[IntArray | None] = []
+    emitted_states = []
+    for table, emission in zip(reversed(tables), reversed(emitted), strict=True):
+        new_number = np.where(alive, np.cumsum(alive) - 1, -1)
+        table = np.where(table >= 0, new_number[table], -1)
+        alive = np.any(table >= 0, axis=1)
+        trimmed.append(table[alive])
+        trimmed_codes.append(None)
+        if emission is not None:
+            code, names = emission
+            used = np.unique(code[table >= 0])
+            trimmed_codes[-1] = np.searchsorted(used, code[alive]) % max(len(used), 1)
+            emitted_states.append(tuple(names[v] for v in used.tolist()))
+    if not alive.all():
+        raise InvalidKnowledgeError(
+            "The knowledge must allow at least one world, but it rules out all. Check when step "
+            "and final return None" + (", and accept is False." if machine.accept else ".")
+        )
+    return Transitions(
+        tables=tuple(reversed(trimmed)),
+        emitted=tuple(reversed(trimmed_codes)),
+        final=tuple(codes),
+        output_states=(*reversed(emitted_states), *output_states),
+    )
+
+
+def _in_order(names: Iterable[Hashable]) -> tuple[list[Hashable], IntArray]:
+    """Names sorted by value, or as they appear if they have no order; the new place of each.
+
+    The order of states decides how regular a diagram is: sums and counters that are sorted lead
+    neighbours to neighbours, and repeated positions look alike.
+    """
+    appeared: list[Any] = list(names)
+    try:
+        ordered = sorted(appeared)
+    except TypeError:
+        ordered = appeared
+    if any(a >= b for a, b in pairwise(ordered)) if ordered is not appeared else False:
+        ordered = appeared  # sets compare, but have no order
+    place = {name: i for i, name in enumerate(ordered)}
+    rank = np.array([place[name] for name in appeared] or [0], dtype=np.int64)
+    return ordered, rank
+
+
+def _call(machine: Machine, name: str, *arguments: Any) -> Any:
+    """Call a function of the machine; name what it was called with if it raises."""
+    try:
+        return getattr(machine, name)(*arguments)
+    except Exception as error:
+        raise InvalidKnowledgeError(
+            f"{name} must return a result for all states, but for {_at(*arguments)} it raised "
+            f"{type(error).__name__}: {error}. Return None from step for what cannot occur."
+        ) from error
+
+
+def _label(machine: Machine, state: Hashable, f: int) -> Hashable:
+    """An output that is read off a last state."""
+    try:
+        name = machine.final[f](state)
+    except Exception as error:
+        raise InvalidKnowledgeError(
+            f"final must return a label for all last states, but for {_at(state)} it raised "
+            f"{type(error).__name__}: {error}. Return None for a state that cannot be the last."
+        ) from error
+    if not is_hashable(name) or name != name:
+        raise InvalidKnowledgeError(
+            f"final must return a hashable label other than NaN, but for {_at(state)} it "
+            f"returned {name!r} ({type(name).__name__}). Return a number or a string, or None for "
+            "a state that cannot be the last."
+        )
+    label: Hashable = plain(name)
+    return label
+
+
+def _at(state: Hashable, symbol: Hashable = None, position: int | None = None) -> str:
+    if position is None:
+        return f"state {state!r}"
+    return f"state {state!r}, symbol {symbol!r}, position {position}"
+
+
+def _raise_too_many(machine: Machine, position: int) -> None:
+    raise TooWideError(
+        f"The machine has more than max_states={machine.max_states} states after {position + 1} "
+        f"of {len(machine.symbol_states)} symbols. Keep in the state only what later steps need, "
+        "or raise `max_states`."
+    )
