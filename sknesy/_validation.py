@@ -12,6 +12,7 @@ __all__ = [
     "as_names",
     "as_worlds",
     "check_labels",
+    "check_option",
     "encode_labels",
     "is_hashable",
     "join_names",
@@ -118,6 +119,27 @@ def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
             f"{where} must hold different names, got {twice!r} twice. Remove one of them."
         )
     return states
+
+
+def check_option(value: Any, name: str, options: Sequence[str]) -> None:
+    """Check a parameter that is one of several words.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        Name of the parameter.
+    options : sequence of str
+        What it may be.
+
+    Raises
+    ------
+    ValueError
+        When it is none of them.
+    """
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {join_names(options)}, got {value!r}.")
 
 
 def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

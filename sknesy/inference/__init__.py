@@ -2,11 +2,14 @@
 
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
+from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 
 __all__ = [
     "AutoEngine",
     "Compiled",
+    "CompiledDiagram",
+    "DiagramEngine",
     "EnumerationEngine",
     "InferenceEngine",
     "Posterior",

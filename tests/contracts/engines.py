@@ -1,5 +1,10 @@
 """The engines that the contract tests hold to account. A new engine adds a line."""
 
-from sknesy.inference import AutoEngine, EnumerationEngine
+from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine
 
-ENGINES = [EnumerationEngine(), AutoEngine()]
+ENGINES = [
+    EnumerationEngine(),
+    AutoEngine(),
+    DiagramEngine(order="natural"),
+    DiagramEngine(order="force"),
+]
