@@ -2,6 +2,16 @@
 
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge
+from sknesy.knowledge._counting import (
+    All,
+    Any,
+    AtLeast,
+    AtMost,
+    Count,
+    Exactly,
+    Parity,
+    SymbolSum,
+)
 from sknesy.knowledge._digit_addition import DigitAddition
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._function import FunctionKnowledge
@@ -16,6 +26,14 @@ __all__ = [
     "ClauseKnowledge",
     "StepKnowledge",
     "DigitAddition",
+    "SymbolSum",
+    "Count",
+    "AtLeast",
+    "AtMost",
+    "Exactly",
+    "Any",
+    "All",
+    "Parity",
     "END",
     "Transitions",
     "read_dimacs",

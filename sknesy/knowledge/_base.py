@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sknesy.exceptions import InconsistentLabelError
+
 __all__ = ["Knowledge"]
 
 
@@ -51,6 +53,16 @@ class Knowledge(ABC):
         """
 
     @property
+    def is_family(self) -> bool:
+        """Whether it speaks of any number of symbols, and must be unrolled to one first."""
+        return False
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs; one where `output_states` is None."""
+        return 1 if self.output_states is None else len(self.output_states)
+
+    @property
     def n_symbols(self) -> int:
         """Number of symbols."""
         return len(self.symbol_states)
@@ -79,6 +91,61 @@ class Knowledge(ABC):
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
 
+    def split_labels(self, y: Any) -> npt.NDArray[Any]:
+        """Turn y into the states of the outputs: the border where labels enter.
+
+        Here a label of several outputs is a row of names, or a tuple. Knowledge whose labels are
+        written otherwise says how to take them apart: `DigitAddition` splits a sum into digits.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The labels.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) with several outputs
+            The name of the state of each output.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When y has another shape, or holds what cannot be a label.
+        """
+        array = _as_array(y)
+        if self.n_outputs == 1:
+            if array.ndim == 2 and array.shape[1] == 1:
+                return array[:, 0]
+            if array.ndim != 1:
+                raise InconsistentLabelError(
+                    "y must hold one label for each sample, as the knowledge has one output, got "
+                    f"the shape {array.shape}. Pass a 1-D array, or knowledge with more outputs."
+                )
+            return array
+        if array.ndim == 1:
+            return _stack_tuples(array, self.n_outputs)
+        if array.ndim != 2 or array.shape[1] != self.n_outputs:
+            raise InconsistentLabelError(
+                f"y must have the shape (n_samples, {self.n_outputs}), one column for each "
+                f"output of the knowledge, got {array.shape}. Check y or `knowledge`."
+            )
+        return array
+
+    def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Turn the states of the outputs into labels; the inverse of `split_labels`.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n_samples,), or (n_samples, n_outputs) with several outputs
+            The name of the state of each output.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The labels; here the same.
+        """
+        return np.asarray(rows)
+
     def __repr__(self) -> str:
         """Say what it is made of, in one line; names of states may be many."""
         sizes = self.n_states.tolist()
@@ -102,3 +169,31 @@ def _as_column(names: tuple[Hashable, ...]) -> npt.NDArray[Any]:
     column = np.empty(len(names), dtype=object)
     column[:] = names
     return column
+
+
+def _as_array(y: Any) -> npt.NDArray[Any]:
+    """Labels as an array; names of several types, and tuples, stay as they are."""
+    if hasattr(y, "__array__"):
+        return np.asarray(y)
+    labels = list(y)
+    types = {type(label) for label in labels}
+    if len(types) == 1 and not issubclass(next(iter(types)), tuple):
+        return np.asarray(labels)
+    array = np.empty(len(labels), dtype=object)
+    for i, label in enumerate(labels):
+        array[i] = label
+    return array
+
+
+def _stack_tuples(labels: npt.NDArray[Any], n_outputs: int) -> npt.NDArray[Any]:
+    """Labels that are tuples, one row each."""
+    for label in labels.tolist():
+        if not isinstance(label, tuple) or len(label) != n_outputs:
+            raise InconsistentLabelError(
+                f"y holds {label!r}, but a label of this knowledge names the states of "
+                f"{n_outputs} outputs. Pass y of shape (n_samples, {n_outputs}), or tuples."
+            )
+    columns = [_as_column(names) for names in zip(*labels.tolist(), strict=True)]
+    if len({column.dtype.kind for column in columns}) > 1:
+        columns = [column.astype(object) for column in columns]
+    return np.stack(columns, axis=1) if len(labels) else np.empty((0, n_outputs), dtype=object)

@@ -1,10 +1,18 @@
 """Addition of numbers, digit by digit."""
 
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge._steps import StepKnowledge
 
 __all__ = ["DigitAddition"]
+
+_INT64_END = 2**63
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,16 @@ class _CarryDigit:
 
 @dataclass(frozen=True, repr=False)
 class DigitAddition(StepKnowledge):
-    """Addition of numbers, digit by digit; the outputs are the digits of the sum.
+    """Addition of numbers, digit by digit.
+
+    The symbols are digits, the outputs the digits of their sum:
+
+        sum_{k < n_numbers} sum_i base**(n_digits - 1 - i) w_{k n_digits + i}
+            = sum_o base**(n_outputs - 1 - o) output_o
+
+    A label is the sum, an int of any size; `split_labels` and `join_labels` go between sums and
+    digits. As outputs are digits, one diagram serves every sum, and a sum of which only some
+    digits can be read is a label too.
 
     Parameters
     ----------
@@ -43,9 +60,26 @@ class DigitAddition(StepKnowledge):
         Digits of each number. The symbols are the digits of the first number, most significant
         first, then those of the second, and so on.
     base : int, default=10
-        States of a digit.
+        Number of states of a digit.
     n_numbers : int, default=2
         How many numbers are added.
+
+    Notes
+    -----
+    The machine reads column by column, from the least significant. Its state is the sum of the
+    column so far, at most ``base * n_numbers`` different ones, and between columns the carry. The
+    sum has `n_digits` digits, and before them as many as the largest carry needs.
+
+    Examples
+    --------
+    >>> addition = DigitAddition(2)
+    >>> addition.conclude([[9, 8, 0, 7]])  # 98 + 07
+    array([(1, 0, 5)], dtype=object)
+    >>> addition.split_labels([105, 7])
+    array([[1, 0, 5],
+           [0, 0, 7]])
+    >>> addition.join_labels([[1, 0, 5], [0, 0, 7]])
+    array([105,   7])
     """
 
     n_digits: int
@@ -53,23 +87,31 @@ class DigitAddition(StepKnowledge):
     n_numbers: int
 
     def __init__(self, n_digits: int, base: int = 10, n_numbers: int = 2) -> None:
-        object.__setattr__(self, "n_digits", n_digits)
-        object.__setattr__(self, "base", base)
-        object.__setattr__(self, "n_numbers", n_numbers)
-        n_outputs = n_digits
-        while base**n_outputs <= self.max_sum:
-            n_outputs += 1
+        for name, value, least in (
+            ("n_digits", n_digits, 1),
+            ("base", base, 2),
+            ("n_numbers", n_numbers, 1),
+        ):
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise ValueError(
+                    f"{name} must be an int of at least {least}, got {value!r}. Numbers are "
+                    "added digit by digit, DigitAddition(n_digits, base, n_numbers)."
+                )
+            object.__setattr__(self, name, int(value))
+        n_outputs, end = self.n_digits, self.base**self.n_digits
+        while end <= self.max_sum:
+            n_outputs, end = n_outputs + 1, end * self.base
         super().__init__(
-            _AddDigit(base, n_numbers),
-            range(base),
-            n_digits * n_numbers,
-            final=[_CarryDigit(place, base) for place in range(n_outputs - n_digits)],
+            _AddDigit(self.base, self.n_numbers),
+            range(self.base),
+            self.n_digits * self.n_numbers,
+            final=[_CarryDigit(place, self.base) for place in range(n_outputs - self.n_digits)],
             emits=True,
             # Column by column, from the least significant digit.
             order=[
-                number * n_digits + digit
-                for digit in reversed(range(n_digits))
-                for number in range(n_numbers)
+                number * self.n_digits + digit
+                for digit in reversed(range(self.n_digits))
+                for number in range(self.n_numbers)
             ],
             output_order=range(n_outputs)[::-1],
         )
@@ -80,5 +122,143 @@ class DigitAddition(StepKnowledge):
         largest: int = self.n_numbers * (self.base**self.n_digits - 1)
         return largest
 
+    def split_labels(self, y: Any) -> npt.NDArray[Any]:
+        """Split sums into their digits.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Sums, as ints of any size or as strings of digits; or their digits, which come back as
+            they are.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs), int64
+            The digits, most significant first; of shape (n_samples,) with one output.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When an entry is not an int, negative or too large.
+        """
+        # A list of ints beyond int64 must not become an array of floats on the way.
+        array = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y)
+        if array.ndim != 1 or self.n_outputs == 1:
+            return super().split_labels(array)
+        if array.dtype.kind not in "iu":
+            array = np.array([*map(self._as_sum, array.tolist()), None], dtype=object)[:-1]
+        wrong = (array < 0) | (array > self.max_sum)
+        if wrong.any():
+            raise InconsistentLabelError(
+                f"y holds {_shorten(int(array[wrong][0]))}, but {self!r} gives sums from 0 to "
+                f"{_shorten(self.max_sum)}. Check y, n_digits, base and n_numbers."
+            )
+        return _split(array, self.n_outputs, self.base)
+
+    def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Join the digits of sums.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n_samples, n_outputs), int
+            The digits, most significant first.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The sums: int64 if the largest sum is less than 2**63, else Python ints in an array of
+            dtype object.
+
+        Raises
+        ------
+        ValueError
+            When there is another number of digits, or a digit is not in the base.
+        """
+        array: npt.NDArray[Any] = np.asarray(rows)
+        if array.ndim == 1 and self.n_outputs == 1:
+            array = array[:, None]
+        if array.ndim != 2 or array.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"rows must have the shape (n_samples, {self.n_outputs}), one column for each "
+                f"digit of a sum, got {array.shape}."
+            )
+        array = array.astype(np.int64)
+        wrong = (array < 0) | (array >= self.base)
+        if wrong.any():
+            raise ValueError(
+                f"rows must hold digits 0 ... {self.base - 1}, got {array[wrong][0]}. Pass names "
+                "of states of the outputs."
+            )
+        sums = _join(array, self.base)
+        return sums.astype(np.int64) if self.max_sum < _INT64_END else sums.astype(object)
+
+    def _as_sum(self, label: Any) -> int:
+        """A label as int."""
+        if isinstance(label, Integral) and not isinstance(label, bool):
+            return int(label)
+        if isinstance(label, str):
+            try:
+                return int(label, self.base)
+            except ValueError as error:
+                raise InconsistentLabelError(
+                    f"y holds {_shorten(label)!r}, which does not read as an int of base "
+                    f"{self.base}: {error}. Write sums as digits, or pass ints."
+                ) from None
+        raise InconsistentLabelError(
+            f"y holds {label!r} ({type(label).__name__}), but a sum is an int. Pass ints, strings "
+            f"of digits, or rows of {self.n_outputs} digits."
+        )
+
     def _source(self) -> str:
         return f"{self.n_digits}, base={self.base}, n_numbers={self.n_numbers}"
+
+
+def _as_objects(y: Any) -> npt.NDArray[Any]:
+    """A list of labels as array of objects, or of rows as 2-D array."""
+    labels = list(y)
+    if labels and not isinstance(labels[0], str) and np.ndim(labels[0]):
+        return np.asarray(labels)
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return array
+
+
+def _split(values: npt.NDArray[Any], n_places: int, base: int) -> npt.NDArray[np.int64]:
+    """The digits of numbers of any size, by halves until they fit into int64.
+
+    Python writes large ints as decimals in quadratic time, and refuses beyond 4300 digits.
+    """
+    if base**n_places <= _INT64_END:
+        powers = base ** np.arange(n_places, dtype=np.int64)[::-1]
+        digits: npt.NDArray[np.int64] = values.astype(np.int64)[:, None] // powers % base
+        return digits
+    values, power = values.astype(object), base ** (n_places // 2)
+    high = values // power
+    return np.concatenate(
+        [
+            _split(high, n_places - n_places // 2, base),
+            _split(values - high * power, n_places // 2, base),
+        ],
+        axis=1,
+    )
+
+
+def _join(digits: npt.NDArray[np.int64], base: int) -> npt.NDArray[Any]:
+    """The numbers of digits, by the same halves."""
+    n_places = digits.shape[1]
+    if base**n_places <= _INT64_END:
+        powers = base ** np.arange(n_places, dtype=np.int64)[::-1]
+        small: npt.NDArray[np.int64] = (digits * powers).sum(axis=1)
+        return small
+    high, low = np.split(digits, [n_places - n_places // 2], axis=1)
+    power = base ** (n_places // 2)
+    numbers: npt.NDArray[Any] = _join(high, base).astype(object) * power + _join(low, base)
+    return numbers
+
+
+def _shorten(value: int | str) -> str:
+    """A number for a message; one of many digits by its size."""
+    if isinstance(value, str):
+        return value if len(value) <= 40 else f"{value[:20]}...{value[-10:]}"
+    sign = "-" if value < 0 else ""
+    return str(value) if value.bit_length() < 100 else f"about {sign}2**{value.bit_length()}"

@@ -82,7 +82,7 @@ class StepKnowledge(Knowledge):
     ...     before, count = state
     ...     return symbol, count + (before not in (None, symbol))
     >>> changes = StepKnowledge(
-    ...     change, "ab", n_symbols=4, initial=(None, 0), final=lambda state: state[1]
+    ...     change, ["a", "b"], n_symbols=4, initial=(None, 0), final=lambda state: state[1]
     ... )
     >>> changes.conclude([[0, 0, 1, 1], [0, 1, 0, 1]])
     array([1, 3], dtype=object)
@@ -108,8 +108,8 @@ class StepKnowledge(Knowledge):
     order: tuple[int, ...] | None
     output_order: tuple[int, ...] | None
     max_states: int = field(compare=False)
-    is_family: bool
     is_padded: bool
+    _is_family: bool
 
     def __init__(
         self,
@@ -141,13 +141,18 @@ class StepKnowledge(Knowledge):
             "accept": None if accept is None else _as_function(accept, "accept", (initial,)),
             "emits": bool(emits),
             "max_states": max_states,
-            "is_family": is_family,
             "is_padded": False,
+            "_is_family": is_family,
             "order": _as_order(order, len(names), is_family),
             "output_order": None if output_order is None else tuple(map(int, output_order)),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it speaks of any number of symbols, and must be unrolled to one first."""
+        return self._is_family
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
@@ -183,6 +188,13 @@ class StepKnowledge(Knowledge):
         """The names of the states of each output, as found by trying all states."""
         found = dict(zip(self.emission_order, self.transitions().output_states, strict=True))
         return tuple(found[o] for o in range(len(found)))
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs."""
+        if not self.emits:
+            return len(self.final)
+        return len(self.output_order or self.transitions().output_states)
 
     def unroll(self, n_symbols: int) -> "StepKnowledge":
         """Return the knowledge of sequences of up to some length.
@@ -220,8 +232,8 @@ class StepKnowledge(Knowledge):
         unrolled = copy.copy(self)
         names = (*self.states[0], END)
         object.__setattr__(unrolled, "states", (names,) * _as_count(n_symbols))
-        object.__setattr__(unrolled, "is_family", False)
         object.__setattr__(unrolled, "is_padded", True)
+        object.__setattr__(unrolled, "_is_family", False)
         return unrolled
 
     def transitions(self, check: Check | None = None) -> Transitions:
@@ -332,8 +344,6 @@ def _as_states(
             "alike, or symbol_states=[range(24), range(60)] for symbols that differ."
         )
     if states is not None:
-        if isinstance(states, str):
-            states = tuple(states)
         names = as_names(states, "states")
         if isinstance(names[0], range):
             raise ValueError(

@@ -1,0 +1,446 @@
+"""Small machines: sums, counts and thresholds of symbols, for any number of symbols."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from numbers import Integral, Rational
+
+from sknesy._validation import as_names, is_hashable, join_names
+from sknesy.knowledge._steps import StepKnowledge
+
+__all__ = ["All", "Any", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
+
+_BOOLEAN = (False, True)
+
+
+# The functions of the machines are frozen dataclasses: they compare by what they do, and pickle.
+
+
+@dataclass(frozen=True)
+class _CountUp:
+    """Count the symbols in some states, up to a limit."""
+
+    of: tuple[Hashable, ...]
+    limit: int | None = None
+
+    def __call__(self, count: int, symbol: Hashable, position: int) -> int:
+        count += symbol in self.of
+        return count if self.limit is None else min(count, self.limit)
+
+
+@dataclass(frozen=True)
+class _Reaches:
+    """Whether a count is at least k."""
+
+    k: int
+
+    def __call__(self, count: int) -> bool:
+        return count >= self.k
+
+
+@dataclass(frozen=True)
+class _Stays:
+    """Whether a count is at most k."""
+
+    k: int
+
+    def __call__(self, count: int) -> bool:
+        return count <= self.k
+
+
+@dataclass(frozen=True)
+class _Equals:
+    """Whether a count is k."""
+
+    k: int
+
+    def __call__(self, count: int) -> bool:
+        return count == self.k
+
+
+@dataclass(frozen=True)
+class _Flip:
+    """Whether the count so far is odd."""
+
+    of: tuple[Hashable, ...]
+
+    def __call__(self, odd: bool, symbol: Hashable, position: int) -> bool:
+        return odd != (symbol in self.of)
+
+
+@dataclass(frozen=True)
+class _Still:
+    """Whether all symbols so far are in some states."""
+
+    of: tuple[Hashable, ...]
+
+    def __call__(self, so_far: bool, symbol: Hashable, position: int) -> bool:
+        return so_far and symbol in self.of
+
+
+def _add(total: int, symbol: int, position: int) -> int:
+    return total + symbol
+
+
+@dataclass(frozen=True, repr=False)
+class SymbolSum(StepKnowledge):
+    """The sum of the symbols.
+
+    The label is ``sum_s states[w_s]``.
+
+    Parameters
+    ----------
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    states : iterable of int, default=range(10)
+        The numbers that a symbol may be. Fractions are numbers too; floats are not, as their sums
+        are rounded, and depend on the order.
+
+    Notes
+    -----
+    The diagram has a node for each number of symbols and sum of them, about
+    ``n_symbols**2 * (max(states) - min(states)) / 2``.
+
+    Examples
+    --------
+    >>> SymbolSum(3).conclude([[1, 2, 3], [9, 9, 9]])
+    array([6, 27], dtype=object)
+    """
+
+    def __init__(self, n_symbols: int | None = None, states: Iterable[int] = range(10)) -> None:
+        names = as_names(states, "states")
+        for name in names:
+            if not isinstance(name, Rational):
+                raise TypeError(
+                    f"states must hold ints or fractions, got {name!r} ({type(name).__name__}). "
+                    "Sums of floats are rounded; write 0.5 as fractions.Fraction(1, 2)."
+                )
+        super().__init__(_add, names, n_symbols)
+
+    def _source(self) -> str:
+        return join_names(self.states[0])
+
+
+@dataclass(frozen=True, repr=False)
+class Count(StepKnowledge):
+    """How many symbols are in a state.
+
+    The label is the number of symbols s with ``states[w_s]`` in `of`.
+
+    Parameters
+    ----------
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state that is counted, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Examples
+    --------
+    >>> Count(4).conclude([[0, 1, 1, 0], [1, 1, 1, 1]])
+    array([2, 4], dtype=object)
+    >>> vowels = Count(3, of=["a", "e"], states=["a", "b", "c", "d", "e"])
+    >>> vowels.conclude([[0, 1, 4]])  # "abe"
+    array([2], dtype=object)
+    """
+
+    def __init__(
+        self,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        names = as_names(states, "states")
+        super().__init__(_CountUp(_as_counted(of, names)), names, n_symbols)
+
+    def _source(self) -> str:
+        return _say_counted(self)
+
+
+@dataclass(frozen=True, repr=False)
+class AtLeast(StepKnowledge):
+    """Whether at least k symbols are in a state.
+
+    The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or more.
+
+    Parameters
+    ----------
+    k : int
+        The number.
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state that is counted, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Notes
+    -----
+    The diagram is at most k + 1 nodes wide, however many symbols there are.
+
+    Examples
+    --------
+    >>> AtLeast(2, n_symbols=3).conclude([[0, 1, 0], [1, 1, 1]])
+    array([False, True], dtype=object)
+    """
+
+    k: int
+
+    def __init__(
+        self,
+        k: int,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        object.__setattr__(self, "k", _as_threshold(k))
+        names = as_names(states, "states")
+        step = _CountUp(_as_counted(of, names), limit=self.k)
+        super().__init__(step, names, n_symbols, final=_Reaches(self.k))
+
+    def _source(self) -> str:
+        return f"{self.k}, {_say_counted(self)}"
+
+
+@dataclass(frozen=True, repr=False)
+class AtMost(StepKnowledge):
+    """Whether at most k symbols are in a state.
+
+    The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or less.
+
+    Parameters
+    ----------
+    k : int
+        The number.
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state that is counted, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Notes
+    -----
+    The diagram is at most k + 2 nodes wide, however many symbols there are.
+
+    Examples
+    --------
+    >>> AtMost(1, n_symbols=3).conclude([[0, 1, 0], [1, 1, 1]])
+    array([True, False], dtype=object)
+    """
+
+    k: int
+
+    def __init__(
+        self,
+        k: int,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        object.__setattr__(self, "k", _as_threshold(k))
+        names = as_names(states, "states")
+        step = _CountUp(_as_counted(of, names), limit=self.k + 1)
+        super().__init__(step, names, n_symbols, final=_Stays(self.k))
+
+    def _source(self) -> str:
+        return f"{self.k}, {_say_counted(self)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Exactly(StepKnowledge):
+    """Whether exactly k symbols are in a state.
+
+    The label is True where the number of symbols s with ``states[w_s]`` in `of` is k.
+
+    Parameters
+    ----------
+    k : int
+        The number.
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state that is counted, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Notes
+    -----
+    The diagram is at most k + 2 nodes wide, however many symbols there are.
+
+    Examples
+    --------
+    >>> Exactly(1, n_symbols=3).conclude([[0, 1, 0], [1, 1, 1]])
+    array([True, False], dtype=object)
+    """
+
+    k: int
+
+    def __init__(
+        self,
+        k: int,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        object.__setattr__(self, "k", _as_threshold(k))
+        names = as_names(states, "states")
+        step = _CountUp(_as_counted(of, names), limit=self.k + 1)
+        super().__init__(step, names, n_symbols, final=_Equals(self.k))
+
+    def _source(self) -> str:
+        return f"{self.k}, {_say_counted(self)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Any(AtLeast):
+    """Whether any symbol is in a state: multiple-instance learning.
+
+    A bag of instances is positive if at least one instance is; the label of a bag is known, those
+    of its instances are the symbols.
+
+    Parameters
+    ----------
+    n_symbols : int, optional
+        Number of symbols; None for bags of any size, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state of which one is enough, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    References
+    ----------
+    T. G. Dietterich, R. H. Lathrop and T. Lozano-Pérez (1997). Solving the multiple instance
+    problem with axis-parallel rectangles. Artificial Intelligence 89, 31-71.
+
+    Examples
+    --------
+    >>> Any(3).conclude([[0, 1, 0], [0, 0, 0]])
+    array([True, False], dtype=object)
+
+    Bags of up to two instances, filled up with `END`, here state 2:
+
+    >>> Any().unroll(2).conclude([[0, 1], [1, 2], [0, 2], [2, 2]])
+    array([True, True, False, False], dtype=object)
+    """
+
+    def __init__(
+        self,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        super().__init__(1, n_symbols, of=of, states=states)
+
+    def _source(self) -> str:
+        return _say_counted(self)
+
+
+@dataclass(frozen=True, repr=False)
+class All(StepKnowledge):
+    """Whether all symbols are in a state.
+
+    The label is True where ``states[w_s]`` is in `of` for every symbol s.
+
+    Parameters
+    ----------
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state in which all must be, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Examples
+    --------
+    >>> All(3).conclude([[0, 1, 0], [1, 1, 1]])
+    array([False, True], dtype=object)
+    """
+
+    def __init__(
+        self,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        names = as_names(states, "states")
+        super().__init__(_Still(_as_counted(of, names)), names, n_symbols, initial=True)
+
+    def _source(self) -> str:
+        return _say_counted(self)
+
+
+@dataclass(frozen=True, repr=False)
+class Parity(StepKnowledge):
+    """Whether an odd number of symbols is in a state.
+
+    The label is True where the number of symbols s with ``states[w_s]`` in `of` is odd.
+
+    Parameters
+    ----------
+    n_symbols : int, optional
+        Number of symbols; None for sequences of any length, see `StepKnowledge.unroll`.
+    of : hashable or collection of hashable, default=True
+        The state that is counted, or several.
+    states : iterable of hashable, default=(False, True)
+        The names of the states of a symbol.
+
+    Examples
+    --------
+    >>> Parity(3).conclude([[0, 1, 0], [1, 1, 0]])
+    array([True, False], dtype=object)
+    """
+
+    def __init__(
+        self,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        names = as_names(states, "states")
+        super().__init__(_Flip(_as_counted(of, names)), names, n_symbols, initial=False)
+
+    def _source(self) -> str:
+        return _say_counted(self)
+
+
+def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """The names of the states that are counted, in the order of the states."""
+    if _is_state(of, states):
+        wanted = [of]
+    elif isinstance(of, Iterable) and not isinstance(of, str | bytes):
+        wanted = list(of)
+    else:
+        wanted = [of]
+    for name in wanted:
+        if not _is_state(name, states):
+            raise ValueError(
+                f"of must name one of the states {join_names(states)}, or several, got {name!r}. "
+                "Pass the state to count, and `states` if they are others."
+            )
+    return tuple(name for name in states if _is_state(name, tuple(wanted)))
+
+
+def _is_state(name: object, states: tuple[object, ...]) -> bool:
+    """Whether a name is among others. True is not 1 here: of=True must not count digits 1."""
+    if not is_hashable(name):
+        return False
+    return any(name == s and isinstance(name, bool) == isinstance(s, bool) for s in states)
+
+
+def _as_threshold(k: object) -> int:
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 0:
+        raise ValueError(f"k must be an int of at least 0, got {k!r}. Pass how many symbols.")
+    return int(k)
+
+
+def _say_counted(knowledge: StepKnowledge) -> str:
+    of = knowledge.step.of  # type: ignore[attr-defined]
+    return f"of={of[0]!r}" if len(of) == 1 else f"of=[{join_names(of)}]"
