@@ -66,7 +66,9 @@ def test_every_room_has_a_floor():
     assert {room_of(path) for path in FILES} == set(FLOORS) | SIDES | TOP
 
 
-@pytest.mark.parametrize(("package", "home"), [("pysat", "sat"), ("skorch", "nets")])
+@pytest.mark.parametrize(
+    ("package", "home"), [("pysat", "sat"), ("skorch", "nets"), ("cpmpy", "knowledge")]
+)
 def test_package_is_imported_in_one_room_only(package, home):
     rooms = {
         room_of(path)

@@ -12,6 +12,7 @@ from sknesy.knowledge._counting import (
     Parity,
     SymbolSum,
 )
+from sknesy.knowledge._cpmpy import from_cpmpy
 from sknesy.knowledge._digit_addition import DigitAddition
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._function import FunctionKnowledge
@@ -36,6 +37,7 @@ __all__ = [
     "Parity",
     "END",
     "Transitions",
+    "from_cpmpy",
     "read_dimacs",
     "write_dimacs",
 ]
