@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sknesy.exceptions import InconsistentLabelError
 
 __all__ = [
+    "as_column",
     "as_names",
     "as_worlds",
     "check_labels",
@@ -119,6 +120,26 @@ def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
             f"{where} must hold different names, got {twice!r} twice. Remove one of them."
         )
     return states
+
+
+def as_column(names: Sequence[Hashable]) -> npt.NDArray[Any]:
+    """Make an array of names, of their common type if they have one, else of objects.
+
+    Parameters
+    ----------
+    names : sequence of hashable
+        The names.
+
+    Returns
+    -------
+    ndarray of shape (n_names,)
+        The names.
+    """
+    if len({type(name) for name in names}) == 1 and isinstance(names[0], bool | int | float | str):
+        return np.array(names)
+    column = np.empty(len(names), dtype=object)
+    column[:] = names
+    return column
 
 
 def check_option(value: Any, name: str, options: Sequence[str]) -> None:

@@ -8,9 +8,14 @@ by alternating the E-step, q_i(z) = p(z | x_i, y_i), with the M-step, which rais
 sum_i w_i E_q[log p(z | x_i)] by gradient steps through the net alone. An exact M-step never lowers
 L (Dempster, Laird & Rubin 1977); a gradient step on a mini-batch with its own exact posterior is a
 gradient step on L itself (Neal & Hinton 1998, on incremental E-steps).
+
+L has more than one maximum. Two things help a run that would end in a lower one: a temperature,
+which flattens the net's probabilities before they are conditioned (deterministic annealing: Ueda &
+Nakano 1994), and several starts, of which the one with the highest bound goes on.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,8 +25,9 @@ from sknesy._progress import Progress
 from sknesy.exceptions import DivergenceError
 from sknesy.inference import Posterior
 from sknesy.nets import SymbolNet
+from sknesy.numerics import flatten
 
-__all__ = ["Convergence", "EStep", "run_em"]
+__all__ = ["Convergence", "EStep", "Run", "Temperature", "choose_start", "run_em"]
 
 # log-probabilities (b, S, V) and indices (b,) of samples -> their posterior
 EStep = Callable[[Tensor, Tensor], Posterior]
@@ -46,7 +52,7 @@ class Convergence:
     _best: float = -torch.inf
     _n_stale: int = 0
 
-    def record(self, lower_bound: float, asked_to_stop: bool) -> None:
+    def record(self, lower_bound: float, asked_to_stop: bool, is_moving: bool = False) -> None:
         """Take note of one iteration.
 
         Parameters
@@ -55,6 +61,9 @@ class Convergence:
             Mean log-evidence, in nats a sample.
         asked_to_stop : bool
             Whether a callback of the net ends the training.
+        is_moving : bool
+            Whether the temperature changes after this iteration, so that its bound cannot be
+            compared with the next one.
         """
         if lower_bound != lower_bound:  # NaN
             raise DivergenceError(
@@ -63,53 +72,183 @@ class Convergence:
                 "sample_weight."
             )
         self.lower_bounds.append(lower_bound)
-        self._n_stale = 0 if lower_bound > self._best + self.tol else self._n_stale + 1
-        self._best = max(self._best, lower_bound)
+        if is_moving:
+            self._best, self._n_stale = -torch.inf, 0
+        else:
+            self._n_stale = 0 if lower_bound > self._best + self.tol else self._n_stale + 1
+            self._best = max(self._best, lower_bound)
         self.converged = asked_to_stop or self._n_stale >= self.n_iter_no_change
 
 
+class Temperature:
+    """Temperature of each iteration.
+
+    Parameters
+    ----------
+    temperature : float, sequence of float or callable
+        One temperature for all iterations; those of the first iterations, 1 after them; or a
+        function of the number of the iteration, counted from 1.
+
+    Raises
+    ------
+    ValueError
+        When a temperature is not a positive number.
+    """
+
+    def __init__(self, temperature: float | Sequence[float] | Callable[[int], float]) -> None:
+        if callable(temperature):
+            self._first, self._function = 0, temperature
+        elif isinstance(temperature, int | float):
+            self._first, self._function = 0, lambda n_iter: temperature
+        else:
+            first = list(temperature)
+            self._first = len(first)
+            self._function = lambda n_iter: first[n_iter - 1] if n_iter <= len(first) else 1.0
+            for n_iter in range(1, len(first) + 1):
+                self.at(n_iter)
+        self.at(1)
+
+    def at(self, n_iter: int) -> float:
+        """Give the temperature of an iteration.
+
+        Parameters
+        ----------
+        n_iter : int
+            Its number, from 1.
+
+        Returns
+        -------
+        float
+            The temperature, positive.
+        """
+        value = float(self._function(n_iter))
+        if not (0 < value < math.inf):
+            raise ValueError(
+                f"temperature must be a positive number in every iteration, got {value} for "
+                f"iteration {n_iter}. 1 leaves the net's probabilities as they are, more flattens."
+            )
+        return value
+
+    def is_moving(self, n_iter: int) -> bool:
+        """Tell whether the next iteration has another temperature, or may have.
+
+        Parameters
+        ----------
+        n_iter : int
+            Number of the iteration.
+
+        Returns
+        -------
+        bool
+            Whether it changes.
+        """
+        return n_iter <= self._first or self.at(n_iter) != self.at(n_iter + 1)
+
+
+@dataclass
+class Run:
+    """One start of EM: a net within a training session, and how far it got.
+
+    Parameters
+    ----------
+    net : SymbolNet
+        The net.
+    convergence : Convergence
+        Filled in on the way, so that an interrupted run leaves it as far as it got.
+    """
+
+    net: SymbolNet
+    convergence: Convergence
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations finished."""
+        return len(self.convergence.lower_bounds)
+
+    @property
+    def lower_bound(self) -> float:
+        """Mean log-evidence of the last iteration; -inf before the first."""
+        return self.convergence.lower_bounds[-1] if self.n_iter else -torch.inf
+
+
 def run_em(
-    net: SymbolNet,
+    run: Run,
     X: Tensor,
     e_step: EStep,
     weight: Tensor,
-    convergence: Convergence,
     *,
     schedule: str,
     m_steps: int,
     max_iter: int,
+    temperature: Temperature,
     progress: Progress,
 ) -> None:
     """Run EM until it has converged, or `max_iter` is reached.
 
     Parameters
     ----------
-    net : SymbolNet
-        The net, within a training session on `X`.
+    run : Run
+        The net, and the iterations it has behind it: they go on from there.
     X : Tensor of shape (n_samples, ...)
         The data.
     e_step : callable
         ``e_step(log_prob, index)``, the posterior of some samples.
     weight : Tensor of shape (n_samples,), float64
         Weights of the samples.
-    convergence : Convergence
-        Filled in on the way, so that an interrupted run leaves it as far as it got.
     schedule : {"batch", "epoch"}
         Whether each mini-batch or each iteration has its own E-step.
     m_steps : int
         Passes over the data for each E-step of the schedule "epoch".
     max_iter : int
-        Largest number of iterations.
+        Largest number of iterations, with those behind it.
+    temperature : Temperature
+        By how much the net's probabilities are flattened before they are conditioned.
     progress : Progress
         Shows how it goes.
     """
     iterate = {"batch": _iterate_by_batch, "epoch": _iterate_by_epoch}[schedule]
-    for n_iter in range(1, max_iter + 1):
+    while run.n_iter < max_iter and not run.convergence.converged:
+        n_iter = run.n_iter + 1
         progress.start(n_iter)
-        lower_bound, asked_to_stop = iterate(net, X, e_step, weight, m_steps, progress)
-        convergence.record(lower_bound, asked_to_stop)
-        if convergence.converged:
-            break
+        flattened = _flatten_first(e_step, temperature.at(n_iter))
+        lower_bound, asked_to_stop = iterate(run.net, X, flattened, weight, m_steps, progress)
+        run.convergence.record(lower_bound, asked_to_stop, temperature.is_moving(n_iter))
+
+
+def choose_start(runs: Sequence[Run], run_short: Callable[[Run], None]) -> Run:
+    """Run each start for a short while, and choose the one with the highest bound.
+
+    A start that ends in a permuted solution has a far lower bound than the others, early on.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The starts.
+    run_short : callable
+        ``run_short(run)`` runs one for a while.
+
+    Returns
+    -------
+    Run
+        The best. A start that diverges is passed over, unless all do.
+    """
+    survivors: list[Run] = []
+    for i, run in enumerate(runs):
+        try:
+            run_short(run)
+        except DivergenceError:
+            if not survivors and i + 1 == len(runs):
+                raise
+        else:
+            survivors.append(run)
+    return max(survivors, key=lambda run: run.lower_bound)
+
+
+def _flatten_first(e_step: EStep, temperature: float) -> EStep:
+    """Flatten the net's probabilities before they are conditioned: p^(1 / T), normalised."""
+    if temperature == 1.0:
+        return e_step
+    return lambda log_prob, index: e_step(flatten(log_prob, temperature), index)
 
 
 def _iterate_by_batch(

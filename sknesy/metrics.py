@@ -1,8 +1,8 @@
-"""Scores of symbols, for data whose true symbols are known."""
+"""Scores of symbols and of labels with several outputs."""
 
 import numpy as np
 
-__all__ = ["symbol_accuracy"]
+__all__ = ["exact_match", "output_accuracy", "symbol_accuracy"]
 
 
 def symbol_accuracy(symbols_true, symbols_pred):
@@ -37,3 +37,80 @@ def symbol_accuracy(symbols_true, symbols_pred):
             f"and {symbols_pred.shape}. Pass one row of symbols a sample in both."
         )
     return float(np.mean(symbols_true == symbols_pred))
+
+
+def exact_match(y_true, y_pred, sample_weight=None):
+    """Compute the share of samples whose label is right, all outputs of it.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The true labels; ints may be larger than int64.
+    y_pred : array-like of the same shape
+        The predicted labels.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the samples.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+
+    Examples
+    --------
+    >>> exact_match([[1, 2], [3, 4]], [[1, 2], [3, 5]])
+    0.5
+    """
+    right = _is_right(y_true, y_pred).reshape(len(y_true), -1).all(axis=1)
+    return float(np.average(right, weights=sample_weight))
+
+
+def output_accuracy(y_true, y_pred, sample_weight=None):
+    """Compute the accuracy of each output.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_outputs)
+        The true labels.
+    y_pred : array-like of the same shape
+        The predicted labels.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the samples.
+
+    Returns
+    -------
+    ndarray of shape (n_outputs,), float64
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, or labels are not rows.
+
+    Examples
+    --------
+    >>> output_accuracy([[1, 2], [3, 4]], [[1, 2], [3, 5]])
+    array([1. , 0.5])
+    """
+    right = _is_right(y_true, y_pred)
+    if right.ndim != 2:
+        raise ValueError(
+            f"Labels must be of shape (n_samples, n_outputs), got {right.shape}. Split them first "
+            "(`knowledge.split_labels`)."
+        )
+    return np.average(right, axis=0, weights=sample_weight)
+
+
+def _is_right(y_true, y_pred):
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"y_true and y_pred must have the same shape, got {y_true.shape} and {y_pred.shape}. "
+            "Pass labels in the same form in both."
+        )
+    return np.asarray(y_true == y_pred, dtype=bool)

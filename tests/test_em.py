@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from sknesy._progress import Progress
-from sknesy.em import Convergence, run_em
+from sknesy.em import Convergence, Run, Temperature, choose_start, run_em
+from sknesy.exceptions import DivergenceError
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import FunctionKnowledge
 from sknesy.likelihoods import ExactLikelihood
@@ -44,7 +45,9 @@ class CountingNet(SymbolNet):
         return False
 
 
-def run(seed, schedule="epoch", max_iter=60, tol=0.0, m_steps=1, n=200, weighted=False):
+def run(
+    seed, schedule="epoch", max_iter=60, tol=0.0, m_steps=1, n=200, weighted=False, temperature=1.0
+):
     rng = np.random.default_rng(seed)
     truth = rng.dirichlet(np.full(4, 0.3), size=6)
     X = rng.integers(6, size=(n, 2))
@@ -62,14 +65,14 @@ def run(seed, schedule="epoch", max_iter=60, tol=0.0, m_steps=1, n=200, weighted
     convergence = Convergence(tol, n_iter_no_change=3)
     with net.training(X, weight, None), Progress(n, max_iter, max_iter, 0) as progress:
         run_em(
-            net,
+            Run(net, convergence),
             X,
             e_step,
             weight,
-            convergence,
             schedule=schedule,
             m_steps=m_steps,
             max_iter=max_iter,
+            temperature=Temperature(temperature),
             progress=progress,
         )
     final = e_step(net.log_prob(X), torch.arange(n)).log_evidence
@@ -113,3 +116,52 @@ def test_a_bound_that_stays_equal_converges_with_tol_zero():
     for _ in range(3):
         convergence.record(-1.0, asked_to_stop=False)
     assert convergence.converged
+
+
+@pytest.mark.parametrize("temperature", [2.0, [8.0, 4.0, 2.0], lambda n_iter: max(1.0, 9 - n_iter)])
+def test_bound_rises_once_the_temperature_has_settled(temperature):
+    convergence, final = run(0, tol=1e-3, max_iter=1_000, temperature=temperature)
+    assert convergence.converged
+    bounds = convergence.lower_bounds if temperature == 2.0 else [*convergence.lower_bounds, final]
+    assert len(bounds) > 10
+    if temperature != 2.0:  # a constant temperature other than 1 raises another bound
+        assert np.diff(bounds[10:]).min() >= -1e-12
+
+
+def test_a_moving_temperature_does_not_count_as_convergence():
+    convergence = Convergence(tol=0.0, n_iter_no_change=2)
+    for _ in range(5):
+        convergence.record(-1.0, asked_to_stop=False, is_moving=True)
+    assert not convergence.converged
+
+
+def test_high_temperature_starts_from_the_uniform_posterior():
+    """At T = 1e9 the net has no say: the first bound is that of uniform symbols."""
+    convergence, _ = run(0, max_iter=1, temperature=[1e9])
+    cold, _ = run(0, max_iter=1)
+    n_worlds = np.array([1, 2, 3, 4, 3, 2, 1])  # of each sum of two states 0 ... 3
+    assert np.log(n_worlds.min() / 16) < convergence.lower_bounds[0] < np.log(4 / 16)
+    assert convergence.lower_bounds[0] != cold.lower_bounds[0]
+
+
+@pytest.mark.parametrize(
+    "temperature", [0.0, [2.0, -1.0], [float("nan")], lambda n_iter: float("inf")]
+)
+def test_temperatures_must_be_positive(temperature):
+    with pytest.raises(ValueError, match="temperature must be a positive number"):
+        Temperature(temperature)
+
+
+def test_the_start_with_the_highest_bound_is_chosen_and_a_diverged_one_passed_over():
+    bounds = {"a": -3.0, "b": None, "c": -1.0, "d": -2.0}
+    runs = {name: Run(name, Convergence(0.0, 3)) for name in bounds}
+
+    def run_short(start):
+        start.convergence.record(0.0, asked_to_stop=False)
+        if bounds[start.net] is None:
+            raise DivergenceError("loss is NaN")
+        start.convergence.record(bounds[start.net], asked_to_stop=False)
+
+    assert choose_start(list(runs.values()), run_short).net == "c"
+    with pytest.raises(DivergenceError):
+        choose_start([runs["b"]], run_short)

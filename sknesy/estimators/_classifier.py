@@ -1,6 +1,8 @@
 """`EMNeSyClassifier`: scikit-learn's contract around nets, knowledge and inference."""
 
 import warnings
+from contextlib import ExitStack
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -8,18 +10,19 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknesy._progress import Progress
-from sknesy.em import Convergence, run_em
+from sknesy.em import Convergence, Run, Temperature, choose_start, run_em
+from sknesy.estimators._labels import LabelRows, SingleLabel
 from sknesy.estimators._layout import as_tensor, check_symbols, find_symbol_shape
-from sknesy.exceptions import UnsupportedKnowledgeError
-from sknesy.inference import AutoEngine, InferenceEngine, Posterior
+from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.likelihoods import ExactLikelihood
+from sknesy.metrics import exact_match
 from sknesy.nets import SkorchNet, as_neural_net, fill_in
 
 __all__ = ["EMNeSyClassifier"]
@@ -54,6 +57,22 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         computes the posterior of all the data, then makes `m_steps` passes.
     m_steps : int, default=1
         Passes over the data for each E-step of ``e_step="epoch"``.
+    n_init : int, default=1
+        Starts from different random weights. Each runs for `init_iter` iterations, and the one with
+        the highest log-evidence goes on. A start that falls into a permuted solution (all digits
+        off by one, say) has a log-evidence many times worse.
+    init_iter : int, default=2
+        Iterations of each start, where there are several.
+    temperature : float, sequence of float or callable, default=1.0
+        Flattens the net's probabilities p to p^(1/T), normalised, before they are conditioned on
+        the label (deterministic annealing). One T for all iterations; a sequence for the first
+        ones, with 1 after it; or a function of the number of the iteration, from 1. `lower_bounds_`
+        are then those of the flattened net.
+    decision : {"marginals", "world"}, default="marginals"
+        How `predict` decides. "marginals" gives each output its most probable state; of several
+        outputs these need not be possible together. "world" gives the outputs of the most probable
+        world, always possible together. Each costs one pass of inference; that for the world takes
+        several times as long, as it runs level by level in log space.
     symbol_shape : tuple of int or None, default=None
         Shape of the features of one symbol, where X is flat. None reads it off X.
     max_iter : int, default=100
@@ -76,8 +95,9 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels seen in y.
+    classes_ : ndarray of shape (n_classes,), or list of ndarrays
+        The labels seen in y. If the knowledge has several outputs: for each the names of its
+        states, sorted, seen or not.
     knowledge_ : Knowledge
         The knowledge used; with ``knowledge=None`` an `IdentityKnowledge` of the classes.
     engine_ : InferenceEngine
@@ -88,6 +108,8 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         The trained net; its ``history`` has the losses of the M-step.
     symbol_shape_ : tuple of int
         Shape of the features of one symbol.
+    init_lower_bounds_ : list of float
+        Mean log-evidence of each start when the best was chosen; -inf if it diverged.
     lower_bounds_ : list of float
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
         net before the iteration; with "batch" the mean over the mini-batches on the way.
@@ -109,7 +131,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     -----
     Labels are ints, bools or strings, as scikit-learn wants them for classification.
 
-    Predictions of labels are over `classes_`: ``predict_proba`` is p(y | X, y is one of them).
+    With one output, predictions of labels are over `classes_`: ``predict_proba`` is
+    p(y | X, y is one of them). With several, y has a column for each, or is what the knowledge
+    splits into them (`sknesy.knowledge.DigitAddition` splits a sum into digits); predictions are
+    over all labels, and come in the form that y had.
 
     Interrupting `fit` (Ctrl-C) raises KeyboardInterrupt as usual, and leaves the estimator fitted
     as far as it got.
@@ -140,6 +165,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         "inference": [StrOptions({"auto"}), InferenceEngine],
         "e_step": [StrOptions({"batch", "epoch"})],
         "m_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_iter": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), "array-like", callable],
+        "decision": [StrOptions({"marginals", "world"})],
         "symbol_shape": [tuple, list, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -159,6 +188,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         inference="auto",
         e_step="batch",
         m_steps=1,
+        n_init=1,
+        init_iter=2,
+        temperature=1.0,
+        decision="marginals",
         symbol_shape=None,
         max_iter=100,
         tol=1e-4,
@@ -174,6 +207,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         self.inference = inference
         self.e_step = e_step
         self.m_steps = m_steps
+        self.n_init = n_init
+        self.init_iter = init_iter
+        self.temperature = temperature
+        self.decision = decision
         self.symbol_shape = symbol_shape
         self.max_iter = max_iter
         self.tol = tol
@@ -215,7 +252,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features, cast to float32. Flat samples hold the symbols one after the other.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels that the knowledge can conclude.
         sample_weight : array-like of shape (n_samples,), optional
             Weights, at least 0. Samples of weight 0 are left out.
@@ -236,8 +273,15 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         DivergenceError
             When the loss becomes NaN or infinite.
         """
-        X, y = validate_data(self, _detach(X), y, dtype=np.float32, allow_nd=True)
-        check_classification_targets(y)
+        several = self.knowledge is not None and self.knowledge.n_outputs > 1
+        is_joined = several and np.ndim(y) == 1
+        if several:
+            y = self.knowledge.split_labels(y)
+        X, y = validate_data(
+            self, _detach(X), y, dtype=np.float32, allow_nd=True, multi_output=several
+        )
+        if not several:
+            check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weight.any():  # scikit-learn before 1.9 lets them pass
             raise ValueError(
@@ -247,40 +291,38 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
 
-        classes, y_index = np.unique(y, return_inverse=True)
-        knowledge = IdentityKnowledge(classes) if self.knowledge is None else self.knowledge
+        temperature = Temperature(self.temperature)
+        space = LabelRows(self.knowledge, is_joined) if several else SingleLabel(y)
+        unique, y_index = space.read(y)
+        knowledge = IdentityKnowledge(space.classes) if self.knowledge is None else self.knowledge
         symbol_shape = find_symbol_shape(X.shape, knowledge.n_symbols, self.symbol_shape)
         X = as_tensor(X.reshape(len(X), knowledge.n_symbols, *symbol_shape))
 
-        n_outputs = len(knowledge.output_states or "1")
-        if n_outputs != 1:
-            raise UnsupportedKnowledgeError(
-                f"knowledge must have one output, the label in y, got {n_outputs}. State one "
-                "output, or none for True and False."
-            )
         engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
-        compiled = engine.compile(knowledge, classes.tolist())
-        codes = ExactLikelihood().encode(classes.tolist(), compiled.output_states)
+        compiled = engine.compile(knowledge, unique)
+        codes = ExactLikelihood().encode(unique, compiled.output_states)[torch.from_numpy(y_index)]
 
         net = fill_in(
-            clone(as_neural_net(self.net)),
+            as_neural_net(self.net),
             lr=self.learning_rate,
             batch_size=self.batch_size,
             device=str(self.device),
         )
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        symbol_net = SkorchNet(net, knowledge.n_states.tolist(), symbol_shape, seed=int(seed))
+        random_state = check_random_state(self.random_state)
+        nets = []
+        for _ in range(self.n_init):
+            seed = int(random_state.randint(np.iinfo(np.int32).max))
+            nets.append(SkorchNet(clone(net), knowledge.n_states.tolist(), symbol_shape, seed=seed))
 
         # All checks have passed: from here on the estimator is a fitted one.
-        self.classes_, self.knowledge_, self.symbol_shape_ = classes, knowledge, symbol_shape
-        self.engine_, self.compiled_ = engine, compiled.to(symbol_net.device)
-        self.net_, self._symbol_net = net, symbol_net
-        self._class_codes = codes.to(symbol_net.device)
-        self._run_em(X, y, y_index, weight)
+        self.classes_, self.knowledge_, self.symbol_shape_ = space.classes, knowledge, symbol_shape
+        self.engine_, self.compiled_ = engine, compiled.to(nets[0].device)
+        self._labels = space
+        self._run_em(nets, X, y, codes.to(nets[0].device), weight, temperature)
         return self
 
     def predict(self, X):
-        """Predict the most probable label of each sample.
+        """Predict the most probable label of each sample; see `decision`.
 
         Parameters
         ----------
@@ -289,14 +331,19 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Labels out of `classes_`.
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, in the form that y had in `fit`.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        log_prob = self._log_prob(X)
+        if self.decision == "world":
+            _, _, outputs = self._mode(log_prob)
+            return self._labels.name(outputs.cpu().numpy(), self.compiled_)
+        candidates = self._candidates(log_prob)
+        posterior = self.engine_.infer(self.compiled_, log_prob, candidates).numpy()
+        return self._labels.most_probable(posterior.output_marginals, self.compiled_)
 
     def predict_proba(self, X):
-        """Compute the probability of each label.
+        """Compute the probability of each label, or of each state of each output.
 
         Parameters
         ----------
@@ -305,10 +352,13 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float64
-            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1.
+        ndarray of shape (n_samples, n_classes), or list of n_outputs such arrays, float64
+            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1. With several
+            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
         """
-        return self.posterior(X).output_marginals[:, 0]
+        log_prob = self._log_prob(X)
+        posterior = self.engine_.infer(self.compiled_, log_prob, self._candidates(log_prob))
+        return self._labels.proba(posterior.numpy().output_marginals, self.compiled_)
 
     def predict_log_proba(self, X):
         """Compute the log-probability of each label.
@@ -320,11 +370,35 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float64
+        ndarray of shape (n_samples, n_classes), or list of them, float64
             Natural logarithm of `predict_proba`; -inf where a probability underflows to 0.
         """
+        proba = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the share of samples whose label is predicted right, all outputs of it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+
+        See Also
+        --------
+        sknesy.metrics.output_accuracy : The accuracy of each output.
+        """
+        return exact_match(y, self.predict(X), sample_weight=sample_weight)
 
     def predict_symbols(self, X):
         """Predict the symbols of each sample: its most probable world.
@@ -339,9 +413,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_symbols)
             Names of states. Together they are possible under the knowledge.
         """
-        log_prob = self._log_prob(X)
-        log_likelihood = self._any_class(len(log_prob))
-        _, worlds, _ = self.engine_.mode(self.compiled_, log_prob, log_likelihood)
+        _, worlds, _ = self._mode(self._log_prob(X))
         return self.knowledge_.name_worlds(worlds.cpu().numpy())
 
     def predict_symbols_proba(self, X):
@@ -367,7 +439,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features.
-        y : array-like of shape (n_samples,), optional
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
             Labels, not necessarily seen in `fit`. None: one of `classes_`, unknown which.
 
         Returns
@@ -375,7 +447,8 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         Posterior
             With numpy arrays: ``log_evidence`` (n_samples,) is log p(y | X) in nats,
             ``symbol_marginals`` (n_samples, n_symbols, n_states) is what each symbol must be,
-            ``output_marginals`` (n_samples, 1, n_classes) the probabilities of `classes_`.
+            ``output_marginals`` (n_samples, n_outputs, n_output_states) the probabilities of the
+            output states, in the order of `classes_`; 0 for padding.
 
         Raises
         ------
@@ -383,40 +456,25 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
             When no world gives one of the labels.
         """
         log_prob = self._log_prob(X)
-        compiled, codes = self.compiled_, self._class_codes
-        if y is None:
-            log_likelihood = self._any_class(len(log_prob))
-        else:
-            y = column_or_1d(y, warn=True)
+        compiled, log_likelihood = self.compiled_, self._candidates(log_prob)
+        if y is not None:
             check_consistent_length(log_prob, y)
-            labels, y_index = np.unique(y, return_inverse=True)
-            labels = labels.tolist()
-            if not set(labels).issubset(self.classes_.tolist()):
-                both = [*self.classes_.tolist(), *labels]
-                compiled = self.engine_.compile(
-                    self.knowledge_, list(dict.fromkeys(both)), reuse=compiled
-                ).to(log_prob.device)
-            likelihood = ExactLikelihood()
-            label_codes = likelihood.encode(labels, compiled.output_states)
-            codes = likelihood.encode(self.classes_.tolist(), compiled.output_states)
-            log_likelihood = likelihood.log_likelihood(
-                label_codes[y_index].to(log_prob.device), _lengths(compiled.output_states)
+            labels, y_index = self._labels.read(y)
+            compiled = self.engine_.compile(
+                self.knowledge_, self._labels.wanted(labels), reuse=compiled
+            ).to(log_prob.device)
+            codes = ExactLikelihood().encode(labels, compiled.output_states)
+            log_likelihood = ExactLikelihood().log_likelihood(
+                codes[torch.from_numpy(y_index)].to(log_prob.device),
+                _lengths(compiled.output_states),
             )
-        posterior = self.engine_.infer(compiled, log_prob, log_likelihood)
-        output_marginals = posterior.output_marginals[:, :, codes[:, 0]]
-        return Posterior(
-            posterior.log_evidence,
-            posterior.symbol_marginals,
-            output_marginals,
-            posterior.kind,
-            posterior.diagnostics,
-        ).numpy()
+        posterior = self.engine_.infer(compiled, log_prob, log_likelihood).numpy()
+        marginals = self._labels.in_order(posterior.output_marginals, compiled)
+        return replace(posterior, output_marginals=marginals)
 
-    def _run_em(self, X, y, y_index, weight):
-        device = self._symbol_net.device
+    def _run_em(self, nets, X, y, codes, weight, temperature):
         # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
-        weight = torch.from_numpy(weight / weight.mean()).to(device)
-        codes = self._class_codes[torch.from_numpy(y_index).to(device)]
+        weight = torch.from_numpy(weight / weight.mean()).to(codes.device)
         likelihood, engine, compiled = ExactLikelihood(), self.engine_, self.compiled_
         n_output_states = _lengths(compiled.output_states)
 
@@ -424,34 +482,45 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
             log_likelihood = likelihood.log_likelihood(codes[index], n_output_states)
             return engine.infer(compiled, log_prob, log_likelihood)
 
-        convergence = Convergence(self.tol, self.n_iter_no_change)
-        passes = self.max_iter * (self.m_steps if self.e_step == "epoch" else 1)
+        def run_to(run, max_iter):
+            run_em(
+                run,
+                X,
+                e_step,
+                weight,
+                schedule=self.e_step,
+                m_steps=self.m_steps,
+                max_iter=min(max_iter, self.max_iter),
+                temperature=temperature,
+                progress=progress,
+            )
+
+        runs = [Run(net, Convergence(self.tol, self.n_iter_no_change)) for net in nets]
+        best = runs[0]
+        n_iter = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
+        passes = n_iter * (self.m_steps if self.e_step == "epoch" else 1)
         try:
             with (
                 Progress(len(X), passes, self.max_iter, self.verbose) as progress,
-                self._symbol_net.training(X, weight, y) as net,
+                ExitStack() as sessions,
             ):
-                run_em(
-                    net,
-                    X,
-                    e_step,
-                    weight,
-                    convergence,
-                    schedule=self.e_step,
-                    m_steps=self.m_steps,
-                    max_iter=self.max_iter,
-                    progress=progress,
-                )
+                for run in runs:
+                    sessions.enter_context(run.net.training(X, weight, y))
+                if len(runs) > 1:
+                    best = choose_start(runs, lambda run: run_to(run, self.init_iter))
+                self.init_lower_bounds_ = [run.lower_bound for run in runs]
+                run_to(best, self.max_iter)
         except KeyboardInterrupt as interrupt:
+            best = max(runs, key=lambda run: (run.n_iter, run.lower_bound))
             raise KeyboardInterrupt(
-                f"fit was interrupted after {len(convergence.lower_bounds)} of at most "
-                f"{self.max_iter} iterations. The estimator keeps what it learned so far, and can "
-                "predict."
+                f"fit was interrupted after {best.n_iter} of at most {self.max_iter} iterations. "
+                "The estimator keeps what it learned so far, and can predict."
             ) from interrupt
         finally:
-            self.lower_bounds_ = convergence.lower_bounds
-            self.n_iter_ = len(convergence.lower_bounds)
-            self.converged_ = convergence.converged
+            self._symbol_net, self.net_ = best.net, best.net.net
+            self.lower_bounds_ = best.convergence.lower_bounds
+            self.n_iter_ = best.n_iter
+            self.converged_ = best.convergence.converged
         if not self.converged_:
             warnings.warn(
                 f"EM reached max_iter={self.max_iter} iterations before the log-evidence had "
@@ -470,15 +539,18 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         X = X.reshape(len(X), n_symbols, *self.symbol_shape_)
         return self._symbol_net.log_prob(as_tensor(X))
 
-    def _any_class(self, n_samples):
-        """The evidence that the label is one of `classes_`."""
-        codes = self._class_codes
-        row = ExactLikelihood().log_likelihood(codes, _lengths(self.compiled_.output_states))
-        return row.amax(dim=0).expand(n_samples, -1, -1)
+    def _candidates(self, log_prob):
+        """The evidence under which labels are predicted."""
+        row = self._labels.candidates(self.compiled_).to(log_prob.device)
+        return row.expand(len(log_prob), -1, -1)
+
+    def _mode(self, log_prob):
+        return self.engine_.mode(self.compiled_, log_prob, self._candidates(log_prob))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = getattr(self.knowledge, "n_outputs", 1) > 1
         return tags
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["log_mass", "mask_states", "segment_logsumexp"]
+__all__ = ["flatten", "log_mass", "mask_states", "segment_logsumexp"]
 
 
 def segment_logsumexp(log_values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
@@ -69,3 +69,21 @@ def mask_states(n_states: Tensor) -> Tensor:
     """
     width = int(n_states.max())
     return torch.arange(width, device=n_states.device) < n_states[:, None]
+
+
+def flatten(log_prob: Tensor, temperature: float) -> Tensor:
+    """Flatten distributions: each becomes p^(1 / T), normalised.
+
+    Parameters
+    ----------
+    log_prob : Tensor of shape (..., n_states)
+        Log-probabilities in nats; -inf stays so. Each row has a state that is possible.
+    temperature : float
+        T, positive: 1 changes nothing, more flattens, less sharpens.
+
+    Returns
+    -------
+    Tensor of shape (..., n_states)
+        Log-probabilities in nats.
+    """
+    return torch.log_softmax(log_prob / temperature, dim=-1)

@@ -27,7 +27,6 @@ from sknesy.exceptions import (
     InvalidKnowledgeError,
     InvalidNetError,
     TooManyWorldsError,
-    UnsupportedKnowledgeError,
 )
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
@@ -516,13 +515,6 @@ def test_typo_in_a_net_parameter_is_named_at_fit_before_training():
         make().set_params(net__modle__hidden=5).fit(X, y)
     with pytest.raises(ValueError, match="lrr"):
         make().set_params(net__lrr=5).fit(X, y)
-
-
-def test_several_outputs_are_refused_by_name():
-    knowledge = ClauseKnowledge([[-1, 3], [1, -3], [-2, 4], [2, -4]], [[1], [2]], [[3], [4]])
-    X, y, _ = blobs(n=20)
-    with pytest.raises(UnsupportedKnowledgeError, match="one output, the label in y, got 2"):
-        make(knowledge).fit(X, y)
 
 
 def test_flat_features_that_do_not_divide_are_named():
