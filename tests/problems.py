@@ -1,12 +1,24 @@
 """Small problems that every engine is held against, each with the oracle's own view of it."""
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from oracle import conclude_clauses, holds
 
-from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge, Knowledge
+from sknesy.knowledge import (
+    END,
+    AtLeast,
+    ClauseKnowledge,
+    DigitAddition,
+    FunctionKnowledge,
+    IdentityKnowledge,
+    Knowledge,
+    Parity,
+    StepKnowledge,
+    SymbolSum,
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,129 @@ def single_state():
     )
 
 
+def digit_addition():
+    """Two numbers of two digits of base 3; the digits of their sum are three outputs."""
+    states = ((0, 1), (0, 1, 2), (0, 1, 2))
+
+    def conclude(world):
+        a1, a0, b1, b0 = world
+        total = 3 * a1 + a0 + 3 * b1 + b0
+        return (total // 9, total // 3 % 3, total % 3)
+
+    return Problem("digit addition", DigitAddition(2, base=3), states, conclude)
+
+
+def symbol_sum():
+    """Numbers that are neither sorted nor all positive."""
+    values = (2, -1, 0)
+    names = tuple(sorted({a + b + c for a in values for b in values for c in values}))
+
+    def conclude(world):
+        return (names.index(sum(values[v] for v in world)),)
+
+    return Problem("symbol sum", SymbolSum(3, states=values), (names,), conclude)
+
+
+def parity():
+    return Problem("parity", Parity(5), ((False, True),), lambda w: (sum(w) % 2,))
+
+
+def at_least():
+    """At least two symbols of four are in one of two states."""
+    knowledge = AtLeast(2, 4, of=["red", "blue"], states=["red", "green", "blue", "white"])
+    return Problem(
+        "at least", knowledge, ((False, True),), lambda w: (int(sum(v in (0, 2) for v in w) >= 2),)
+    )
+
+
+def _read_word(state, letter, position):
+    """Words a* b+ c?, with at most two letters a."""
+    table = {
+        ("a0", "a"): "a1",
+        ("a1", "a"): "a2",
+        ("a0", "b"): "b",
+        ("a1", "b"): "b",
+        ("a2", "b"): "b",
+        ("b", "b"): "b",
+        ("b", "c"): "c",
+    }
+    return table.get((state, letter))
+
+
+def _is_end_of_word(state):
+    return state in ("b", "c")
+
+
+def automaton():
+    """Words of four letters that an automaton accepts, and whether they end in c."""
+    knowledge = StepKnowledge(_read_word, ["a", "b", "c"], 4, initial="a0", accept=_is_end_of_word)
+
+    def conclude(world):
+        word = "".join("abc"[v] for v in world)
+        return (int(word[-1] == "c"),) if re.fullmatch("a{0,2}b+c?", word) else None
+
+    return Problem("automaton", knowledge, (("b", "c"),), conclude)
+
+
+def _compare(state, symbol, position):
+    """Emit whether a symbol is larger than the one read before; equal ones cannot occur."""
+    last, largest = state
+    if symbol == last:
+        return None
+    after = (symbol, max(largest, symbol))
+    return after, None if last is None else "up" if symbol > last else "down"
+
+
+def _largest(state):
+    return state[1]
+
+
+def transducer():
+    """Symbols of unlike numbers of states, read in an order of their own; outputs permuted."""
+    knowledge = StepKnowledge(
+        _compare,
+        symbol_states=[range(3), range(4), range(2)],
+        initial=(None, -1),
+        final=_largest,
+        emits=True,
+        order=[1, 2, 0],
+        output_order=[2, 0, 1],
+    )
+    directions = ("down", "up")
+
+    def conclude(world):
+        x, y, z = world[1], world[2], world[0]
+        if x == y or y == z:
+            return None
+        # An output for the second step, one for the largest, and one for the first step.
+        return (int(z > y), max(world) - 1, int(y > x))
+
+    return Problem("transducer", knowledge, (directions, (1, 2, 3), directions), conclude)
+
+
+def _repeats(state, symbol, position):
+    """Emit whether the symbol was seen before; the state is what was seen."""
+    return tuple(sorted({*state, symbol})), symbol in state
+
+
+def sequences():
+    """Sequences of up to three letters, filled up with END, which is state 2 and emitted."""
+    family = StepKnowledge(_repeats, ["x", "y"], initial=(), final=len, emits=True)
+
+    def conclude(world):
+        word = [v for v in world if v != 2]
+        if 2 in world and any(v != 2 for v in world[world.index(2) :]):
+            return None
+        emitted = [int(v in word[:i]) for i, v in enumerate(word)]
+        # The first symbol never repeats: its output is False or END, numbered 0 and 1.
+        outputs = [*emitted, *[2] * (3 - len(word))]
+        outputs[0] = min(outputs[0], 1)
+        return (*outputs, len(set(word)))
+
+    names = ((False, END), (False, True, END), (False, True, END), (0, 1, 2))
+    return Problem("sequences", family.unroll(3), names, conclude)
+
+
 SMALL_PROBLEMS = [
     addition(),
     mixed(),
@@ -154,6 +289,13 @@ SMALL_PROBLEMS = [
     auxiliaries(),
     at_most_encoded(),
     single_state(),
+    digit_addition(),
+    symbol_sum(),
+    parity(),
+    at_least(),
+    automaton(),
+    transducer(),
+    sequences(),
 ]
 
 __all__ = ["SMALL_PROBLEMS", "Problem", "holds"]

@@ -413,18 +413,15 @@ class Parity(StepKnowledge):
 
 def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     """The names of the states that are counted, in the order of the states."""
-    if _is_state(of, states):
-        wanted = [of]
-    elif isinstance(of, Iterable) and not isinstance(of, str | bytes):
-        wanted = list(of)
-    else:
-        wanted = [of]
-    for name in wanted:
-        if not _is_state(name, states):
-            raise ValueError(
-                f"of must name one of the states {join_names(states)}, or several, got {name!r}. "
-                "Pass the state to count, and `states` if they are others."
-            )
+    is_collection = isinstance(of, Iterable) and not isinstance(of, str | bytes)
+    wanted = list(of) if is_collection and not _is_state(of, states) else [of]  # type: ignore[call-overload]
+    wrong = [repr(name) for name in wanted if not _is_state(name, states)]
+    if wrong or not wanted:
+        raise ValueError(
+            f"of must name one of the states {join_names(states)}, or several, got "
+            f"{wrong[0] if wrong else 'none'}. Pass the state to count, and `states` if they are "
+            "others."
+        )
     return tuple(name for name in states if _is_state(name, tuple(wanted)))
 
 

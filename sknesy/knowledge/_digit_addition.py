@@ -143,7 +143,7 @@ class DigitAddition(StepKnowledge):
         """
         # A list of ints beyond int64 must not become an array of floats on the way.
         array = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y)
-        if array.ndim != 1 or self.n_outputs == 1:
+        if array.ndim != 1:
             return super().split_labels(array)
         if array.dtype.kind not in "iu":
             array = np.array([*map(self._as_sum, array.tolist()), None], dtype=object)[:-1]
@@ -153,7 +153,8 @@ class DigitAddition(StepKnowledge):
                 f"y holds {_shorten(int(array[wrong][0]))}, but {self!r} gives sums from 0 to "
                 f"{_shorten(self.max_sum)}. Check y, n_digits, base and n_numbers."
             )
-        return _split(array, self.n_outputs, self.base)
+        rows = _split(array, self.n_outputs, self.base)
+        return rows if self.n_outputs > 1 else rows[:, 0]
 
     def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
         """Join the digits of sums.

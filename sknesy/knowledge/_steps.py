@@ -128,24 +128,27 @@ class StepKnowledge(Knowledge):
     ) -> None:
         if final is None:
             final = () if emits else (_same,)
+        functions = tuple(final) if isinstance(final, Sequence) else (final,)
         names = _as_states(states, n_symbols, symbol_states)
         is_family = n_symbols is None and symbol_states is None
         values = {
             "step": _as_function(step, "step", (initial, "symbol", 0)),
             "states": names,
             "initial": _as_initial(initial),
-            "final": tuple(
-                _as_function(function, "final", (initial,))
-                for function in (final if isinstance(final, Sequence) else [final])
-            ),
+            "final": tuple(_as_function(f, "final", (initial,)) for f in functions),
             "accept": None if accept is None else _as_function(accept, "accept", (initial,)),
             "emits": bool(emits),
-            "max_states": max_states,
+            "max_states": _as_count(max_states, "max_states", "how many states to try"),
             "is_padded": False,
             "_is_family": is_family,
             "order": _as_order(order, len(names), is_family),
-            "output_order": None if output_order is None else tuple(map(int, output_order)),
+            "output_order": None if output_order is None else tuple(map(plain, output_order)),
         }
+        if not emits and not functions:
+            raise ValueError(
+                "final must hold at least one function, as emits=False, got none. Leave it out "
+                "for the state as label, or set emits=True."
+            )
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -173,13 +176,13 @@ class StepKnowledge(Knowledge):
     @property
     def emission_order(self) -> tuple[int, ...]:
         """Which output each one emitted is, and then each of `final`."""
-        natural = tuple(range(len(self.transitions().output_states)))
+        n_outputs = len(self.transitions().output_states)
         if self.output_order is None:
-            return natural
-        if tuple(sorted(self.output_order)) != natural:
+            return tuple(range(n_outputs))
+        if sorted(self.output_order) != list(range(n_outputs)):
             raise InvalidKnowledgeError(
-                f"output_order must hold each of the {len(natural)} outputs once, got "
-                f"{self.output_order}. Pass for example {natural[::-1]}."
+                f"output_order must hold each of the outputs 0 ... {n_outputs - 1} once, got "
+                f"{self.output_order}. Pass for example range({n_outputs})[::-1]."
             )
         return self.output_order
 
@@ -231,7 +234,7 @@ class StepKnowledge(Knowledge):
             )
         unrolled = copy.copy(self)
         names = (*self.states[0], END)
-        object.__setattr__(unrolled, "states", (names,) * _as_count(n_symbols))
+        object.__setattr__(unrolled, "states", (names,) * _as_length(n_symbols))
         object.__setattr__(unrolled, "is_padded", True)
         object.__setattr__(unrolled, "_is_family", False)
         return unrolled
@@ -350,7 +353,12 @@ def _as_states(
                 f"states must hold the names of the states of one symbol, got {names!r}. Pass one "
                 "collection a symbol as symbol_states."
             )
-        return (names,) * (1 if n_symbols is None else _as_count(n_symbols))
+        if END in names:
+            raise ValueError(
+                f"states must hold the names of a symbol's states without END, got {names!r}. "
+                "Use unroll(n_symbols), which adds it."
+            )
+        return (names,) * (1 if n_symbols is None else _as_length(n_symbols))
     assert symbol_states is not None
     if n_symbols is not None and n_symbols != len(symbol_states):
         raise ValueError(
@@ -370,13 +378,14 @@ def _as_states(
     return tuple(as_names(names, f"symbol_states[{s}]") for s, names in enumerate(symbol_states))
 
 
-def _as_count(n_symbols: Any) -> int:
-    if not isinstance(n_symbols, Integral) or isinstance(n_symbols, bool) or n_symbols < 1:
-        raise ValueError(
-            f"n_symbols must be an int of at least 1, got {n_symbols!r}. Pass the number of "
-            "symbols, or None for sequences of any length."
-        )
-    return int(n_symbols)
+def _as_length(n_symbols: Any) -> int:
+    return _as_count(n_symbols, "n_symbols", "the number of symbols")
+
+
+def _as_count(value: Any, name: str, what: str) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r}. Pass {what}.")
+    return int(value)
 
 
 def _as_initial(initial: Any) -> Hashable:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sknesy._validation import is_hashable, plain
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError
 
-__all__ = ["END", "Check", "End", "Machine", "Transitions", "unroll_machine"]
+__all__ = ["END", "Check", "Machine", "Transitions", "unroll_machine"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -136,7 +136,13 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
         [bool(a) and None not in names for a, *names in zip(accepted, *finals, strict=True)],
         dtype=bool,
     )
-    return _trim(machine, tables, emitted, finals, alive)
+    transitions = _trim(machine, tables, emitted, finals, alive)
+    if not transitions.output_states:
+        raise InvalidKnowledgeError(
+            "The knowledge must have an output, but step emits none and there is no `final`. "
+            "Return (state, output) from step, or pass `final`."
+        )
+    return transitions
 
 
 @dataclass
@@ -244,8 +250,8 @@ def _trim(
     trimmed_codes: list[IntArray | None] = []
     emitted_states = []
     for table, emission in zip(reversed(tables), reversed(emitted), strict=True):
-        new_number = np.where(alive, np.cumsum(alive) - 1, -1)
-        table = np.where(table >= 0, new_number[table], -1)
+        # One more entry, which -1 picks, for what is ruled out.
+        table = np.append(np.where(alive, np.cumsum(alive) - 1, -1), -1)[table]
         alive = np.any(table >= 0, axis=1)
         trimmed.append(table[alive])
         trimmed_codes.append(None)
@@ -276,10 +282,10 @@ def _in_order(names: Iterable[Hashable]) -> tuple[list[Hashable], IntArray]:
     appeared: list[Any] = list(names)
     try:
         ordered = sorted(appeared)
+        if not all(a < b for a, b in pairwise(ordered)):
+            ordered = appeared  # sets compare, but have no order
     except TypeError:
         ordered = appeared
-    if any(a >= b for a, b in pairwise(ordered)) if ordered is not appeared else False:
-        ordered = appeared  # sets compare, but have no order
     place = {name: i for i, name in enumerate(ordered)}
     rank = np.array([place[name] for name in appeared] or [0], dtype=np.int64)
     return ordered, rank
