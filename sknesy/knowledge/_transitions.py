@@ -130,13 +130,8 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
         tables.append(table)
         emitted.append(codes)
     last = [*live, *ended]
-    accepted = [machine.accept is None or _call(machine, "accept", state) for state in last]
-    finals = [[_label(machine, state, f) for state in last] for f in range(len(machine.final))]
-    alive = np.array(
-        [bool(a) and None not in names for a, *names in zip(accepted, *finals, strict=True)],
-        dtype=bool,
-    )
-    transitions = _trim(machine, tables, emitted, finals, alive)
+    labels = [_read_off(machine, state) for state in last]
+    transitions = _trim(machine, tables, emitted, labels)
     if not transitions.output_states:
         raise InvalidKnowledgeError(
             "The knowledge must have an output, but step emits none and there is no `final`. "
@@ -189,11 +184,12 @@ class _Position:
 
     def _name(self, value: Any, what: str, state: Hashable, symbol: Hashable) -> Hashable:
         """Check a state or an output."""
-        if not is_hashable(value) or value != value:  # NaN differs from itself
+        if value is None or not is_hashable(value) or value != value:  # NaN differs from itself
             raise InvalidKnowledgeError(
                 f"step must return a hashable {what} other than NaN, but for "
                 f"{_at(state, symbol, self.position)} it returned {value!r} "
-                f"({type(value).__name__}). Return a number, a string or a tuple."
+                f"({type(value).__name__}). Return a number, a string or a tuple, or None alone "
+                "for what cannot occur."
             )
         named: Hashable = plain(value)
         return named
@@ -235,13 +231,13 @@ def _trim(
     machine: Machine,
     tables: list[IntArray],
     emitted: list[tuple[IntArray, list[Hashable]] | None],
-    finals: list[list[Hashable]],
-    alive: npt.NDArray[np.bool_],
+    labels: list[list[Hashable] | None],
 ) -> Transitions:
     """Leave out states from which no world is accepted, and outputs that no world has."""
     codes, output_states = [], []
-    for found in finals:
-        kept = [name for name, keep in zip(found, alive.tolist(), strict=True) if keep]
+    alive: npt.NDArray[np.bool_] = np.array([label is not None for label in labels], dtype=bool)
+    for f in range(len(machine.final)):
+        kept = [label[f] for label in labels if label is not None]
         names, _ = _in_order(dict.fromkeys(kept))
         index = {name: v for v, name in enumerate(names)}
         codes.append(np.array([index[name] for name in kept], dtype=np.int64))
@@ -302,10 +298,18 @@ def _call(machine: Machine, name: str, *arguments: Any) -> Any:
         ) from error
 
 
-def _label(machine: Machine, state: Hashable, f: int) -> Hashable:
-    """An output that is read off a last state."""
+def _read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
+    """The outputs that are read off a last state; None if it is ruled out."""
+    if machine.accept is not None and not _call(machine, "accept", state):
+        return None
+    label = [_name_last(function, state) for function in machine.final]
+    return None if None in label else label
+
+
+def _name_last(function: Callable[[Any], Hashable], state: Hashable) -> Hashable:
+    """One of these outputs."""
     try:
-        name = machine.final[f](state)
+        name = function(state)
     except Exception as error:
         raise InvalidKnowledgeError(
             f"final must return a label for all last states, but for {_at(state)} it raised "
@@ -317,8 +321,8 @@ def _label(machine: Machine, state: Hashable, f: int) -> Hashable:
             f"returned {name!r} ({type(name).__name__}). Return a number or a string, or None for "
             "a state that cannot be the last."
         )
-    label: Hashable = plain(name)
-    return label
+    named: Hashable = plain(name)
+    return named
 
 
 def _at(state: Hashable, symbol: Hashable = None, position: int | None = None) -> str:

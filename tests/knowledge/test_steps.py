@@ -70,6 +70,11 @@ def test_none_from_step_or_final_and_refused_states_rule_a_world_out():
     assert step.conclude([[0, 2], [2, 0]]).tolist() == [2, None]
 
 
+def test_label_is_asked_for_of_accepted_states_only():
+    knowledge = StepKnowledge(add, range(3), 2, accept=bool, final=lambda s: 12 // s)
+    assert knowledge.conclude([[1, 2], [0, 0]]).tolist() == [4, None]
+
+
 def test_outputs_are_those_that_some_world_has():
     """What is emitted on the way to a world that is ruled out at last is no state of an output."""
     knowledge = StepKnowledge(
@@ -280,6 +285,7 @@ def test_step_that_is_none_is_named():
         (lambda s, v, p: [v], {}, r"a hashable state .* position 0 it returned \[0\] \(list\)"),
         (lambda s, v, p: float("nan"), {}, "other than NaN.* it returned nan"),
         (lambda s, v, p: v, {"emits": True}, r"a pair .*as emits=True.*returned 0.*\(state, None"),
+        (lambda s, v, p: (None, v), {"emits": True}, "a hashable state .* None .*None alone for"),
         (lambda s, v, p: (v, [v]), {"emits": True}, r"a hashable output .* returned \[0\]"),
         (
             lambda s, v, p: (v, v or None),
