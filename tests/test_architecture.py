@@ -15,6 +15,7 @@ FLOORS = {
     "exceptions": 0,
     "_validation": 1,
     "_progress": 1,
+    "metrics": 1,
     "sat": 1,
     "numerics": 1,
     "knowledge": 2,
@@ -25,7 +26,7 @@ FLOORS = {
     "em": 5,
     "estimators": 6,
 }
-SIDES = {"datasets", "metrics"}
+SIDES = {"datasets"}
 TOP = {"__init__", "__main__"}
 
 

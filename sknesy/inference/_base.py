@@ -62,6 +62,23 @@ class Compiled(Protocol):
         """The names of the states of each output."""
         ...
 
+    def estimate_cost(self, n_samples: int) -> float:
+        """Estimate what `infer` costs for a batch.
+
+        A guess from sizes alone, so that a choice by it is the same on every machine and day.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples in the batch.
+
+        Returns
+        -------
+        float
+            Microseconds on one core.
+        """
+        ...
+
     def to(self, device: torch.device | str) -> "Compiled":
         """Return it on a device."""
         ...

@@ -7,7 +7,7 @@ import pytest
 import torch
 from problems import SMALL_PROBLEMS
 
-from sknesy.inference import AutoEngine, EnumerationEngine
+from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
 from sknesy.likelihoods import ExactLikelihood
 from sknesy.numerics import table as table_module
@@ -108,13 +108,6 @@ def test_wrong_evidence_is_named(log_prob, log_likelihood, message):
     engine = EnumerationEngine()
     with pytest.raises(ValueError, match=message):
         engine.infer(engine.compile(ADDITION), log_prob, log_likelihood)
-
-
-def test_auto_says_what_it_chose_and_why():
-    engine, reason = AutoEngine(max_worlds=7).select(FunctionKnowledge(max, [range(10)] * 30))
-    assert isinstance(engine, EnumerationEngine)
-    assert engine.max_worlds == 7
-    assert reason == "exact; about 10^30 worlds in all"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
