@@ -28,6 +28,7 @@ __all__ = [
     "enumerate_assignments",
     "exactly_one",
     "is_satisfiable",
+    "possible_states",
     "undetermined",
 ]
 
@@ -52,10 +53,13 @@ class Deadline:
         Time from now; None is no limit.
     doing : str
         What takes the time, for the message.
+    cure : str
+        What else than more time would help, for the message.
     """
 
     seconds: float | None
     doing: str
+    cure: str = "state knowledge with fewer worlds a label"
     _end: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +81,7 @@ class Deadline:
         if time.monotonic() > self._end:
             raise TimeLimitError(
                 f"{self.doing} took longer than time_limit={self.seconds:g} s{progress}. "
-                "Raise the engine's `time_limit`, or state knowledge with fewer worlds a label."
+                f"Raise the engine's `time_limit`, or {self.cure}."
             )
 
 
@@ -196,6 +200,57 @@ def deduce(
                 states.append(None if is_open else state)
             answers.append(tuple(states))
     return answers
+
+
+def possible_states(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    max_effort: int,
+    deadline: Deadline | None = None,
+) -> list[list[int]]:
+    """Find the states that variables can be in.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses, which can be satisfied.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    max_effort : int
+        Propositions assigned in all, after which the remaining states count as possible.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    list of list of int
+        For each variable its states, without those that were found impossible.
+
+    Notes
+    -----
+    One call of the solver for each state that no model has shown so far. A state on which a call
+    spends too many conflicts counts as possible.
+    """
+    deadline = deadline or Deadline(None, "Finding the possible states")
+    states = [list(range(len(variable))) for variable in variables]
+    seen: set[int] = set()
+    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        for variable, kept in zip(variables, states, strict=True):
+            for v, literal in enumerate(variable):
+                if literal in seen:
+                    continue
+                max_effort -= solver.nof_vars()
+                if max_effort < 0:
+                    return states
+                deadline.check()
+                solver.conf_budget(_CONFLICTS_PER_SLICE)
+                answer = solver.solve_limited(assumptions=[literal])
+                if answer:
+                    seen.update(solver.get_model())
+                elif answer is False:
+                    kept.remove(v)
+                    solver.add_clause([-literal])
+    return states
 
 
 def undetermined(

@@ -98,6 +98,20 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
     assert sat.undetermined(clauses, variables, auxiliaries) == expected
 
 
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_possible_states_are_those_of_some_model(problem):
+    clauses, variables, auxiliaries = problem
+    found = satisfying_by_trying(*problem)
+    if found:
+        expected = [sorted({states[i] for states in found}) for i in range(len(variables))]
+        assert sat.possible_states(clauses, variables, 10**6) == expected
+
+
+def test_without_effort_all_states_count_as_possible():
+    assert sat.possible_states([[1]], [(-1, 1), (2, 3, 4)], 0) == [[0, 1], [0, 1, 2]]
+
+
 def test_what_solving_learns_does_not_change_the_search():
     """Completing the auxiliary propositions 5 and 6 makes a solver learn [1, 2], a fact that
     propagation does not see; the search must not mistake the rest for free afterwards."""
