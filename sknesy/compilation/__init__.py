@@ -1,5 +1,6 @@
 """From knowledge to worlds, and to decision diagrams."""
 
+from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import enumerate_clause_worlds
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._step_levels import compile_step_levels
@@ -9,6 +10,7 @@ __all__ = [
     "Levels",
     "Limits",
     "Worlds",
+    "compile_clause_levels",
     "compile_levels",
     "compile_step_levels",
     "enumerate_clause_worlds",

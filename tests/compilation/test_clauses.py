@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from puzzles import queens, sudoku
 from pysat.card import CardEnc, EncType
 
 from sknesy.compilation import enumerate_worlds
@@ -15,33 +16,6 @@ from sknesy.exceptions import (
     UndeterminedPropositionWarning,
 )
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge
-
-
-def sudoku(side):
-    """Clauses of a sudoku of side**2 x side**2 cells."""
-    n = side**2
-    cell = np.arange(1, n**3 + 1).reshape(n, n, n)
-    boxes = cell.reshape(side, side, side, side, n).swapaxes(1, 2).reshape(n, n, n)
-    groups = [*cell, *cell.swapaxes(0, 1), *boxes]
-    clauses = [
-        [-int(group[a, v]), -int(group[b, v])]
-        for group in groups
-        for v in range(n)
-        for a, b in itertools.combinations(range(n), 2)
-    ]
-    return ClauseKnowledge(clauses, cell.reshape(n * n, n).tolist())
-
-
-def queens(n):
-    """One queen a row; its column is the state."""
-    column = np.arange(1, n * n + 1).reshape(n, n)
-    clauses = [
-        [-int(column[a, i]), -int(column[b, j])]
-        for a, b in itertools.combinations(range(n), 2)
-        for i, j in itertools.product(range(n), repeat=2)
-        if i == j or abs(i - j) == b - a
-    ]
-    return ClauseKnowledge(clauses, column.tolist())
 
 
 def n_worlds(worlds):

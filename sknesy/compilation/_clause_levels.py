@@ -1,0 +1,103 @@
+"""From clauses to a decision diagram."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy import sat
+from sknesy.compilation._clauses import check_clauses
+from sknesy.compilation._descent import descend
+from sknesy.compilation._elimination import eliminate
+from sknesy.compilation._levels import Levels, Limits, compile_levels
+from sknesy.compilation._multivalued import read_clauses
+from sknesy.compilation._ordering import order_variables
+from sknesy.compilation._projection import project
+from sknesy.compilation._residuals import build_residuals
+from sknesy.knowledge import ClauseKnowledge
+from sknesy.numerics.diagram import reduce_tables
+
+__all__ = ["compile_clause_levels"]
+
+IntArray = npt.NDArray[np.int64]
+
+# Looking for states that are never possible pays only where that is quick; assignments made.
+_MAX_EFFORT = 2_000_000
+
+
+@compile_levels.register
+def compile_clause_levels(
+    knowledge: ClauseKnowledge, *, order: str = "auto", limits: Limits
+) -> Levels:
+    """Compile clauses to the levels of a decision diagram.
+
+    Propositions of a symbol are one variable of several states. Auxiliary propositions are
+    eliminated by resolution, or are levels for a while and then projected out, so that each world
+    counts once. A node of the diagram is what is left of the clauses below it.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    order : {"auto", "natural", "force"}
+        Order of the variables: as the symbols are given, so that clauses stay short, or the one
+        of both that promises fewer nodes.
+    limits : Limits
+        How large it may become.
+
+    Returns
+    -------
+    Levels
+        The levels, not reduced. Without outputs the label is the last one.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the clauses cannot be satisfied, or the symbols do not determine an output.
+    TooWideError, TimeLimitError
+        When a limit is reached.
+
+    Warns
+    -----
+    UndeterminedPropositionWarning
+        When the symbols leave auxiliary propositions open.
+    """
+    deadline = sat.Deadline(
+        limits.time_limit,
+        "Compiling the clauses",
+        "choose another order of the symbols, or another engine",
+    )
+    check_clauses(knowledge, deadline)
+    symbols, outputs = knowledge.symbol_variables, knowledge.output_variables
+    auxiliaries = [(-p, p) for p in knowledge.auxiliaries]
+    variables = [*symbols, *outputs, *auxiliaries]
+    states = sat.possible_states(knowledge.clauses, variables, _MAX_EFFORT, deadline)
+    relation = read_clauses(knowledge.clauses, variables, states)
+    n_named = len(symbols) + len(outputs)
+    relation = eliminate(relation, range(n_named, len(variables)))
+    levels = order_variables(relation, order, len(symbols), len(outputs))
+    tables = descend(build_residuals(relation, levels), limits, deadline)
+    hidden = [i >= n_named for i in levels]
+    if any(hidden):
+        tables = project(reduce_tables(tables), hidden, limits, deadline)
+        levels = [i for i in levels if i < n_named]
+    if knowledge.outputs is None:
+        tables = _add_truth(tables)
+        levels.append(n_named)
+    return Levels(tuple(levels), tuple(tables), knowledge.output_states)
+
+
+def _add_truth(tables: list[IntArray]) -> list[IntArray]:
+    """Add a last level: True at the end of a path, False where an edge is missing.
+
+    From the first level with a missing edge on, the last node of each is one from which everything
+    leads to False. It takes all that is missing: the larger side costs a node a level.
+    """
+    completed: list[IntArray] = []
+    is_missing = False
+    widths = [*(len(table) for table in tables[1:]), 1]
+    for table, below in zip(tables, widths, strict=True):
+        if is_missing:
+            table = np.concatenate([table, np.full((1, table.shape[1]), -1)])
+        is_missing = is_missing or bool((table < 0).any())
+        completed.append(np.where(table < 0, below, table))
+    truth = [[-1, 0], [0, -1]] if is_missing else [[-1, 0]]
+    return [*completed, np.array(truth, dtype=np.int64)]

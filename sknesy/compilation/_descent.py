@@ -1,0 +1,284 @@
+"""From multi-valued clauses to the levels of a decision diagram, top down.
+
+A node is what the variables above leave open, as bits: see `sknesy.compilation._residuals`. Nodes
+of equal bits have the same worlds below them and are one. All nodes of a cut are worked on at
+once, as the columns of an array of bytes: what is done to a byte is done to it in all nodes.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy.compilation._levels import Limits
+from sknesy.compilation._residuals import Residuals
+from sknesy.sat import Deadline
+
+__all__ = ["descend", "merge_rows"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+_MAX_CELLS = 1 << 24  # of a temporary array
+_MAX_ROUNDS = 24  # to combine groups member by member
+
+
+def descend(residuals: Residuals, limits: Limits, deadline: Deadline) -> list[IntArray]:
+    """Decide one variable after the other.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        The clauses, prepared for an order.
+    limits : Limits
+        How large the diagram may become.
+    deadline : Deadline
+        When to give up.
+
+    Returns
+    -------
+    list of ndarrays of shape (width, n_states), int64
+        For each level, the target of each node and state; -1 where clauses cannot hold.
+
+    Raises
+    ------
+    TooWideError, TimeLimitError
+        When a limit is reached.
+    """
+    n_levels = len(residuals.steps)
+    nodes = np.zeros((residuals.n_item_bytes, 1), dtype=np.uint8)
+    tables: list[IntArray] = []
+    n_edges = 0
+    for level, step in enumerate(residuals.steps):
+        source, state = np.nonzero(_open_states(residuals, level, nodes))
+        n_edges += len(source)
+        limits.check(nodes.shape[1], n_edges, level, n_levels)
+        table = np.full((nodes.shape[1], step.n_states), -1, dtype=np.int64)
+        nodes, table[source, state] = _decide(residuals, level, nodes, source, state, deadline)
+        tables.append(table)
+    return tables
+
+
+def merge_rows(rows: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray]:
+    """Find rows that are equal.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_columns)
+        The rows, of ints of any size.
+
+    Returns
+    -------
+    first : ndarray of shape (n_different,), int64
+        Positions of the different rows, ascending.
+    name : ndarray of shape (n_rows,), int64
+        For each row, which of them it is.
+    """
+    if len(rows) < 2 or rows.shape[1] == 0:
+        return np.arange(min(len(rows), 1)), np.zeros(len(rows), dtype=np.int64)
+    # Sorting hashes is many times faster than sorting rows; equality is checked, not trusted.
+    row_bytes = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+    padded = np.zeros((len(rows), -(-row_bytes.shape[1] // 8) * 8), dtype=np.uint8)
+    padded[:, : row_bytes.shape[1]] = row_bytes
+    words = padded.view(np.uint64)
+    key = np.zeros(len(rows), dtype=np.uint64)
+    for column in words.T:  # as FNV, with a shift so that high bits reach low ones
+        key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    _, first, name = np.unique(key, return_index=True, return_inverse=True)
+    if not np.array_equal(words[first[name]], words):
+        _, first, name = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    # In the order of appearance: levels that repeat have the same tables.
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[name.ravel()]
+
+
+def _open_states(residuals: Residuals, level: int, nodes: Bytes) -> BoolArray:
+    """Which states each node of a cut leaves to the variable of the level, (n_nodes, n_states)."""
+    start, end = residuals.starts[level : level + 2]
+    domain = residuals.domain_bytes[start:end, None]
+    first = residuals.n_item_bytes
+    excluded = nodes[first : first + end - start]
+    # Where nothing above the cut touches the variable, the nodes do not reach it.
+    allowed = domain & ~excluded if len(excluded) else np.tile(domain, nodes.shape[1])
+    n_states = residuals.steps[level].n_states
+    return np.unpackbits(allowed, axis=0, count=n_states, bitorder="little").T.astype(np.bool_)
+
+
+def _decide(
+    residuals: Residuals,
+    level: int,
+    nodes: Bytes,
+    source: IntArray,
+    state: IntArray,
+    deadline: Deadline,
+) -> tuple[Bytes, IntArray]:
+    """The nodes of the next cut, and which of them each edge leads to; -1 where clauses fail."""
+    step, items = residuals.steps[level], residuals.steps[level].items
+    n_bits = max(len(step.sources), len(items.within) + len(items.beyond))
+    size = max(1, _MAX_CELLS // (len(step.excluded) + n_bits + 1))
+    parts: list[Bytes] = []
+    names: list[IntArray] = []
+    n_different = 0
+    for start in range(0, len(source), size):
+        deadline.check(
+            f" ({level} of {len(residuals.steps)} levels done, {nodes.shape[1]} nodes wide)"
+        )
+        part = slice(start, start + size)
+        children = _children(residuals, level, nodes[:, source[part]], state[part])
+        first, name = merge_rows(children.T)
+        children = children[:, first]
+        fits = _propagate(residuals, level + 1, children)
+        parts.append(children[:, fits])
+        name = np.where(fits, fits.cumsum() - 1 + n_different, -1)[name]
+        names.append(name)
+        n_different += int(fits.sum())
+    if not parts:
+        return np.zeros((len(step.excluded), 0), dtype=np.uint8), source
+    merged, target = np.concatenate(parts, axis=1), np.concatenate(names)
+    first, name = merge_rows(merged.T)
+    return merged[:, first], np.where(target < 0, -1, np.append(name, -1)[target])
+
+
+def _children(residuals: Residuals, level: int, parents: Bytes, state: IntArray) -> Bytes:
+    """The node below each edge, for its parent and its state."""
+    step = residuals.steps[level]
+    n_items = residuals.n_item_bytes
+    children = step.excluded[:, state]
+    children[:n_items] |= parents[:n_items] & step.kept[:, None]
+    # Both begin with the items; the parent goes on with the variable now decided.
+    rest = parents[n_items + residuals.starts[level + 1] - residuals.starts[level] :]
+    children[n_items : n_items + len(rest)] |= rest
+    if len(step.sources):
+        is_set = _get_bits(parents, step.sources) & step.fails[:, state]
+        _set_bits(children, is_set, step.targets)
+    return children
+
+
+def _get_bits(nodes: Bytes, bits: IntArray) -> Bytes:
+    """The bits of each node, (n_bits, n_nodes)."""
+    return nodes[bits // 8] >> (bits % 8).astype(np.uint8)[:, None] & np.uint8(1)
+
+
+def _set_bits(nodes: Bytes, is_set: Bytes, bits: IntArray) -> None:
+    """Set bits of nodes where any of the rows of `is_set` that name the bit is 1.
+
+    The bits ascend.
+    """
+    byte = bits // 8
+    starts = np.flatnonzero(np.diff(byte, prepend=-1))
+    values = is_set << (bits % 8).astype(np.uint8)[:, None]
+    nodes[byte[starts]] |= _reduce(np.bitwise_or, values, starts)
+
+
+def _reduce(operation: np.ufunc, values: npt.NDArray[Any], starts: IntArray) -> npt.NDArray[Any]:
+    """Combine groups of rows, as ``operation.reduceat(values, starts)``; none is empty.
+
+    Member by member for all groups at once, which for short groups is many times faster.
+    """
+    lengths = np.diff(starts, append=len(values))
+    longest = int(lengths.max(initial=0))
+    if longest > _MAX_ROUNDS:
+        return operation.reduceat(values, starts, axis=0)
+    combined = values[starts]
+    for k in range(1, longest):
+        more = np.flatnonzero(lengths > k)
+        if len(more) == len(starts):
+            operation(combined, values[starts + k], out=combined)
+        else:
+            combined[more] = operation(combined[more], values[starts[more] + k])
+    return combined
+
+
+def _propagate(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
+    """Exclude states that cannot hold and drop items that must, in place.
+
+    Returns whether each node is possible, as far as this shows.
+    """
+    alive = np.ones(nodes.shape[1], dtype=bool)
+    active = np.arange(nodes.shape[1])
+    while len(active):
+        part = nodes[:, active]
+        before = part.copy()
+        fits = _fire_decided(residuals, cut, part)
+        fits &= _settle_items(residuals, cut, part)
+        nodes[:, active] = part
+        alive[active] = fits
+        active = active[fits & (part != before).any(axis=0)]
+    return alive
+
+
+def _fire_decided(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
+    """Exclude what follows from variables with one state left; tell which nodes are possible."""
+    n_items, base = residuals.n_item_bytes, int(residuals.starts[cut])
+    end = base + len(nodes) - n_items
+    if end == base:
+        return np.ones(nodes.shape[1], dtype=bool)
+    last = int(np.searchsorted(residuals.starts, end))
+    starts = residuals.starts[cut:last] - base
+    sizes = residuals.domain_sizes[cut:last]
+    counts = np.bitwise_count(nodes[n_items:]).astype(np.min_scalar_type(int(sizes.max())))
+    n_left = sizes[:, None].astype(counts.dtype) - _reduce(np.add, counts, starts)
+    fits: BoolArray = (n_left > 0).all(axis=0)
+    implying = np.flatnonzero(residuals.is_implying[cut:last])
+    variable, node = np.nonzero((n_left[implying] == 1) & fits)
+    variable = implying[variable]
+    bit = _last_state(residuals, nodes, node, base + starts[variable], n_items - base)
+    begin, stop = residuals.implied_starts[bit], residuals.implied_starts[bit + 1]
+    counts = stop - begin
+    index = np.repeat(begin - (counts.cumsum() - counts), counts) + np.arange(counts.sum())
+    at = residuals.implied_bytes[index]
+    below = (at >= base) & (at < end)
+    np.bitwise_or.at(
+        nodes,
+        (at[below] - base + n_items, np.repeat(node, counts)[below]),
+        residuals.implied_values[index[below]],
+    )
+    return fits
+
+
+def _last_state(
+    residuals: Residuals, nodes: Bytes, node: IntArray, at: IntArray, shift: int
+) -> IntArray:
+    """For variables with one state left: its bit, among the bits of the states of all variables.
+
+    A variable's states begin in byte `at`, which is `shift` bytes further on in the nodes.
+    """
+    bit = np.zeros(len(node), dtype=np.int64)
+    pending = np.arange(len(node))
+    while len(pending):
+        left = residuals.domain_bytes[at] & ~nodes[at + shift, node]
+        found = left > 0
+        # The number of bits below the one that is set.
+        bit[pending[found]] = 8 * at[found] + np.bitwise_count(left[found] - np.uint8(1))
+        pending, at, node = pending[~found], at[~found] + 1, node[~found]
+    return bit
+
+
+def _settle_items(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
+    """Drop items that hold or follow from others, and apply those with one slot left."""
+    items = residuals.steps[cut - 1].items
+    if not len(items.bits):
+        return np.ones(nodes.shape[1], dtype=bool)
+    fails = _reduce(np.bitwise_and, _get_bits(nodes, items.within), items.within_starts)
+    holds = _reduce(np.bitwise_and, _get_bits(nodes, items.beyond), items.beyond_starts)
+    is_open = _get_bits(nodes, items.bits)
+    is_open &= ~_reduce(np.bitwise_or, holds, items.slot_starts)
+    longest = int(np.bincount(items.item).max())
+    alive = (1 - fails).astype(np.min_scalar_type(longest), copy=False)
+    n_left = _reduce(np.add, alive, items.slot_starts)
+    fits: BoolArray = ~(is_open & (n_left == 0)).any(axis=0)
+    is_unit = is_open & (n_left == 1)
+    is_open &= ~is_unit
+    if len(items.subsumed):
+        subsumed, starts = np.unique(items.subsumed, return_index=True)
+        is_open[subsumed] &= ~_reduce(np.bitwise_or, is_open[items.subsuming], starts)
+    nodes[: residuals.n_item_bytes] = 0
+    _set_bits(nodes, is_open, items.bits)
+    last = is_unit[items.item] & ~fails
+    if last.any():
+        _set_bits(nodes, last[items.implied], np.sort(items.beyond))
+    return fits

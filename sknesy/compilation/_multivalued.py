@@ -1,0 +1,233 @@
+"""Clauses over variables of several states, and how they are simplified.
+
+Variables are 0, 1, 2, ...; a set of states is an int with a bit for each state. A *multi-valued
+clause* is a tuple of pairs (variable, set of states), sorted by variable: it holds if one of its
+variables is in one of its states. That a variable is in exactly one state needs no clause, and
+many clauses over propositions become one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from sknesy.sat import Clauses, Variable
+
+__all__ = ["ClauseIndex", "MultiClause", "Relation", "condense", "read_clauses", "simplify"]
+
+MultiClause = tuple[tuple[int, int], ...]
+_Tree = dict[int, "_Tree"]  # of sets of states, one variable after the other
+
+_MAX_SUBSETS = 64  # of the variables of a clause, looked up to find what subsumes it
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What clauses say of variables.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Number of states of each variable.
+    domains : tuple of int
+        For each variable, the set of states that are not ruled out.
+    clauses : tuple of multi-valued clauses
+        What else must hold. Their sets of states are parts of the domains.
+    """
+
+    sizes: tuple[int, ...]
+    domains: tuple[int, ...]
+    clauses: tuple[MultiClause, ...]
+
+
+class ClauseIndex:
+    """Clauses, to be looked up by what they imply."""
+
+    def __init__(self) -> None:
+        # For each set of variables, the clauses over it as a tree of their sets of states.
+        self._trees: dict[tuple[int, ...], _Tree] = {}
+
+    def add(self, clause: MultiClause) -> None:
+        """Add a clause.
+
+        Parameters
+        ----------
+        clause : multi-valued clause
+            The clause.
+        """
+        node = self._trees.setdefault(tuple(i for i, _ in clause), {})
+        for _, mask in clause:
+            node = node.setdefault(mask, {})
+
+    def subsuming(self, clause: MultiClause) -> Iterator[MultiClause]:
+        """Give the clauses that imply one, which may be among them.
+
+        Parameters
+        ----------
+        clause : multi-valued clause
+            The clause.
+
+        Yields
+        ------
+        multi-valued clause
+            One that has a part of the variables, and of the states of each.
+        """
+        masks = dict(clause)
+        for scope in self._subsets(tuple(masks)):
+            for found in _find_parts(self._trees[scope], [masks[i] for i in scope]):
+                yield tuple(zip(scope, found, strict=True))
+
+    def _subsets(self, scope: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """The known sets of variables within one."""
+        if 2 ** len(scope) > _MAX_SUBSETS:
+            variables = set(scope)
+            yield from (other for other in self._trees if variables.issuperset(other))
+            return
+        for size in range(1, len(scope) + 1):
+            yield from (part for part in combinations(scope, size) if part in self._trees)
+
+
+def _find_parts(tree: _Tree, masks: list[int]) -> Iterator[tuple[int, ...]]:
+    """The branches of a tree that have, for each variable, a part of a set of states."""
+    if not masks:
+        yield ()
+        return
+    first, *rest = masks
+    for mask, node in tree.items():
+        if mask & ~first == 0:
+            for found in _find_parts(node, rest):
+                yield (mask, *found)
+
+
+def read_clauses(
+    clauses: Clauses, variables: Sequence[Variable], states: Sequence[Iterable[int]]
+) -> Relation:
+    """Turn clauses over propositions into multi-valued clauses.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        The variables; each proposition of the clauses belongs to one.
+    states : sequence of iterables of int
+        The states that each variable can be in.
+
+    Returns
+    -------
+    Relation
+        The simplified clauses.
+    """
+    domains = tuple(sum(1 << v for v in kept) for kept in states)
+    meaning: dict[int, tuple[int, int]] = {}
+    for i, variable in enumerate(variables):
+        full = (1 << len(variable)) - 1
+        for v, literal in enumerate(variable):
+            meaning[literal] = i, 1 << v
+            meaning.setdefault(-literal, (i, full ^ 1 << v))
+    read = []
+    for clause in clauses:
+        slots: dict[int, int] = defaultdict(int)
+        for literal in clause:
+            i, mask = meaning[literal]
+            slots[i] |= mask
+        read.append(tuple(sorted(slots.items())))
+    sizes = tuple(map(len, variables))
+    return simplify(Relation(sizes, domains, tuple(read)))
+
+
+def simplify(relation: Relation) -> Relation:
+    """Propagate units, and drop or merge clauses that say less than others.
+
+    Parameters
+    ----------
+    relation : Relation
+        Clauses that can be satisfied.
+
+    Returns
+    -------
+    Relation
+        The same relation, of fewer clauses.
+    """
+    relation = _propagate_units(relation)
+    return replace(relation, clauses=tuple(sorted(condense(relation.clauses))))
+
+
+def condense(clauses: Iterable[MultiClause]) -> list[MultiClause]:
+    """Drop and merge clauses, looking at nothing but the clauses.
+
+    Parameters
+    ----------
+    clauses : iterable of multi-valued clauses
+        The clauses.
+
+    Returns
+    -------
+    list of multi-valued clauses
+        Fewer clauses that hold where all of them do.
+    """
+    condensed = list(clauses)
+    while True:
+        n_before = len(condensed)
+        condensed = _drop_subsumed(_merge(condensed))
+        if len(condensed) == n_before:
+            return condensed
+
+
+def _propagate_units(relation: Relation) -> Relation:
+    """Move clauses about a single variable into its domain, and the domains into the clauses."""
+    domains, clauses = list(relation.domains), relation.clauses
+    while True:
+        kept = []
+        n_units = 0
+        for clause in clauses:
+            if any(domains[i] & ~mask == 0 for i, mask in clause):
+                continue
+            slots = tuple((i, mask & domains[i]) for i, mask in clause if mask & domains[i])
+            if len(slots) == 1:
+                domains[slots[0][0]] &= slots[0][1]
+                n_units += 1
+            else:
+                kept.append(slots)
+        clauses = tuple(kept)
+        if not n_units:
+            return replace(relation, domains=tuple(domains), clauses=clauses)
+
+
+def _merge(clauses: Iterable[MultiClause]) -> set[MultiClause]:
+    """Merge clauses that differ in the states of one variable: both hold if the common states do.
+
+    (R or i in A) and (R or i in B) is (R or i in A & B). A clause that loses a variable in this
+    way says R alone.
+    """
+    merged = set(clauses)
+    for k in range(max(map(len, merged), default=0)):
+        groups: dict[tuple[MultiClause, int], int] = {}
+        kept = set()
+        for clause in merged:
+            if k >= len(clause):
+                kept.add(clause)
+                continue
+            i, mask = clause[k]
+            key = clause[:k] + clause[k + 1 :], i
+            groups[key] = groups.get(key, -1) & mask
+        for (rest, i), mask in groups.items():
+            kept.add(tuple(sorted((*rest, (i, mask)))) if mask else rest)
+        merged = kept
+    return merged
+
+
+def _drop_subsumed(clauses: Iterable[MultiClause]) -> list[MultiClause]:
+    """Drop clauses that follow from another one."""
+    index = ClauseIndex()
+    kept = []
+    for clause in sorted(clauses, key=lambda clause: (len(clause), _n_states(clause))):
+        if next(index.subsuming(clause), None) is None:
+            index.add(clause)
+            kept.append(clause)
+    return kept
+
+
+def _n_states(clause: MultiClause) -> int:
+    """Of two clauses over the same variables, one that subsumes the other has fewer states."""
+    return sum(mask.bit_count() for _, mask in clause)
