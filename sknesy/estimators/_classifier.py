@@ -109,7 +109,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     symbol_shape_ : tuple of int
         Shape of the features of one symbol.
     init_lower_bounds_ : list of float
-        Mean log-evidence of each start when the best was chosen; -inf if it diverged.
+        Mean log-evidence of each start when the best of several was chosen; empty with one start.
     lower_bounds_ : list of float
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
         net before the iteration; with "batch" the mean over the mini-batches on the way.
@@ -495,6 +495,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
                 progress=progress,
             )
 
+        self.init_lower_bounds_ = []
         runs = [Run(net, Convergence(self.tol, self.n_iter_no_change)) for net in nets]
         best = runs[0]
         n_iter = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
@@ -508,7 +509,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
                     sessions.enter_context(run.net.training(X, weight, y))
                 if len(runs) > 1:
                     best = choose_start(runs, lambda run: run_to(run, self.init_iter))
-                self.init_lower_bounds_ = [run.lower_bound for run in runs]
+                    self.init_lower_bounds_ = [run.lower_bound for run in runs]
                 run_to(best, self.max_iter)
         except KeyboardInterrupt as interrupt:
             best = max(runs, key=lambda run: (run.n_iter, run.lower_bound))

@@ -190,7 +190,7 @@ def build_diagram(
 
 
 def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
-    """Drop nodes from which the end cannot be reached, and merge nodes with the same edges.
+    """Drop nodes that are on no path from root to end, and merge nodes with the same edges.
 
     From the last level to the first, nodes whose edges agree are one node; the result is the only
     diagram of least size for its order (Bryant 1986, there for two states).
@@ -207,8 +207,8 @@ def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
     """
     reduced: list[IntArray] = []
     new_name = np.zeros(1, dtype=np.int64)  # of the nodes below the level; the end is 0
-    for table in reversed(tables):
-        renamed = np.where(table >= 0, new_name[table], -1)
+    for table in reversed(_drop_unreached(tables)):
+        renamed = np.append(new_name, -1)[table]  # -1, no edge, stays -1
         alive = (renamed >= 0).any(axis=1)
         rows = renamed[alive]
         first, name = _first_and_name(rows)
@@ -217,6 +217,21 @@ def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
         new_name[alive] = name
     reduced.reverse()
     return reduced
+
+
+def _drop_unreached(tables: Sequence[IntArray]) -> list[IntArray]:
+    """Drop nodes that cannot be reached from the root."""
+    kept = []
+    reached = np.zeros(1, dtype=np.int64)
+    for table in tables:
+        rows = table[reached]
+        is_target = np.zeros(int(rows.max(initial=-1)) + 1, dtype=bool)
+        is_target[rows[rows >= 0]] = True
+        reached = np.flatnonzero(is_target)
+        if len(reached) < len(is_target):
+            rows = np.append(np.cumsum(is_target) - 1, -1)[rows]
+        kept.append(rows)
+    return kept
 
 
 def _first_and_name(rows: IntArray) -> tuple[IntArray, IntArray]:

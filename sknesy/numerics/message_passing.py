@@ -64,6 +64,9 @@ def infer_diagram(
     node at the start of the block.
     """
     n = len(log_prob)
+    if not diagram.widths[0]:  # nothing is possible
+        nothing = torch.full_like(log_prob[:, 0, 0], -torch.inf)
+        return nothing, torch.zeros_like(log_prob), torch.zeros_like(log_likelihood)
     size = _chunk_size(diagram)
     if n <= size:
         return _infer_chunk(diagram, log_prob, log_likelihood)
@@ -292,7 +295,7 @@ def _prefers_runs(step: Step, n_columns: int) -> bool:
 def _step_forward(step: Step, message: Tensor, weight: Tensor | None) -> Tensor:
     """Messages of the next cut, (n_targets, ..., columns)."""
     out = message.new_zeros((step.n_targets, *message.shape[1:]))
-    if weight is not None and _prefers_runs(step, message[0].numel()):
+    if weight is not None and _prefers_runs(step, message.shape[1:].numel()):
         for state, source, target, length in step.runs:
             part = message[source : source + length]
             out[target : target + length].addcmul_(part, weight[state])

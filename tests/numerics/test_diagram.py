@@ -1,0 +1,306 @@
+"""Decision diagrams: their reduction, and messages over them, held against listing all paths."""
+
+import itertools
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sknesy.numerics import message_passing, segments
+from sknesy.numerics.diagram import build_diagram, reduce_tables
+from sknesy.numerics.log_messages import infer_in_log_space, mode_diagram, sample_diagram
+from sknesy.numerics.message_passing import infer_diagram
+
+
+def paths_of(tables):
+    """All paths from the root to the end, each the tuple of its states; slow and plain."""
+
+    def walk(level, node):
+        if level == len(tables):
+            yield ()
+            return
+        for state, target in enumerate(tables[level][node].tolist()):
+            if target >= 0:
+                for rest in walk(level + 1, target):
+                    yield (state, *rest)
+
+    return sorted(walk(0, 0)) if len(tables[0]) else []
+
+
+def random_tables(rng, n_levels, max_width=4, max_states=4, density=0.7):
+    widths = [1, *rng.integers(1, max_width + 1, n_levels - 1).tolist(), 1]
+    tables = []
+    for width, after in itertools.pairwise(widths):
+        shape = (width, int(rng.integers(1, max_states + 1)))
+        table = rng.integers(after, size=shape)
+        table[rng.random(shape) > density] = -1
+        tables.append(table)
+    return tables
+
+
+def random_diagram(seed, n_levels):
+    """A diagram over symbols, outputs and variables without weight, in mixed order."""
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, n_levels)
+    kinds = rng.choice([-1, 0, 1], size=n_levels, p=[0.15, 0.5, 0.35])
+    kinds[:2] = [0, 1]
+    variables = np.full(n_levels, -1)
+    n_symbols, n_outputs = int((kinds == 0).sum()), int((kinds == 1).sum())
+    variables[kinds == 0] = rng.permutation(n_symbols)
+    variables[kinds == 1] = n_symbols + rng.permutation(n_outputs)
+    return tables, build_diagram(tables, variables.tolist(), n_symbols, n_outputs)
+
+
+def random_weights(diagram, seed, n=5, scale=3.0, dead=0.1):
+    """Log-weights of symbols and outputs, padded, some of them -inf."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for first, count in ((0, diagram.n_symbols), (diagram.n_symbols, diagram.n_outputs)):
+        n_states = {
+            int(v): int(c) for v, c in zip(diagram.variables, diagram.n_states, strict=True)
+        }
+        widest = max(n_states[first + i] for i in range(count))
+        out = scale * rng.standard_normal((n, count, widest))
+        out[rng.random(out.shape) < dead] = -np.inf
+        for i in range(count):
+            out[:, i, n_states[first + i] :] = -np.inf
+        arrays.append(torch.from_numpy(out))
+    return arrays
+
+
+def by_paths(tables, diagram, log_prob, log_likelihood):
+    """Evidence, marginals and the best path of each sample, by listing all paths."""
+    everything = torch.cat(
+        [
+            torch.nn.functional.pad(a, (0, max(log_prob.shape[2], log_likelihood.shape[2])))[
+                :, :, : max(log_prob.shape[2], log_likelihood.shape[2])
+            ]
+            for a in (log_prob, log_likelihood)
+        ],
+        dim=1,
+    ).exp()
+    results = []
+    for weights in everything.tolist():
+        total, best = 0.0, (0.0, None)
+        marginals = np.zeros((len(weights), len(weights[0])))
+        for path in paths_of(tables):
+            chosen = [(v, s) for v, s in zip(diagram.variables, path, strict=True) if v >= 0]
+            weight = math.prod(weights[v][s] for v, s in chosen)
+            total += weight
+            best = max(best, (weight, path), key=lambda pair: pair[0])
+            for v, s in chosen:
+                marginals[v, s] += weight
+        results.append((total, marginals / total if total else marginals, best))
+    return results
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reduction_keeps_the_paths_and_merges_equal_nodes(seed):
+    tables = random_tables(np.random.default_rng(seed), 6)
+    reduced = reduce_tables(tables)
+    assert paths_of(reduced) == paths_of(tables)
+    for table, after in itertools.pairwise(reduced):
+        assert len(np.unique(table, axis=0)) == len(table)
+        assert (table >= 0).any(axis=1).all()
+        assert set(np.unique(table)) - {-1} == set(range(len(after)))  # all are reached, none more
+
+
+def test_reduction_of_an_impossible_diagram_is_empty():
+    tables = [np.array([[0, 1]]), np.array([[-1], [-1]])]
+    diagram = build_diagram(tables, [0, 1], 1, 1)
+    assert diagram.widths[0] == 0
+    assert diagram.count() == 0
+    weights = torch.zeros(3, 1, 2, dtype=torch.float64), torch.zeros(3, 1, 1, dtype=torch.float64)
+    log_evidence, symbols, outputs = infer_diagram(diagram, *weights)
+    assert (log_evidence == -torch.inf).all()
+    assert not symbols.any()
+    assert not outputs.any()
+
+
+def test_equal_hashes_do_not_merge_unlike_nodes(monkeypatch):
+    class Zeros:
+        def integers(self, *args, **kwargs):
+            return np.zeros(3, dtype=np.int64)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
+    tables = [np.array([[0, 1, 2]]), np.array([[0, -1, -1], [-1, 0, -1], [0, -1, -1]])]
+    first, second = reduce_tables(tables)
+    assert len(second) == 2
+    assert first.tolist() == [[0, 1, 0]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n_levels=st.integers(2, 7))
+def test_messages_equal_sums_over_paths(seed, n_levels):
+    tables, diagram = random_diagram(seed, n_levels)
+    assert diagram.count() == len(paths_of(tables))
+    weights = random_weights(diagram, seed)
+    expected = by_paths(tables, diagram, *weights)
+    for infer in (infer_diagram, infer_in_log_space):
+        log_evidence, *marginals = infer(diagram, *weights)
+        for i, (total, shares, _) in enumerate(expected):
+            np.testing.assert_allclose(log_evidence[i].exp(), total, rtol=1e-11)
+            for j, offset in ((0, 0), (1, diagram.n_symbols)):
+                got = marginals[j][i]
+                np.testing.assert_allclose(
+                    got, shares[offset : offset + len(got), : got.shape[1]], atol=1e-12
+                )
+    log_joint, worlds, outputs = mode_diagram(diagram, *weights)
+    for i, (_, _, (weight, path)) in enumerate(expected):
+        np.testing.assert_allclose(log_joint[i].exp(), weight, rtol=1e-12)
+        states = dict(zip(diagram.variables.tolist(), path or (), strict=False))
+        states = [states.get(v, -1) for v in range(diagram.n_symbols + diagram.n_outputs)]
+        assert [*worlds[i].tolist(), *outputs[i].tolist()] == states
+
+
+def repeated_tables(rng, n_repeats, width, period):
+    """A start, a block that is repeated, and an end, as a chain of tables."""
+    inner = [width, *rng.integers(1, 6, period - 1).tolist(), width]
+    block = [rng.integers(after, size=(before, 3)) for before, after in itertools.pairwise(inner)]
+    for table in block:
+        table[rng.random(table.shape) < 0.2] = -1
+    flat = block[-1].ravel()
+    flat[:width] = np.arange(width)[: len(flat)]  # most nodes at the end are reached
+    start = np.arange(width).reshape(1, width)
+    end = np.zeros((width, 2), dtype=np.int64)
+    end[rng.random(end.shape) < 0.3] = -1
+    return [start, *(block * n_repeats), end]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_repeats=st.integers(6, 23),
+    width=st.integers(1, 4),
+    period=st.integers(1, 3),
+)
+def test_repeated_blocks_equal_log_space(seed, n_repeats, width, period):
+    rng = np.random.default_rng(seed)
+    tables = repeated_tables(rng, n_repeats, width, period)
+    n_levels = len(tables)
+    variables = np.concatenate([rng.permutation(n_levels - 1), [n_levels - 1]])
+    diagram = build_diagram(tables, variables.tolist(), n_levels - 1, 1)
+    if not diagram.widths[0]:
+        return
+    weights = random_weights(diagram, seed, n=3, dead=0.02)
+    expected = infer_in_log_space(diagram, *weights)
+    for got, wanted in zip(infer_diagram(diagram, *weights), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+def parity(n_symbols):
+    """The parity of n bits: two nodes side by side, the same block again and again."""
+    flip = np.array([[0, 1], [1, 0]])
+    tables = [flip[:1], *([flip] * (n_symbols - 1)), np.array([[0, -1], [-1, 0]])]
+    return build_diagram(tables, range(n_symbols + 1), n_symbols, 1)
+
+
+def test_a_repeated_block_is_found_and_evaluated_at_once():
+    diagram = parity(1000)
+    repeated = [segment for segment in diagram.segments if segment.n_repeats > 1]
+    assert len(repeated) == 1
+    assert repeated[0].n_repeats >= 990
+    n_levels = sum(len(segment.steps) * segment.n_repeats for segment in diagram.segments)
+    assert n_levels == diagram.n_levels
+
+
+@pytest.mark.parametrize("n_symbols", [3, 50, 1000])
+def test_parity_of_many_bits_has_its_closed_form(n_symbols):
+    """P(odd) = (1 - prod_i (1 - 2 p_i)) / 2."""
+    rng = np.random.default_rng(n_symbols)
+    p = rng.uniform(0.0, 1.0, (4, n_symbols))
+    log_prob = torch.from_numpy(np.log(np.stack([1 - p, p], -1)))
+    log_likelihood = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(4, -1, -1)
+    log_evidence, symbols, _ = infer_diagram(parity(n_symbols), log_prob, log_likelihood)
+    odd = (1 - np.prod(1 - 2 * p, axis=1)) / 2
+    np.testing.assert_allclose(log_evidence, np.log(odd), rtol=1e-10)
+    rest = np.prod(1 - 2 * p, axis=1, keepdims=True) / (1 - 2 * p)
+    np.testing.assert_allclose(symbols[..., 1], p * (1 + rest) / 2 / odd[:, None], rtol=1e-7)
+
+
+@pytest.mark.parametrize("low", [-5.0, -100.0, -700.0, -1e4, -1e300])
+def test_small_probabilities_are_as_exact_in_long_diagrams(low):
+    """Evidence that the net thinks all but impossible, in one place or everywhere."""
+    diagram = parity(200)
+    log_prob = torch.zeros(3, 200, 2, dtype=torch.float64)
+    log_prob[0, :, 1] = low  # all bits surely 0, and yet the parity is odd
+    log_prob[1, 7, 1] = low
+    log_prob[1, 8:, 1] = -torch.inf
+    log_prob[1, :7, 1] = -torch.inf
+    log_prob[2] = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    log_likelihood = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(3, -1, -1)
+    log_evidence, symbols, outputs = infer_diagram(diagram, log_prob, log_likelihood)
+    expected = infer_in_log_space(diagram, log_prob, log_likelihood)
+    np.testing.assert_allclose(log_evidence, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(symbols, expected[1], rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(outputs, expected[2], rtol=1e-10)
+    np.testing.assert_allclose(log_evidence[1], low, rtol=1e-12)
+    np.testing.assert_allclose(symbols[1, 7], [0.0, 1.0])
+
+
+def test_parts_of_a_batch_equal_the_whole(monkeypatch):
+    _, diagram = random_diagram(5, 6)
+    weights = random_weights(diagram, 0, n=23)
+    whole = infer_diagram(diagram, *weights)
+    modes = mode_diagram(diagram, *weights)
+    monkeypatch.setattr(message_passing, "_MAX_COLUMNS", 4)
+    monkeypatch.setattr("sknesy.numerics.log_messages._MAX_ENTRIES", 100)
+    for got, wanted in zip(infer_diagram(diagram, *weights), whole, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-14)
+    for got, wanted in zip(mode_diagram(diagram, *weights), modes, strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_both_ways_to_sum_edges_agree(monkeypatch):
+    for seed in range(5):
+        _, diagram = random_diagram(seed, 6)
+        weights = random_weights(diagram, seed)
+        results = []
+        for prefers in (True, False):
+            monkeypatch.setattr(message_passing, "_prefers_runs", lambda *args, p=prefers: p)
+            results.append(infer_diagram(diagram, *weights))
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_empty_batches():
+    _, diagram = random_diagram(1, 5)
+    weights = [array[:0] for array in random_weights(diagram, 1)]
+    log_evidence, symbols, outputs = infer_diagram(diagram, *weights)
+    assert log_evidence.shape == (0,)
+    assert symbols.shape == weights[0].shape
+    assert outputs.shape == weights[1].shape
+    assert mode_diagram(diagram, *weights)[1].shape == (0, diagram.n_symbols)
+    assert sample_diagram(diagram, *weights, 3)[0].shape == (3, 0, diagram.n_symbols)
+
+
+def test_pickles_without_what_is_derived():
+    _, diagram = random_diagram(3, 6)
+    assert len(diagram.segments) > 0
+    assert len(diagram.tables) > 0
+    again = pickle.loads(pickle.dumps(diagram))
+    assert "segments" not in vars(again)
+    assert torch.equal(again.edges, diagram.edges)
+    assert repr(again) == repr(diagram)
+
+
+def test_narrow_starts_only():
+    """A wide block is not evaluated from each of its nodes."""
+    width = segments._MAX_START_WIDTH + 1
+    shift = (np.arange(width)[:, None] + np.arange(2)) % width
+    tables = [np.arange(width).reshape(1, -1), *([shift] * 20), np.eye(width, dtype=int) - 1]
+    diagram = build_diagram(tables, range(22), 21, 1)
+    assert all(segment.n_repeats == 1 for segment in diagram.segments)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_same_posterior():
+    diagram = parity(100)
+    weights = random_weights(diagram, 0)
+    on_device = infer_diagram(diagram.to("cuda"), *(array.to("cuda") for array in weights))
+    for got, wanted in zip(on_device, infer_diagram(diagram, *weights), strict=True):
+        torch.testing.assert_close(got.cpu(), wanted, rtol=1e-10, atol=1e-12)
