@@ -68,7 +68,8 @@ def test_every_room_has_a_floor():
 
 
 @pytest.mark.parametrize(
-    ("package", "home"), [("pysat", "sat"), ("skorch", "nets"), ("cpmpy", "knowledge")]
+    ("package", "home"),
+    [("pysat", "sat"), ("skorch", "nets"), ("cpmpy", "knowledge"), ("pysdd", "compilation")],
 )
 def test_package_is_imported_in_one_room_only(package, home):
     rooms = {

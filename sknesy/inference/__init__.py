@@ -4,15 +4,18 @@ from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
+from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
     "AutoEngine",
     "Compiled",
+    "CompiledCircuit",
     "CompiledDiagram",
     "DiagramEngine",
     "EnumerationEngine",
     "InferenceEngine",
     "Posterior",
+    "SDDEngine",
     "Selection",
     "check_evidence",
 ]

@@ -1,0 +1,314 @@
+"""Passes over a circuit: log-evidence and marginals, the most probable world, draws.
+
+Values are kept as (nodes, samples), so that an operation works on whole rows. Inference runs on
+plain numbers, with the weights of each variable scaled to a sum of 1. Where the evidence then comes
+out too small to be trusted, the sample is computed again with logarithms.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from sknesy.numerics.circuit import Circuit
+
+__all__ = ["infer_circuit", "mode_circuit", "sample_circuit"]
+
+_MAX_ENTRIES = 1 << 24  # values kept at once: 128 MB
+# Terms below the smallest float64 are lost; with an evidence above this they do not matter.
+_MIN_EVIDENCE = 1e-150
+
+Marginals = tuple[Tensor, Tensor, Tensor]
+Combine = Callable[[Tensor, Tensor, int], Tensor]
+
+
+def infer_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) -> Marginals:
+    """Compute log-evidence and marginals, by one pass up and one pass down.
+
+    With c the value of the root, a function of the weights w of the states, the marginal of a
+    state is ``w dc/dw / c``: no autograd is needed (Darwiche 2003).
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The worlds.
+    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+        Log-probabilities of the symbol states, in nats.
+    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        Log-weights of the output states, in nats.
+
+    Returns
+    -------
+    log_evidence : Tensor of shape (n_samples,)
+        Log of the evidence in nats; -inf where no world agrees.
+    symbol_marginals : Tensor of shape (n_samples, n_symbols, n_states)
+        Posterior probabilities of the symbol states; 0 where the evidence is 0.
+    output_marginals : Tensor of shape (n_samples, n_outputs, n_output_states)
+        Posterior probabilities of the output states; 0 where the evidence is 0.
+
+    References
+    ----------
+    .. [1] Darwiche, "A differential approach to inference in Bayesian networks", 2003.
+    """
+    log_evidence: list[Tensor] = []
+    marginals: list[Tensor] = []
+    for lp, ll in _chunks(circuit, log_prob, log_likelihood, 1):
+        evidence, cells = _infer_plain(circuit, lp, ll)
+        # Also what is NaN fails the comparison. Most batches need no second look.
+        doubtful = ~((evidence > _MIN_EVIDENCE) & (evidence < torch.inf))
+        log_masses = _log_masses(lp, ll)
+        parts = evidence.log() + log_masses
+        if bool(doubtful.any()):
+            again = doubtful.nonzero().squeeze(1)
+            parts[again], cells[:, again] = _infer_logs(circuit, lp[again], ll[again])
+        log_evidence.append(parts)
+        marginals.append(cells)
+    return torch.cat(log_evidence), *_split(circuit, torch.cat(marginals, 1))
+
+
+def mode_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) -> Marginals:
+    """Find the most probable world of each sample: sums become maxima.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The worlds.
+    log_prob, log_likelihood : Tensor
+        As of `infer_circuit`.
+
+    Returns
+    -------
+    log_joint : Tensor of shape (n_samples,)
+        Log-probability of the world and its label, in nats; -inf where no world agrees.
+    worlds : Tensor of shape (n_samples, n_symbols), int64
+        The world; -1 where no world agrees.
+    outputs : Tensor of shape (n_samples, n_outputs), int64
+        The states of its outputs; -1 where no world agrees.
+    """
+    parts = []
+    for lp, ll in _chunks(circuit, log_prob, log_likelihood, 1):
+        values = _pass_up(circuit, _log_weights(lp, ll), _max_by)
+        log_joint = _root(circuit, values, -torch.inf)
+        chosen = _descend(
+            circuit, values, lambda scores: scores, torch.arange(len(lp), device=lp.device)
+        )
+        parts.append((log_joint, *_read(circuit, chosen, log_joint > -torch.inf)))
+    log_joints, worlds, outputs = zip(*parts, strict=True)
+    return torch.cat(log_joints), torch.cat(worlds), torch.cat(outputs)
+
+
+def sample_circuit(
+    circuit: Circuit,
+    log_prob: Tensor,
+    log_likelihood: Tensor,
+    n_draws: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw worlds from the posterior, exactly and independently.
+
+    From the root down, each sum that is reached goes to one of its terms, with the probability of
+    its share.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The worlds.
+    log_prob, log_likelihood : Tensor
+        As of `infer_circuit`.
+    n_draws : int
+        Worlds drawn for each sample.
+    generator : torch.Generator, optional
+        Source of randomness, on the device of `log_prob`.
+
+    Returns
+    -------
+    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
+        The draws; -1 where no world agrees.
+    outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
+        The states of their outputs; -1 where no world agrees.
+    """
+
+    def add_noise(scores: Tensor) -> Tensor:
+        noise = torch.rand(
+            scores.shape, dtype=scores.dtype, device=scores.device, generator=generator
+        )
+        return scores - (-noise.log()).log()  # the largest is a draw (Gumbel)
+
+    parts = []
+    for lp, ll in _chunks(circuit, log_prob, log_likelihood, n_draws):
+        values = _pass_up(circuit, _log_weights(lp, ll), _log_sum_by)
+        n = len(lp)
+        # The draws of a sample share its values: they are further columns on the way down.
+        column = torch.arange(n, device=lp.device).repeat(n_draws)
+        chosen = _descend(circuit, values, add_noise, column)
+        possible = _root(circuit, values, -torch.inf)[column] > -torch.inf
+        worlds, outputs = _read(circuit, chosen, possible)
+        parts.append((worlds.view(n_draws, n, -1), outputs.view(n_draws, n, -1)))
+    all_worlds, all_outputs = zip(*parts, strict=True)
+    return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
+
+
+def _infer_plain(
+    circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Evidence for scaled weights, (n_samples,), and marginals of the cells, (cells, n_samples)."""
+    scaled = (_scale(log_prob).exp_(), _scale(log_likelihood).exp_())
+    values = torch.cat([array.flatten(1) for array in scaled], 1).T
+    values = torch.cat([values, values.new_empty((circuit.n_nodes - len(values), len(log_prob)))])
+    for layer in circuit.layer_list:
+        first = values.index_select(0, layer.first)
+        out = values[layer.start : layer.stop]
+        if layer.is_sum:
+            out.zero_().index_add_(0, layer.second, first)
+        else:
+            torch.mul(first, values.index_select(0, layer.second), out=out)
+    evidence = _root(circuit, values, 0.0)
+    slope = torch.zeros_like(values)
+    if circuit.root >= 0:
+        slope[circuit.root] = 1.0
+    for layer in reversed(circuit.layer_list):
+        above = slope[layer.start : layer.stop]
+        if layer.is_sum:
+            slope.index_add_(0, layer.first, above.index_select(0, layer.second))
+        else:
+            first = values.index_select(0, layer.first)
+            slope.index_add_(0, layer.first, above * values.index_select(0, layer.second))
+            slope.index_add_(0, layer.second, above * first)
+    n_cells = circuit.n_cells
+    return evidence, slope[:n_cells].mul_(values[:n_cells]).div_(evidence)
+
+
+def _infer_logs(
+    circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Log-evidence, (n_samples,), and marginals of the cells, (cells, n_samples)."""
+    values = _pass_up(circuit, _log_weights(log_prob, log_likelihood), _log_sum_by)
+    log_evidence = _root(circuit, values, -torch.inf)
+    # Posterior probabilities of the nodes: all of a product's go to its factors, those of a sum
+    # to its terms by their shares.
+    reached = torch.zeros_like(values)
+    if circuit.root >= 0:
+        reached[circuit.root] = (log_evidence > -torch.inf).to(values.dtype)
+    for layer in reversed(circuit.layer_list):
+        above = reached[layer.start : layer.stop]
+        if layer.is_sum:
+            total = values[layer.start : layer.stop]
+            shift = torch.where(total > -torch.inf, total, 0.0).index_select(0, layer.second)
+            share = (values.index_select(0, layer.first) - shift).exp_()
+            share *= above.index_select(0, layer.second)
+            reached.index_add_(0, layer.first, share)
+        else:
+            above = above.clone()  # what is written lies in the same array
+            reached.index_add_(0, layer.first, above)
+            reached.index_add_(0, layer.second, above)
+    return log_evidence, reached[: circuit.n_cells]
+
+
+def _scale(log_weights: Tensor) -> Tensor:
+    """Log-weights with a sum of 1 for each variable; -inf where all are."""
+    total = log_weights.logsumexp(-1, keepdim=True)
+    return log_weights - torch.where(total > -torch.inf, total, 0.0)
+
+
+def _log_masses(log_prob: Tensor, log_likelihood: Tensor) -> Tensor:
+    """What scaling took away, (n_samples,)."""
+    return log_prob.logsumexp(-1).sum(-1) + log_likelihood.logsumexp(-1).sum(-1)
+
+
+def _log_weights(log_prob: Tensor, log_likelihood: Tensor) -> Tensor:
+    """Log-weights of the cells, (cells, n_samples)."""
+    return torch.cat([log_prob.flatten(1), log_likelihood.flatten(1)], 1).T
+
+
+def _pass_up(circuit: Circuit, log_weights: Tensor, combine: Combine) -> Tensor:
+    """Log-values of all nodes, (nodes, n_samples)."""
+    n_inner = circuit.n_nodes - len(log_weights)
+    values = torch.cat([log_weights, log_weights.new_empty((n_inner, log_weights.shape[1]))])
+    for layer in circuit.layer_list:
+        first = values.index_select(0, layer.first)
+        if layer.is_sum:
+            result = combine(layer.second, first, layer.stop - layer.start)
+        else:
+            result = first + values.index_select(0, layer.second)
+        values[layer.start : layer.stop] = result
+    return values
+
+
+def _descend(
+    circuit: Circuit, values: Tensor, choose: Callable[[Tensor], Tensor], column: Tensor
+) -> Tensor:
+    """Which cells are reached from the root, (cells, columns), going to one term of each sum."""
+    # A node is reached in one way at most, so adding is the same as marking.
+    reached = torch.zeros((len(values), len(column)), dtype=torch.uint8, device=values.device)
+    if circuit.root >= 0:
+        reached[circuit.root] = 1
+    for layer in reversed(circuit.layer_list):
+        above = reached[layer.start : layer.stop]
+        if layer.is_sum:
+            scores = choose(values.index_select(0, layer.first).index_select(1, column))
+            taken = _is_first_best(layer.second, scores, len(above))
+            reached.index_add_(0, layer.first, above.index_select(0, layer.second) * taken)
+        else:
+            above = above.clone()  # what is written lies in the same array
+            reached.index_add_(0, layer.first, above)
+            reached.index_add_(0, layer.second, above)
+    return reached[: circuit.n_cells]
+
+
+def _is_first_best(index: Tensor, scores: Tensor, n_rows: int) -> Tensor:
+    """Mark, among the rows with the same index, the first of the largest in each column."""
+    best = _max_by(index, scores, n_rows).index_select(0, index)
+    position = torch.arange(len(scores), device=scores.device)[:, None]
+    position = torch.where(scores == best, position, len(scores))
+    first = position.new_full((n_rows, scores.shape[1]), len(scores))
+    first.scatter_reduce_(0, index[:, None].expand_as(position), position, "amin")
+    return position == first.index_select(0, index)
+
+
+def _root(circuit: Circuit, values: Tensor, zero: float) -> Tensor:
+    """The value of the root, (n_samples,)."""
+    if circuit.root < 0:
+        return values.new_full((values.shape[1],), zero)
+    return values[circuit.root]
+
+
+def _split(circuit: Circuit, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of cells as arrays of shape (n_samples, variables, states)."""
+    n, shape = cells.shape[1], (len(circuit.n_states), max(circuit.n_states))
+    output_shape = (len(circuit.n_output_states), max(circuit.n_output_states))
+    first_output = shape[0] * shape[1]
+    return (
+        cells[:first_output].T.reshape(n, *shape),
+        cells[first_output:].T.reshape(n, *output_shape),
+    )
+
+
+def _read(circuit: Circuit, chosen: Tensor, possible: Tensor) -> tuple[Tensor, Tensor]:
+    """The states that are chosen; -1 where no world is possible."""
+    worlds, outputs = (part.argmax(-1) for part in _split(circuit, chosen))
+    keep = possible[:, None]
+    return torch.where(keep, worlds, -1), torch.where(keep, outputs, -1)
+
+
+def _max_by(index: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+    """The largest of the rows with the same index."""
+    best = rows.new_full((n_rows, rows.shape[1]), -torch.inf)
+    return best.scatter_reduce_(0, index[:, None].expand_as(rows), rows, "amax")
+
+
+def _log_sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
+    """Sum rows with the same index, in log space."""
+    peak = _max_by(index, log_values, n_rows)
+    shift = torch.where(peak > -torch.inf, peak, 0.0)
+    total = torch.zeros_like(peak)
+    total.index_add_(0, index, (log_values - shift.index_select(0, index)).exp_())
+    return total.log_().add_(shift)
+
+
+def _chunks(
+    circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples in parts whose values fit in memory."""
+    size = max(1, _MAX_ENTRIES // (circuit.n_nodes + n_columns * max(circuit.n_wires, 1)))
+    for start in range(0, max(len(log_prob), 1), size):
+        yield log_prob[start : start + size], log_likelihood[start : start + size]

@@ -1,0 +1,124 @@
+"""Circuits: against autograd, and plain numbers against logarithms."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sknesy.numerics.circuit import CircuitBuilder
+from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
+
+N_STATES, N_OUTPUT_STATES = (2, 3), (2,)
+
+
+def build(worlds):
+    """A circuit for worlds of two symbols of 2 and 3 states, each with its output."""
+    builder = CircuitBuilder(N_STATES, N_OUTPUT_STATES)
+    terms = []
+    for a, b, o in worlds:
+        both = builder.multiply(builder.cell(0, a), builder.cell(1, b))
+        terms.append(builder.multiply(both, builder.cell(2, o)))
+    return builder.build(builder.add(terms))
+
+
+EQUAL = [(a, b, int(a == b)) for a, b in itertools.product(range(2), range(3))]
+
+
+def evidence(rng, n=5, scale=1.0):
+    log_prob = scale * torch.from_numpy(rng.standard_normal((n, 2, 3)))
+    log_prob[:, 0, 2] = -torch.inf
+    return log_prob, scale * torch.from_numpy(rng.standard_normal((n, 1, 2)))
+
+
+def test_value_and_marginals_equal_sum_over_worlds_and_its_gradient(rng):
+    log_prob, log_likelihood = evidence(rng)
+    leaves = [log_prob.requires_grad_(), log_likelihood.requires_grad_()]
+    terms = [log_prob[:, 0, a] + log_prob[:, 1, b] + log_likelihood[:, 0, o] for a, b, o in EQUAL]
+    expected = torch.stack(terms).logsumexp(0)
+    gradients = torch.autograd.grad(expected.sum(), leaves)
+    with torch.no_grad():
+        log_evidence, *marginals = infer_circuit(build(EQUAL), *leaves)
+    np.testing.assert_allclose(log_evidence, expected.detach(), rtol=1e-13)
+    for got, gradient in zip(marginals, gradients, strict=True):
+        np.testing.assert_allclose(got, gradient.nan_to_num(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shift", [-1e4, -500.0, 500.0, 1e4])
+def test_constants_too_large_or_small_for_plain_numbers_only_shift(shift, rng):
+    log_prob, log_likelihood = evidence(rng)
+    circuit = build(EQUAL)
+    base = infer_circuit(circuit, log_prob, log_likelihood)
+    moved = infer_circuit(circuit, log_prob + shift, log_likelihood)
+    np.testing.assert_allclose(moved[0], base[0] + 2 * shift, rtol=1e-12)
+    for got, expected in zip(moved[1:], base[1:], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_evidence_below_the_smallest_number_is_computed_with_logarithms(rng):
+    log_prob, log_likelihood = evidence(rng)
+    log_prob[1:3, 0, 1] = log_prob[1:3, 1, 1] = -2_000.0
+    impossible = log_likelihood.clone()
+    impossible[3] = -torch.inf
+    only = [(1, 1, 1)]  # both states are nearly impossible in samples 1 and 2
+    log_evidence, symbols, outputs = infer_circuit(build(only), log_prob, impossible)
+    expected = log_prob[:, 0, 1] + log_prob[:, 1, 1] + impossible[:, 0, 1]
+    np.testing.assert_allclose(log_evidence, expected, rtol=1e-13)
+    possible = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+    np.testing.assert_allclose(symbols[:, :, 1], possible[:, None].expand(-1, 2), rtol=1e-12)
+    np.testing.assert_allclose(outputs.sum((1, 2)), possible, rtol=1e-12)
+
+
+def test_circuit_without_worlds_has_no_evidence(rng):
+    circuit = build([])
+    arrays = evidence(rng)
+    log_evidence, symbols, outputs = infer_circuit(circuit, *arrays)
+    assert (log_evidence == -torch.inf).all()
+    assert (symbols == 0).all()
+    assert (outputs == 0).all()
+    log_joint, worlds, states = mode_circuit(circuit, *arrays)
+    assert (log_joint == -torch.inf).all()
+    assert (worlds == -1).all()
+    assert (states == -1).all()
+    draws, _ = sample_circuit(circuit, *arrays, 2)
+    assert (draws == -1).all()
+
+
+def test_mode_takes_the_first_of_equals():
+    even = torch.zeros((1, 2, 3), dtype=torch.float64)
+    open_label = torch.zeros((1, 1, 2), dtype=torch.float64)
+    log_joint, worlds, outputs = mode_circuit(build(EQUAL), even, open_label)
+    assert log_joint.tolist() == [0.0]
+    assert (*worlds[0].tolist(), *outputs[0].tolist()) in EQUAL
+
+
+def test_equal_nodes_are_one_and_what_is_not_needed_is_dropped():
+    builder = CircuitBuilder(N_STATES, N_OUTPUT_STATES)
+    pair = builder.multiply(builder.cell(0, 0), builder.cell(1, 0))
+    assert builder.multiply(builder.cell(1, 0), builder.cell(0, 0)) == pair
+    builder.add([builder.cell(1, 0), builder.cell(1, 1)])
+    circuit = builder.build(pair)
+    assert circuit.n_nodes - circuit.n_cells == 1
+    again = pickle.loads(pickle.dumps(circuit))
+    assert repr(again) == "Circuit(1 nodes, 1 wires, 1 layers)"
+
+
+def test_empty_batch_gives_empty_results():
+    empty = torch.zeros((0, 2, 3), dtype=torch.float64), torch.zeros((0, 1, 2), dtype=torch.float64)
+    log_evidence, symbols, outputs = infer_circuit(build(EQUAL), *empty)
+    assert log_evidence.shape == (0,)
+    assert symbols.shape == (0, 2, 3)
+    assert outputs.shape == (0, 1, 2)
+    worlds, states = sample_circuit(build(EQUAL), *empty, 3)
+    assert worlds.shape == (3, 0, 2)
+    assert states.shape == (3, 0, 1)
+
+
+def test_large_batch_is_evaluated_in_parts(rng, monkeypatch):
+    log_prob, log_likelihood = evidence(rng, n=7)
+    expected = infer_circuit(build(EQUAL), log_prob, log_likelihood)
+    monkeypatch.setattr("sknesy.numerics.circuit_passes._MAX_ENTRIES", 100)
+    got = infer_circuit(build(EQUAL), log_prob, log_likelihood)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
