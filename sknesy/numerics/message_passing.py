@@ -115,13 +115,13 @@ class _Scale:
         self.least = torch.ones_like(like)
 
     def divide(self, message: Tensor, peak: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
-        """Divide a message by its peak, whose last axis is the samples; return the factor's log."""
+        """Divide a message by its peak, whose last axis is the samples; return what by."""
         flat = peak.reshape(-1, len(self.least))
         self.least = torch.minimum(self.least, flat.amin(0) if len(flat) > 1 else flat[0])
         # With nothing left to divide by, the message is zero and stays so.
         safe = peak.clamp(min=torch.finfo(peak.dtype).tiny)
         message.div_(safe.view(shape) if shape else safe)
-        return safe.log()
+        return safe
 
 
 def _infer_chunk(
@@ -175,7 +175,7 @@ class _Chain:
             self.messages.append(message)
             message = _step_forward(step, message, weight)
             if i % _LEVELS_PER_RESCALE == 0 and i < len(self.weights):
-                self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0))
+                self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0)).log()
         return message
 
     def backward(self, message: Tensor, flows: list[Tensor]) -> Tensor:
@@ -209,6 +209,9 @@ class _Repeat:
     def forward(self, message: Tensor) -> Tensor:
         repeats, n = self.segment.n_repeats, message.shape[-1]
         width = self.segment.steps[0].n_sources
+        self.n_before = len(message)
+        if len(message) < width:  # the first repetition begins with a part of the nodes
+            message = torch.cat([message, message.new_zeros(width - len(message), n)])
         eye = torch.eye(width, dtype=message.dtype, device=message.device)
         inner = eye[:, :, None].expand(-1, -1, repeats * n).contiguous()
         log_scale = torch.zeros_like(self.scale.log)
@@ -217,12 +220,12 @@ class _Repeat:
             inner = _step_forward(step, inner, weight)
             if i % _LEVELS_PER_RESCALE == 0 and i < len(self.weights):
                 factor = self.scale.divide(inner, inner.amax((0, 1)))
-                log_scale = log_scale + factor.view(repeats, n).sum(0)
+                log_scale = log_scale + factor.log().view(repeats, n).sum(0)
         matrices = inner.view(width, width, repeats, n).permute(2, 1, 0, 3).contiguous()
         while True:
             peak = matrices.amax((1, 2))
             factor = self.scale.divide(matrices, peak, (len(matrices), 1, 1, n))
-            log_scale = log_scale + factor.sum(0)
+            log_scale = log_scale + factor.log().sum(0)
             self.tree.append(matrices)
             if len(matrices) == 1:
                 break
@@ -237,7 +240,7 @@ class _Repeat:
         self.start = message
         message = (message[:, None] * self.tree[-1][0]).sum(0)
         self.scale.log = self.scale.log + log_scale
-        self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0))
+        self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0)).log()
         return message
 
     def backward(self, message: Tensor, flows: list[Tensor]) -> Tensor:
@@ -260,13 +263,14 @@ class _Repeat:
                 flows[step.kind][self.segment.variables[i], : step.n_states] = rows
             if i and i % _LEVELS_PER_RESCALE == 0:
                 self.scale.divide(message, message.amax(0))
+        before = before[: self.n_before]
         self.scale.divide(before, before.amax(0))
         return before
 
     def _spread(self, end: Tensor) -> tuple[Tensor, Tensor]:
         """Forward messages at all starts and backward messages at all ends, (repeat, node, n)."""
         starts, ends = self.start[None], end[None]
-        for matrices in reversed(self.tree[:-1]):
+        for depth, matrices in enumerate(reversed(self.tree[:-1]), 1):
             pairs = len(matrices) // 2
             left, right = matrices[0 : 2 * pairs : 2], matrices[1 : 2 * pairs : 2]
             n_nodes = len(matrices)
@@ -275,13 +279,12 @@ class _Repeat:
             next_starts[0::2], next_ends[1::2] = starts, ends[:pairs]
             if n_nodes % 2:
                 next_ends[-1] = ends[-1]
-            middle = (starts[:pairs, :, None] * left).sum(1)
-            self.scale.divide(middle, middle.sum(1, keepdim=True))
-            next_starts[1::2] = middle
-            middle = (right * ends[:pairs, None]).sum(2)
-            self.scale.divide(middle, middle.amax(1, keepdim=True))
-            next_ends[0 : 2 * pairs : 2] = middle
+            next_starts[1::2] = (starts[:pairs, :, None] * left).sum(1)
+            next_ends[0 : 2 * pairs : 2] = (right * ends[:pairs, None]).sum(2)
             starts, ends = next_starts, next_ends
+            if depth % _LEVELS_PER_RESCALE == 0:
+                self.scale.divide(starts, starts.sum(1, keepdim=True))
+                self.scale.divide(ends, ends.amax(1, keepdim=True))
         return starts, ends
 
 

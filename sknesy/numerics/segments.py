@@ -23,7 +23,7 @@ IntArray = npt.NDArray[np.int64]
 SYMBOL, OUTPUT, AUXILIARY = 0, 1, 2  # what a level decides
 
 _MAX_PERIOD = 64  # levels of a repeated block
-_MIN_REPEATS = 6
+_MIN_REPEATS = 3
 # A block is evaluated once for each node at its start, so that the start must be narrow.
 _MAX_START_WIDTH = 12
 
@@ -96,8 +96,12 @@ def find_segments(
     )
     steps: dict[int, Step] = {}
     segments = []
-    for start, period, n_repeats in _find_repeats(name, widths):
-        block = range(start, start + period)
+    for start, period, n_repeats in _take_in_first(
+        _find_repeats(name, widths), host, kinds, n_states
+    ):
+        # The last repetition: the first may be a part of the others.
+        offset = (n_repeats - 1) * period
+        block = range(start + offset, start + offset + period)
         for level in block:
             if name[level] not in steps:
                 steps[name[level]] = _make_step(
@@ -114,7 +118,7 @@ def find_segments(
                     int(indices[level])
                     if n_repeats == 1
                     else torch.as_tensor(
-                        indices[level : level + period * n_repeats : period],
+                        indices[level - offset : level + 1 : period],
                         device=levels[level].device,
                     )
                     for level in block
@@ -160,6 +164,41 @@ def _find_repeats(name: IntArray, widths: IntArray) -> list[tuple[int, int, int]
     if single < n_levels:
         found.append((single, n_levels - single, 1))
     return found
+
+
+def _take_in_first(
+    cuts: list[tuple[int, int, int]],
+    edges: list[IntArray],
+    kinds: IntArray,
+    n_states: IntArray,
+) -> list[tuple[int, int, int]]:
+    """Take a block's repetitions to begin one earlier, if what is before is a part of the block.
+
+    The first digits of an addition are such a part: nothing is carried to them.
+    """
+    taken: list[tuple[int, int, int]] = []
+    for start, period, n_repeats in cuts:
+        before = taken[-1] if taken else None
+        if n_repeats > 1 and before and before[2] == 1 and before[1] >= period:
+            first = range(start - period, start)
+            if all(
+                kinds[level] == kinds[level + period]
+                and n_states[level] == n_states[level + period]
+                and _is_part(edges[level], edges[level + period])
+                for level in first
+            ):
+                taken.pop()
+                if before[1] > period:
+                    taken.append((before[0], before[1] - period, 1))
+                start, n_repeats = start - period, n_repeats + 1
+        taken.append((start, period, n_repeats))
+    return taken
+
+
+def _is_part(part: IntArray, whole: IntArray) -> bool:
+    """Whether edges are those of the first few source nodes among others, nodes equally named."""
+    n_sources = int(part[0].max()) + 1
+    return np.array_equal(part, whole[:, whole[0] < n_sources])
 
 
 def _make_step(
