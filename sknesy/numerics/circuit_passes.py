@@ -143,7 +143,8 @@ def sample_circuit(
         chosen = _descend(circuit, values, add_noise, column)
         possible = _root(circuit, values, -torch.inf)[column] > -torch.inf
         worlds, outputs = _read(circuit, chosen, possible)
-        parts.append((worlds.view(n_draws, n, -1), outputs.view(n_draws, n, -1)))
+        shape = (n_draws, n)
+        parts.append((worlds.view(*shape, worlds.shape[1]), outputs.view(*shape, outputs.shape[1])))
     all_worlds, all_outputs = zip(*parts, strict=True)
     return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
 
