@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [--mnist PATH]``."""
+"""Run benchmarks: ``python -m benchmarks [NAME ...] [--mnist PATH]``; ``--help`` lists them."""
 
 import argparse
 import warnings
@@ -6,30 +6,59 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import enumeration, mnist_addition
+from benchmarks import diagrams, enumeration, long_addition, mnist_addition, sum_n
 from sknesy.datasets import load_mnist
+
+# Name -> what runs it, given MNIST and the arguments. The first three take a few minutes, the
+# others from ten minutes to hours.
+BENCHMARKS = {
+    "enumeration": lambda mnist, args: enumeration.run(),
+    "diagrams": lambda mnist, args: (diagrams.run_compile(), print(), diagrams.run_evaluate()),
+    "addition": lambda mnist, args: mnist_addition.run(
+        mnist(), args.sums, args.epochs, args.repeats, args.seed
+    ),
+    "ratio": lambda mnist, args: long_addition.run_ratio(mnist(), repeats=args.repeats),
+    "race": lambda mnist, args: long_addition.run_race(mnist(), seed=args.seed),
+    "accuracy": lambda mnist, args: long_addition.run_accuracy(mnist(), seed=args.seed),
+    "wide": lambda mnist, args: long_addition.run_wide(mnist(), seed=args.seed),
+    "seeds": lambda mnist, args: long_addition.run_seeds(mnist(), n_seeds=args.seeds),
+    "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
+}
 
 
 def main():
     """Print one table for each benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        default=["enumeration", "diagrams", "addition"],
+        help=f"what to run: {', '.join(BENCHMARKS)} (default: the first three)",
+    )
     parser.add_argument("--mnist", help="an .npz of MNIST; default: SKNESY_MNIST, else OpenML")
-    parser.add_argument("--sums", type=int, default=30_000, help="training sums")
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sums", type=int, default=30_000, help="training sums of `addition`")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of `addition`")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
-    parser.add_argument("--seeds", type=int, default=0, help="starts for the table of accuracies")
+    parser.add_argument("--seeds", type=int, default=10, help="starts of `seeds`")
     args = parser.parse_args()
+    for name in args.names:
+        if name not in BENCHMARKS:
+            parser.error(f"no benchmark is called {name!r}; there are {', '.join(BENCHMARKS)}")
 
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore", ConvergenceWarning)  # one epoch is what is measured
-    enumeration.run()
-    print()
-    mnist = load_mnist(args.mnist)
-    mnist_addition.run(mnist, args.sums, args.epochs, args.repeats, args.seed)
-    if args.seeds:
-        print()
-        mnist_addition.run_seeds(mnist, args.sums, args.seeds)
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is measured
+    loaded = []
+
+    def mnist():
+        if not loaded:
+            loaded.append(load_mnist(args.mnist))
+        return loaded[0]
+
+    for i, name in enumerate(args.names):
+        if i:
+            print()
+        BENCHMARKS[name](mnist, args)
 
 
 if __name__ == "__main__":

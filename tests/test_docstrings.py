@@ -53,7 +53,8 @@ def overrides(name):
         item = getattr(importlib.import_module(module), owner)
     except (ModuleNotFoundError, ValueError):  # not a method
         return False
-    return any(getattr(vars(base).get(attribute), "__doc__", None) for base in item.__mro__[1:])
+    bases = getattr(item, "__mro__", ())[1:]  # a module has none
+    return any(getattr(vars(base).get(attribute), "__doc__", None) for base in bases)
 
 
 @pytest.mark.parametrize("name", sorted(set(public_names())))

@@ -152,7 +152,12 @@ def sample_diagram(
             add_noise,
             torch.arange(n, device=lp.device).repeat(n_draws),
         )
-        parts.append((worlds.unflatten(0, (n_draws, n)), outputs.unflatten(0, (n_draws, n))))
+        parts.append(
+            (
+                worlds.view(n_draws, n, diagram.n_symbols),
+                outputs.view(n_draws, n, diagram.n_outputs),
+            )
+        )
     all_worlds, all_outputs = zip(*parts, strict=True)
     return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
 

@@ -1,0 +1,349 @@
+"""MNIST addition of long numbers: a net trained on the digits, or on the sums only.
+
+The protocol: images in their order, 2N consecutive ones an example, each image used once. The net
+is the LeNet of the literature, trained by Adam from random initial weights. `supervised` trains it
+on the true digits with the same images in the same mini-batches, epochs and schedule: the floor in
+time, and the ceiling in accuracy that can be expected of any method that sees the sums only.
+"""
+
+import resource
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from torch import nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmarks.mnist_addition import standardise
+from sknesy import EMNeSyClassifier
+from sknesy.inference import DiagramEngine
+from sknesy.knowledge import DigitAddition
+from sknesy.nets import LeNet
+
+__all__ = ["run_accuracy", "run_race", "run_ratio", "run_seeds", "run_wide"]
+
+
+@dataclass
+class Data:
+    """Training images (n, 2N, 28, 28), their digits (n, 2N), and the digits of the sums."""
+
+    X: np.ndarray
+    digits: np.ndarray
+    rows: np.ndarray
+    n_digits: int
+
+
+@dataclass
+class Recipe:
+    """How a net is trained; without `max_lr` at the constant rate 1e-3."""
+
+    n_epochs: int = 1
+    max_lr: float | None = None  # top of a one-cycle schedule
+    weight_decay: float = 0.0
+    average: float | None = None  # decay of an exponential mean of the weights
+    images_a_batch: int = 64
+    net: type = LeNet
+    n_init: int = 1
+    init_iter: int = 1
+    pct_start: float = 0.3
+
+
+class WideNet(nn.Module):
+    """A LeNet of more channels, with batch norm and shifted, turned and scaled images."""
+
+    def __init__(self, symbol_shape, n_states, width=32):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 5),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 5),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * width, 128),
+            nn.BatchNorm1d(128),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(128, n_states),
+        )
+
+    def forward(self, X):
+        X = X[:, None]
+        if self.training:
+            X = _distort(X)
+        return self.layers(X)
+
+
+def _distort(X, degrees=12.0, shift=0.1, scale=0.12):
+    """Turn, scale, shear and shift each image by a random amount."""
+    n = len(X)
+    angle = (torch.rand(n) * 2 - 1) * degrees * torch.pi / 180
+    zoom = 1 + (torch.rand(2, n) * 2 - 1) * scale
+    shear = (torch.rand(n) * 2 - 1) * 0.15
+    move = (torch.rand(2, n) * 2 - 1) * shift
+    cos, sin = angle.cos(), angle.sin()
+    top = torch.stack([cos * zoom[0], -sin * zoom[0] + shear, move[0]], 1)
+    bottom = torch.stack([sin * zoom[1], cos * zoom[1], move[1]], 1)
+    grid = functional.affine_grid(torch.stack([top, bottom], 1), list(X.shape), align_corners=False)
+    return functional.grid_sample(X, grid, padding_mode="border", align_corners=False)
+
+
+def make_data(images, digits, n_digits, permutation=None):
+    """Cut images into examples of 2 numbers of `n_digits` digits each."""
+    if permutation is not None:
+        images, digits = images[permutation], digits[permutation]
+    n = len(images) // (2 * n_digits)
+    X = images[: n * 2 * n_digits].reshape(n, 2 * n_digits, 28, 28)
+    digits = digits[: n * 2 * n_digits].reshape(n, 2 * n_digits)
+    return Data(X, digits, add(digits), n_digits)
+
+
+def add(digits):
+    """Digits of the sums of two numbers, (n, N + 1), most significant first."""
+    n_digits = digits.shape[1] // 2
+    columns = digits[:, :n_digits] + digits[:, n_digits:]
+    rows = np.zeros((len(digits), n_digits + 1), dtype=np.int64)
+    carry = np.zeros(len(digits), dtype=np.int64)
+    for place in range(n_digits - 1, -1, -1):
+        total = columns[:, place] + carry
+        rows[:, place + 1], carry = total % 10, total // 10
+    rows[:, 0] = carry
+    return rows
+
+
+class _Average(Callback):
+    """Trains as usual, and ends with an exponential mean of the weights."""
+
+    def __init__(self, decay):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        self.mean_ = AveragedModel(
+            net.module_, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=True
+        )
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            self.mean_.update_parameters(net.module_)
+
+    def on_train_end(self, net, **kwargs):
+        net.module_.load_state_dict(self.mean_.module.state_dict())
+
+
+def fit(data, recipe, seed, **parameters):
+    """Train on the sums; return the fitted estimator and the seconds that `fit` took."""
+    batch_size = max(1, recipe.images_a_batch // data.X.shape[1])
+    callbacks = []
+    if recipe.max_lr is not None:
+        steps = -(-len(data.X) // batch_size) * recipe.n_epochs
+        schedule = {"max_lr": recipe.max_lr, "total_steps": steps, "pct_start": recipe.pct_start}
+        callbacks.append(LRScheduler(OneCycleLR, step_every="batch", **schedule))
+    if recipe.average is not None:
+        callbacks.append(_Average(recipe.average))
+    net = NeuralNet(
+        recipe.net,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=recipe.weight_decay,
+        lr=1e-3,
+        batch_size=batch_size,
+        callbacks=callbacks,
+        train_split=None,
+        verbose=0,
+    )
+    clf = EMNeSyClassifier(
+        DigitAddition(data.n_digits),
+        net=net,
+        inference=DiagramEngine(),
+        max_iter=recipe.n_epochs,
+        tol=0,
+        n_iter_no_change=recipe.n_epochs + 1,
+        n_init=recipe.n_init,
+        init_iter=recipe.init_iter,
+        random_state=seed,
+        **parameters,
+    )
+    start = time.perf_counter()
+    clf.fit(data.X, data.rows)
+    return clf, time.perf_counter() - start
+
+
+def supervise(data, recipe, seed):
+    """Train on the digits, by hand; return what predicts digits, and the seconds."""
+    torch.manual_seed(seed)
+    batch_size = max(1, recipe.images_a_batch // data.X.shape[1])
+    start = time.perf_counter()
+    X, digits = torch.from_numpy(data.X), torch.from_numpy(data.digits)
+    net = recipe.net((28, 28), 10)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=recipe.weight_decay)
+    steps = -(-len(X) // batch_size) * recipe.n_epochs
+    schedule = None
+    if recipe.max_lr is not None:
+        schedule = OneCycleLR(optimizer, recipe.max_lr, steps, pct_start=recipe.pct_start)
+    mean = None
+    if recipe.average is not None:
+        averaging = get_ema_multi_avg_fn(recipe.average)
+        mean = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True)
+    loss = nn.CrossEntropyLoss()
+    for _ in range(recipe.n_epochs):
+        for rows in torch.randperm(len(X)).split(batch_size):
+            optimizer.zero_grad()
+            loss(net(X[rows].flatten(0, 1)), digits[rows].flatten()).backward()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            if mean is not None:
+                mean.update_parameters(net)
+    if mean is not None:
+        net.load_state_dict(mean.module.state_dict())
+    seconds = time.perf_counter() - start
+    net.eval()
+
+    def predict(images):
+        with torch.no_grad():
+            parts = [net(part).argmax(1) for part in torch.from_numpy(images).split(500)]
+        return torch.cat(parts).numpy()
+
+    return predict, seconds
+
+
+def predictor(clf):
+    """The digits that the net of an estimator sees, image by image."""
+
+    def predict(images):
+        net = clf.net_.module_.eval()
+        with torch.no_grad():
+            parts = [net(part).argmax(1) for part in torch.from_numpy(images).split(500)]
+        return torch.cat(parts).numpy()
+
+    return predict
+
+
+def score(predict, images, digits, n_digits, n_permutations=1, seed=0):
+    """Digit accuracy, and for each permutation of the test images the share of sums right."""
+    found = predict(images)
+    shares = []
+    for i in range(n_permutations):
+        order = None if i == 0 else np.random.default_rng(seed + i).permutation(len(digits))
+        true = make_data(images, digits, n_digits, order).digits
+        got = make_data(images, found, n_digits, order).digits
+        shares.append(float((add(true) == add(got)).all(axis=1).mean()))
+    return float((found == digits).mean()), shares
+
+
+# One cycle of the learning rate, weight decay, a mean of the weights, and the best of three starts.
+_BEST = {"max_lr": 4e-3, "weight_decay": 0.1, "average": 0.999, "n_init": 3, "init_iter": 2}
+_EPOCHS = {1: 10, 2: 10, 4: 20, 15: 20, 100: 20, 500: 20}
+
+
+def _load(mnist):
+    x_train, y_train, x_test, y_test = standardise(*mnist)
+    return x_train.astype(np.float32), y_train, x_test.astype(np.float32), y_test
+
+
+def _interval(shares, n_sums):
+    """Mean over permutations of the test images, and half of a 95 % interval.
+
+    Permutations share their images, so that the mean over them is no surer than one test set of
+    all sums that the images make: the interval is that of one permutation (Wilson's, symmetrised).
+    """
+    mean = float(np.mean(shares))
+    return mean, 1.96 * (max(mean * (1 - mean), 0.25 / n_sums) / n_sums) ** 0.5
+
+
+def run_ratio(mnist, lengths=(1, 15, 100), repeats=3):
+    """Print the time of `fit` beside that of supervised training, one epoch each."""
+    x_train, y_train, _, _ = _load(mnist)
+    print(f"One epoch of {len(x_train):,} images, LeNet: median of {repeats} rounds")
+    print(f"{'':10}{'supervised s':>14}{'fit s':>9}{'ratio':>8}{'range of ratio':>18}")
+    for n_digits in lengths:
+        data = make_data(x_train, y_train, n_digits)
+        times = []
+        for seed in range(repeats):
+            floor = supervise(data, Recipe(), seed)[1]
+            times.append((floor, fit(data, Recipe(), seed)[1]))
+        ratios = [seconds / floor for floor, seconds in times]
+        floor, seconds = np.median(times, axis=0)
+        spread = f"{min(ratios):.2f} ... {max(ratios):.2f}"
+        print(f"N={n_digits:<8}{floor:14.2f}{seconds:9.2f}{np.median(ratios):8.2f}{spread:>18}")
+
+
+def run_accuracy(mnist, lengths=(1, 2, 4, 15, 100, 500), seed=0, n_permutations=40):
+    """Print accuracies of both ways of training, with the same recipe."""
+    x_train, y_train, x_test, y_test = _load(mnist)
+    print(f"LeNet, {_BEST}, seed {seed}; sums: mean of {n_permutations} permutations of the test")
+    print(f"{'':8}{'epochs':>7}{'':14}{'digits':>8}{'sums':>8}{'+-':>7}{'in order':>10}{'s':>7}")
+    for n_digits in lengths:
+        recipe = Recipe(n_epochs=_EPOCHS[n_digits], **_BEST)
+        data = make_data(x_train, y_train, n_digits)
+        for way in ("fit", "supervised"):
+            if way == "fit":
+                clf, seconds = fit(data, recipe, seed)
+                predict = predictor(clf)
+            else:
+                predict, seconds = supervise(data, recipe, seed)
+            digits, shares = score(predict, x_test, y_test, n_digits, n_permutations)
+            mean, half = _interval(shares, len(y_test) // (2 * n_digits))
+            print(
+                f"N={n_digits:<6}{recipe.n_epochs:7}{way:>14}{digits:8.4f}{mean:8.3f}{half:7.3f}"
+                f"{shares[0]:10.3f}{seconds:7.0f}",
+                flush=True,
+            )
+
+
+def run_wide(mnist, lengths=(15, 100), n_epochs=20, seed=0, n_permutations=40):
+    """Print accuracies of a wider net on distorted images."""
+    x_train, y_train, x_test, y_test = _load(mnist)
+    print(f"WideNet with distorted images, {n_epochs} epochs")
+    for n_digits in lengths:
+        recipe = Recipe(n_epochs=n_epochs, net=WideNet, **{**_BEST, "weight_decay": 0.02})
+        clf, seconds = fit(make_data(x_train, y_train, n_digits), recipe, seed)
+        digits, shares = score(predictor(clf), x_test, y_test, n_digits, n_permutations)
+        mean, half = _interval(shares, len(y_test) // (2 * n_digits))
+        print(
+            f"N={n_digits:<6} digits {digits:.4f}, sums {mean:.3f} +- {half:.3f} "
+            f"(in order {shares[0]:.3f}), {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def run_seeds(mnist, lengths=(1, 4, 15, 100), n_seeds=10, n_init=3):
+    """Print how many starts reach a digit accuracy of .97, restarts allowed."""
+    x_train, y_train, x_test, y_test = _load(mnist)
+    n_epochs = {1: 1, 4: 2, 15: 3, 100: 8}
+    print(f"Digit accuracy of {n_seeds} seeds, LeNet, Adam 1e-3, n_init={n_init}")
+    for n_digits in lengths:
+        data = make_data(x_train, y_train, n_digits)
+        recipe = Recipe(n_epochs=n_epochs[n_digits], n_init=n_init, init_iter=1)
+        found, seconds = [], []
+        for seed in range(n_seeds):
+            clf, took = fit(data, recipe, seed)
+            found.append(score(predictor(clf), x_test, y_test, n_digits)[0])
+            seconds.append(took)
+        reached = sum(accuracy >= 0.97 for accuracy in found)
+        print(
+            f"N={n_digits:<6}{recipe.n_epochs} epochs: {reached} of {n_seeds} reach .97, "
+            f"{np.mean(seconds):.0f} s each: " + " ".join(f"{a:.4f}" for a in sorted(found)),
+            flush=True,
+        )
+
+
+def run_race(mnist, n_digits=15, target=0.75, n_epochs=8, seed=0):
+    """Print the time until a share of the test sums is right, under a schedule of `n_epochs`."""
+    x_train, y_train, x_test, y_test = _load(mnist)
+    recipe = Recipe(n_epochs=n_epochs, max_lr=4e-3, average=0.99)
+    clf, seconds = fit(make_data(x_train, y_train, n_digits), recipe, seed)
+    _, shares = score(predictor(clf), x_test, y_test, n_digits, 40)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"N={n_digits}: {np.mean(shares):.3f} of sums (target {target}) after {n_epochs} epochs, "
+        f"{seconds:.0f} s of fit; peak memory {peak:.2f} GB"
+    )
