@@ -3,6 +3,7 @@
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import as_neural_net, fill_in
+from sknesy.nets._samples import Grid, Samples, Sequences
 from sknesy.nets._skorch import SkorchNet
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
 
@@ -10,6 +11,9 @@ __all__ = [
     "MLP",
     "ConvNet",
     "LeNet",
+    "Grid",
+    "Samples",
+    "Sequences",
     "SkorchNet",
     "SymbolLoss",
     "SymbolNet",

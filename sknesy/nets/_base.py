@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from sknesy.nets._samples import Samples
+
 __all__ = ["Responsibilities", "SymbolNet"]
 
 # Given log-probabilities (b, S, V) of a mini-batch, the indices (b,) of its samples, and whether
@@ -25,27 +27,28 @@ class SymbolNet(ABC):
     """
 
     @abstractmethod
-    def log_prob(self, X: Tensor) -> Tensor:
+    def log_prob(self, X: Tensor | Samples) -> Tensor:
         """Compute log-probabilities of the symbols.
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, n_symbols, *symbol_shape), float32
+        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape), float32
             The data.
 
         Returns
         -------
         Tensor of shape (n_samples, n_symbols, n_states), float64
-            Log-probabilities in nats, normalised over states; -inf for padding.
+            Log-probabilities in nats, normalised over states; -inf for padding. Of `Sequences` with
+            their end as one more state.
         """
 
     @abstractmethod
-    def training(self, X: Tensor, weight: Tensor, y: Any) -> AbstractContextManager[Any]:
+    def training(self, X: Tensor | Samples, weight: Tensor, y: Any) -> AbstractContextManager[Any]:
         """Open a training session on some data; `m_step` is for use within it.
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, n_symbols, *symbol_shape), float32
+        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape), float32
             The data.
         weight : Tensor of shape (n_samples,), float64
             Weights of the samples.

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sknesy.nets._samples import Samples
+
 __all__ = ["SymbolDataset", "as_is"]
 
 
@@ -16,18 +18,15 @@ class SymbolDataset(Dataset):
 
     Parameters
     ----------
-    X : Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
+    samples : Samples
         The data.
-    is_shared : bool
-        Whether the module sees one symbol at a time.
     """
 
-    def __init__(self, X: Tensor, is_shared: bool) -> None:
-        self.X = X
-        self.is_shared = is_shared
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.samples)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         return self.__getitems__([i])
@@ -35,8 +34,7 @@ class SymbolDataset(Dataset):
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Give a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
-        X = self.X[index]
-        return (X.flatten(0, 1) if self.is_shared else X), index
+        return self.samples.inputs(index), index
 
 
 def as_is(batch: Any) -> Any:

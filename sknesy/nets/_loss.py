@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sknesy.exceptions import DivergenceError
 from sknesy.nets._base import Responsibilities
+from sknesy.nets._samples import Samples
 from sknesy.numerics import mask_states
 
 __all__ = ["SymbolLoss"]
@@ -22,7 +23,8 @@ class SymbolLoss(nn.Module):
     Parameters
     ----------
     n_states : sequence of int
-        Number of states of each symbol.
+        Number of states of each symbol of a sample; a single one where the net says the same of all
+        symbols, and samples differ in their number.
     """
 
     def __init__(self, n_states: Sequence[int] = (1,)) -> None:
@@ -33,6 +35,7 @@ class SymbolLoss(nn.Module):
         # For the time of a training session:
         self.responsibilities: Responsibilities | None = None
         self.weight: Tensor | None = None  # of all samples
+        self.samples: Samples | None = None  # bring the net's output into the form of engines
 
     def log_prob(self, output: Tensor) -> Tensor:
         """Turn the module's output into log-probabilities.
@@ -40,11 +43,11 @@ class SymbolLoss(nn.Module):
         Parameters
         ----------
         output : Tensor
-            Logits of ``n_samples * n_symbols * n_states`` entries in this order.
+            Logits of ``n * n_symbols * n_states`` entries in this order.
 
         Returns
         -------
-        Tensor of shape (n_samples, n_symbols, n_states), float64
+        Tensor of shape (n, n_symbols, n_states), float64
             Normalised over states, after the cast: float32 would leave an error of 1e-7.
         """
         logits = output.reshape(-1, *self.mask.shape).double()
@@ -74,9 +77,12 @@ class SymbolLoss(nn.Module):
                 "GradientNormClipping)."
             )
         log_prob = self.log_prob(output)
+        if self.samples is not None:
+            log_prob = self.samples.arrange(log_prob, index)
         with torch.no_grad():
             q = self.responsibilities(log_prob.detach(), index, self.training)
-        if self.is_padded:  # 0 * -inf would be NaN
-            log_prob = log_prob.masked_fill(~self.mask, 0.0)
+        log_prob = log_prob.masked_fill(
+            q == 0, 0.0
+        )  # of what is impossible, 0 * -inf, would be NaN
         weight = self.weight[index]
         return -(weight[:, None, None] * q * log_prob).sum() / len(weight)

@@ -16,6 +16,7 @@ from sknesy.nets._batches import SymbolDataset, as_is
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import check_device, check_keywords
 from sknesy.nets._random import RandomStream
+from sknesy.nets._samples import Grid, Samples
 
 __all__ = ["SkorchNet"]
 
@@ -34,7 +35,7 @@ class SkorchNet(SymbolNet):
         `SymbolLoss`, all else is kept. A module whose constructor takes `symbol_shape` or
         `n_states` is given them.
     n_states : sequence of int
-        Number of states of each symbol.
+        Number of states of each symbol; a single one for `Sequences`.
     symbol_shape : tuple of int
         Shape of the features of one symbol, or of the whole sample if not `is_shared`.
     seed : int
@@ -70,12 +71,12 @@ class SkorchNet(SymbolNet):
         """Where the net is."""
         return self.net.device or "cpu"
 
-    def log_prob(self, X: Tensor) -> Tensor:
+    def log_prob(self, X: Tensor | Samples) -> Tensor:
         """Compute log-probabilities of the symbols, without gradients.
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, ...)
+        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
             The data.
 
         Returns
@@ -83,15 +84,17 @@ class SkorchNet(SymbolNet):
         Tensor of shape (n_samples, n_symbols, n_states), float64
             Log-probabilities in nats, on the net's device.
         """
-        return self.net.criterion_.log_prob(self._forward(X))
+        samples = self._as_samples(X)
+        log_prob = self.net.criterion_.log_prob(self._forward(samples.inputs()))
+        return samples.to(self.device).arrange(log_prob)
 
     @contextmanager
-    def training(self, X: Tensor, weight: Tensor, y: Any) -> Iterator["SkorchNet"]:
+    def training(self, X: Tensor | Samples, weight: Tensor, y: Any) -> Iterator["SkorchNet"]:
         """Open a training session, from skorch's ``on_train_begin`` to its ``on_train_end``.
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, ...)
+        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
             The data.
         weight : Tensor of shape (n_samples,), float64
             Weights of the samples.
@@ -103,8 +106,8 @@ class SkorchNet(SymbolNet):
         SkorchNet
             This net, ready for `m_step`.
         """
-        net = self.net
-        dataset = SymbolDataset(X, self.is_shared)
+        net, samples = self.net, self._as_samples(X)
+        dataset = SymbolDataset(samples)
         try:
             train, valid = net.get_split_datasets(dataset, y)
             self._datasets = {"dataset_train": train, "dataset_valid": valid}
@@ -113,15 +116,18 @@ class SkorchNet(SymbolNet):
                 None if valid is None else self._iterate(valid, training=False),
             )
             net.criterion_.weight = weight.to(self.device)
+            net.criterion_.samples = samples.to(self.device)
             net.notify("on_train_begin", X=dataset, y=y)
             try:
                 with self._stream.lend_to_forward(net.module_):
                     yield self
             finally:
-                net.criterion_.responsibilities = None  # callbacks may pickle the net now
+                # Callbacks may pickle the net now.
+                net.criterion_.responsibilities = net.criterion_.samples = None
                 net.notify("on_train_end", X=dataset, y=y)
         finally:
-            net.criterion_.responsibilities = net.criterion_.weight = None
+            net.criterion_.responsibilities = net.criterion_.samples = None
+            net.criterion_.weight = None
             self._datasets, self._iterators = {}, (None, None)
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
@@ -177,7 +183,7 @@ class SkorchNet(SymbolNet):
         leading = (2, n_symbols) if self.is_shared else (2,)
         X = torch.zeros(*leading, *self.symbol_shape)
         try:
-            output = self._forward(X)
+            output = self._forward(X.flatten(0, 1) if self.is_shared else X)
         except Exception as error:  # a trial of foreign code, before anything depends on it
             raise InvalidNetError(
                 f"The net must take inputs of shape (n, {', '.join(map(str, self.symbol_shape))}), "
@@ -203,9 +209,11 @@ class SkorchNet(SymbolNet):
                 "Leave out the final softmax."
             )
 
-    def _forward(self, X: Tensor) -> Tensor:
+    def _as_samples(self, X: Tensor | Samples) -> Samples:
+        return X if isinstance(X, Samples) else Grid(X, self.is_shared)
+
+    def _forward(self, inputs: Tensor) -> Tensor:
         """Output of the module in evaluation mode, from padded mini-batches of one size."""
-        inputs = X.flatten(0, 1) if self.is_shared else X
         parts = []
         for start in range(0, len(inputs), _PREDICT_SIZE):
             batch = inputs[start : start + _PREDICT_SIZE]

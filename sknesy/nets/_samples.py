@@ -1,0 +1,201 @@
+"""Samples as a module sees them, symbol by symbol, and as an engine does, sample by sample."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+__all__ = ["Grid", "Samples", "Sequences"]
+
+
+class Samples(ABC):
+    """The data of a net.
+
+    The module is shown inputs, one after the other, and says something of each. `arrange` brings
+    that into the form of engines: equally many symbols for every sample.
+
+    Attributes
+    ----------
+    n_symbols : int
+        Number of symbols of a sample, as engines see it.
+    """
+
+    n_symbols: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Tell the number of samples."""
+
+    @abstractmethod
+    def inputs(self, index: Tensor | None = None) -> Tensor:
+        """Give the module's inputs for some samples, one sample after the other.
+
+        Parameters
+        ----------
+        index : Tensor of shape (n_batch,), int64, optional
+            The samples; None for all, in their order and without a copy.
+
+        Returns
+        -------
+        Tensor of shape (n_inputs, ...)
+            The inputs.
+        """
+
+    def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
+        """Bring log-probabilities into the form of engines.
+
+        Parameters
+        ----------
+        log_prob : Tensor
+            What the net says of the inputs of some samples; here they are in that form already.
+        index : Tensor of shape (n_batch,), int64, optional
+            The samples; None for all.
+
+        Returns
+        -------
+        Tensor of shape (n_batch, n_symbols, n_states)
+            Log-probabilities in nats.
+        """
+        return log_prob
+
+    def to(self, device: torch.device | str) -> "Samples":
+        """Return them with what `arrange` needs on a device; inputs are moved batch by batch."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Grid(Samples):
+    """Samples of equally many symbols.
+
+    Attributes
+    ----------
+    X : Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
+        The data.
+    is_shared : bool
+        Whether the module sees one symbol at a time, rather than the whole sample.
+    """
+
+    X: Tensor
+    is_shared: bool = True
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def n_symbols(self) -> int:
+        """Number of symbols of a sample."""
+        return self.X.shape[1]
+
+    def inputs(self, index: Tensor | None = None) -> Tensor:
+        """Give the module's inputs; see `Samples.inputs`."""
+        X = self.X if index is None else self.X[index]
+        return X.flatten(0, 1) if self.is_shared else X
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences(Samples):
+    """Samples of differing numbers of symbols.
+
+    The module only sees symbols that are there. Engines, which are compiled for one length, see
+    every sample filled up with symbols whose state is known, one more than the net predicts: the
+    end of the sequence.
+
+    Attributes
+    ----------
+    symbols : Tensor of shape (n_total, *symbol_shape)
+        The symbols of all samples, one sample after the other.
+    lengths : Tensor of shape (n_samples,), int64
+        Number of symbols of each sample.
+    n_symbols : int
+        The length up to which they are filled up.
+
+    Examples
+    --------
+    A sequence of two symbols and one of a single symbol, of two states; the third is the end:
+
+    >>> sequences = Sequences(torch.zeros(3, 5), torch.tensor([2, 1]), n_symbols=2)
+    >>> sequences.arrange(torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]).log()).exp()
+    tensor([[[0.5000, 0.5000, 0.0000],
+             [0.9000, 0.1000, 0.0000]],
+            [[0.2000, 0.8000, 0.0000],
+             [0.0000, 0.0000, 1.0000]]])
+    """
+
+    symbols: Tensor
+    lengths: Tensor
+    n_symbols: int
+    _starts: Tensor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_starts", self.lengths.cumsum(0) - self.lengths)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: Any) -> "Sequences":
+        """Return some of the samples, by their numbers or a mask."""
+        chosen = torch.arange(len(self))[index]
+        return replace(self, symbols=self.inputs(chosen), lengths=self.lengths[chosen])
+
+    @property
+    def is_symbol(self) -> Tensor:
+        """Which symbols of the common length are there, bool of shape (n_samples, n_symbols)."""
+        return self._is_symbol(self.lengths)
+
+    def inputs(self, index: Tensor | None = None) -> Tensor:
+        """Give the module's inputs; see `Samples.inputs`."""
+        if index is None:
+            return self.symbols
+        lengths = self.lengths[index]
+        # By how much a sample's place in the batch differs from its place in all the data.
+        shift = self._starts[index] - (lengths.cumsum(0) - lengths)
+        return self.symbols[shift.repeat_interleave(lengths) + torch.arange(int(lengths.sum()))]
+
+    def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
+        """Fill the samples up to one length; see `Samples.arrange`.
+
+        Parameters
+        ----------
+        log_prob : Tensor of shape (n_inputs, n_states) or (n_inputs, 1, n_states)
+            What the net says of the inputs of some samples.
+        index : Tensor of shape (n_batch,), int64, optional
+            The samples; None for all.
+
+        Returns
+        -------
+        Tensor of shape (n_batch, n_symbols, n_states + 1)
+            Log-probabilities in nats. The last state is -inf for symbols that are there, and the
+            only one of the others.
+        """
+        lengths = self.lengths if index is None else self.lengths[index]
+        place = self._is_symbol(lengths).flatten().nonzero()[:, 0]
+        rows = pad(log_prob.flatten(0, -2), (0, 1), value=-torch.inf)
+        end = rows.new_full(rows.shape[1:], -torch.inf)
+        end[-1] = 0.0
+        filled = end.expand(len(lengths) * self.n_symbols, -1).index_copy(0, place, rows)
+        return filled.unflatten(0, (len(lengths), self.n_symbols))
+
+    def fill_up_to(self, n_symbols: int) -> "Sequences":
+        """Return the same samples, for engines compiled for another length.
+
+        Parameters
+        ----------
+        n_symbols : int
+            The length, at least that of the longest sample.
+
+        Returns
+        -------
+        Sequences
+            The samples.
+        """
+        return replace(self, n_symbols=n_symbols)
+
+    def to(self, device: torch.device | str) -> "Sequences":
+        """Return them with the lengths on a device."""
+        return replace(self, lengths=self.lengths.to(device))
+
+    def _is_symbol(self, lengths: Tensor) -> Tensor:
+        return torch.arange(self.n_symbols, device=lengths.device) < lengths[:, None]
