@@ -56,7 +56,7 @@ class Recipe:
 class WideNet(nn.Module):
     """A LeNet of more channels, with batch norm and shifted, turned and scaled images."""
 
-    def __init__(self, symbol_shape, n_states, width=32):
+    def __init__(self, symbol_shape, n_states, width=20):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(1, width, 5),

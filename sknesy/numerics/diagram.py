@@ -118,11 +118,11 @@ class Diagram:
         for segment in self.segments:
             n_edges = sum(len(step.source) for step in segment.steps)
             if segment.n_repeats == 1:
-                cost += 90.0 * len(segment.steps) + 0.012 * n_samples * n_edges
+                cost += 90.0 * len(segment.steps) + 0.004 * n_samples * n_edges
             else:
                 width = segment.steps[0].n_sources
                 cost += 120.0 * len(segment.steps) + 60.0 * math.log2(segment.n_repeats)
-                cost += 0.012 * n_samples * n_edges * segment.n_repeats * width
+                cost += 0.004 * n_samples * n_edges * segment.n_repeats * width
         return cost
 
     def count(self) -> int:

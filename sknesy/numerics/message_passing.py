@@ -67,9 +67,10 @@ def infer_diagram(
     if not diagram.widths[0]:  # nothing is possible
         nothing = torch.full_like(log_prob[:, 0, 0], -torch.inf)
         return nothing, torch.zeros_like(log_prob), torch.zeros_like(log_likelihood)
-    size = _chunk_size(diagram)
-    if n <= size:
+    n_chunks = -(-n // _chunk_size(diagram))
+    if n_chunks <= 1:
         return _infer_chunk(diagram, log_prob, log_likelihood)
+    size = -(-n // n_chunks)
     parts = [
         _infer_chunk(diagram, log_prob[i : i + size], log_likelihood[i : i + size])
         for i in range(0, n, size)
