@@ -1,17 +1,21 @@
 """From clauses to a decision diagram."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from sknesy import sat
-from sknesy.compilation._clauses import check_clauses
+from sknesy.compilation._clauses import check_outputs, contradiction, warn_of_auxiliaries
 from sknesy.compilation._descent import descend
+from sknesy.compilation._determinism import leaves_outputs_open
 from sknesy.compilation._elimination import eliminate
 from sknesy.compilation._levels import Levels, Limits, compile_levels
-from sknesy.compilation._multivalued import read_clauses
+from sknesy.compilation._multivalued import Relation, read_clauses
 from sknesy.compilation._ordering import order_variables
 from sknesy.compilation._projection import project
 from sknesy.compilation._residuals import build_residuals
+from sknesy.compilation._sums import read_sums, tabulate_sums
 from sknesy.knowledge import ClauseKnowledge
 from sknesy.numerics.diagram import reduce_tables
 
@@ -21,6 +25,9 @@ IntArray = npt.NDArray[np.int64]
 
 # Looking for states that are never possible pays only where that is quick; assignments made.
 _MAX_EFFORT = 2_000_000
+# Of constraints encoded as clauses: the solver is not told of larger ones.
+_MAX_NODES = 5_000
+_MAX_NODES_IN_ALL = 100_000
 
 
 @compile_levels.register
@@ -31,7 +38,8 @@ def compile_clause_levels(
 
     Propositions of a symbol are one variable of several states. Auxiliary propositions are
     eliminated by resolution, or are levels for a while and then projected out, so that each world
-    counts once. A node of the diagram is what is left of the clauses below it.
+    counts once. A node of the diagram is what is left of the clauses below it, and the sums so far
+    of the constraints.
 
     Parameters
     ----------
@@ -65,24 +73,52 @@ def compile_clause_levels(
         "Compiling the clauses",
         "choose another order of the symbols, or another engine",
     )
-    check_clauses(knowledge, deadline)
-    symbols, outputs = knowledge.symbol_variables, knowledge.output_variables
-    auxiliaries = [(-p, p) for p in knowledge.auxiliaries]
-    variables = [*symbols, *outputs, *auxiliaries]
-    states = sat.possible_states(knowledge.clauses, variables, _MAX_EFFORT, deadline)
-    relation = read_clauses(knowledge.clauses, variables, states)
-    n_named = len(symbols) + len(outputs)
-    relation = eliminate(relation, range(n_named, len(variables)))
-    levels = order_variables(relation, order, len(symbols), len(outputs))
-    tables = descend(build_residuals(relation, levels), limits, deadline)
+    n_symbols = knowledge.n_symbols
+    n_named = n_symbols + len(knowledge.output_variables)
+    relation = _read_relation(knowledge, deadline)
+    levels = order_variables(relation, order, n_symbols, n_named - n_symbols)
+    totals = tabulate_sums(relation.sums, levels, relation.sizes, relation.domains)
+    tables = descend(build_residuals(relation, levels), totals, limits, deadline)
+    if not (tables[-1] >= 0).any():
+        raise contradiction(knowledge)
     hidden = [i >= n_named for i in levels]
     if any(hidden):
         tables = project(reduce_tables(tables), hidden, limits, deadline)
         levels = [i for i in levels if i < n_named]
+    if knowledge.outputs is not None:
+        is_output = [i >= n_symbols for i in levels]
+        if leaves_outputs_open(reduce_tables(tables), is_output, deadline) is not False:
+            check_outputs(knowledge, deadline)  # which says what is open, or that nothing is
+    warn_of_auxiliaries(knowledge)
     if knowledge.outputs is None:
         tables = _add_truth(tables)
         levels.append(n_named)
     return Levels(tuple(levels), tuple(tables), knowledge.output_states)
+
+
+def _read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relation:
+    """The clauses and constraints over variables: symbols, outputs, and remaining auxiliaries."""
+    named = [*knowledge.symbol_variables, *knowledge.output_variables]
+    clauses = knowledge.clauses if _is_encoding_small(knowledge) else knowledge.given_clauses
+    if not sat.is_satisfiable(clauses, named, deadline=deadline):
+        raise contradiction(knowledge)
+    auxiliaries = knowledge.given_auxiliaries
+    variables = [*named, *((-p, p) for p in auxiliaries)]
+    states = sat.possible_states(clauses, variables, _MAX_EFFORT, deadline)
+    relation = read_clauses(knowledge.given_clauses, variables, states)
+    counted = {abs(x) for constraint in knowledge.constraints for x in constraint.literals}
+    free = [i for i, p in enumerate(auxiliaries, start=len(named)) if p not in counted]
+    relation = eliminate(relation, free)
+    return replace(relation, sums=read_sums(knowledge.constraints, variables, relation.domains))
+
+
+def _is_encoding_small(knowledge: ClauseKnowledge) -> bool:
+    """Whether it is quick to tell the solver of the constraints, too."""
+    sizes = [
+        len(constraint.coefficients) * (1 + sum(abs(w) for _, w in constraint.coefficients))
+        for constraint in knowledge.constraints
+    ]
+    return max(sizes, default=0) <= _MAX_NODES and sum(sizes) <= _MAX_NODES_IN_ALL
 
 
 def _add_truth(tables: list[IntArray]) -> list[IntArray]:

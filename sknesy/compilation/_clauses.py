@@ -92,24 +92,83 @@ def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open.
     """
-    symbols, outputs = knowledge.symbol_variables, knowledge.output_variables
-    if not sat.is_satisfiable(knowledge.clauses, [*symbols, *outputs], deadline=deadline):
-        raise InvalidKnowledgeError(
-            f"The {len(knowledge.clauses)} clauses must be satisfiable with exactly one state for "
-            "each symbol and output, but they contradict each other. Check the clauses, and that "
-            "no symbol has all its states excluded."
-        )
-    clauses = [*knowledge.clauses, *sat.exactly_one(outputs)]
+    variables = [*knowledge.symbol_variables, *knowledge.output_variables]
+    if not sat.is_satisfiable(knowledge.clauses, variables, deadline=deadline):
+        raise contradiction(knowledge)
+    check_outputs(knowledge, deadline)
+    warn_of_auxiliaries(knowledge)
+
+
+def contradiction(knowledge: ClauseKnowledge) -> InvalidKnowledgeError:
+    """Make the error that clauses cannot hold.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+
+    Returns
+    -------
+    InvalidKnowledgeError
+        The error, to be raised.
+    """
+    stated = f"{len(knowledge.given_clauses)} clauses"
+    if knowledge.constraints:
+        stated += f" and {len(knowledge.constraints)} constraints"
+    return InvalidKnowledgeError(
+        f"The {stated} must be satisfiable with exactly one state for each symbol and output, but "
+        "they contradict each other. Check the clauses, and that no symbol has all its states "
+        "excluded."
+    )
+
+
+def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
+    """Check that the symbols determine the outputs.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    deadline : Deadline
+        When to give up.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When they leave one open.
+    """
+    outputs = knowledge.output_variables
     targets = sorted({abs(literal) for variable in outputs for literal in variable})
-    open_outputs = sat.undetermined(clauses, symbols, targets, deadline)
+    clauses = [*knowledge.clauses, *sat.exactly_one(outputs)]
+    open_outputs = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
     if open_outputs:
         raise InvalidKnowledgeError(
             f"The symbols must determine every output, but they leave open the propositions "
             f"{join_names(open_outputs)}. Add clauses that define them from the symbols."
         )
+
+
+def warn_of_auxiliaries(knowledge: ClauseKnowledge) -> None:
+    """Warn if the symbols leave auxiliary propositions open, unless that takes long to tell.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+
+    Warns
+    -----
+    UndeterminedPropositionWarning
+        When they do.
+    """
+    if not knowledge.given_auxiliaries:
+        return
+    clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
     budget = sat.Deadline(_WARNING_BUDGET, "Testing the auxiliary propositions")
     try:
-        open_auxiliaries = sat.undetermined(clauses, symbols, knowledge.auxiliaries, budget)
+        open_auxiliaries = sat.undetermined(
+            clauses, knowledge.symbol_variables, knowledge.given_auxiliaries, budget
+        )
     except TimeLimitError:
         return
     if open_auxiliaries:
@@ -119,7 +178,7 @@ def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
             "propositions should count, make them symbols; if they come from an encoding such as "
             "pysat.card, all is well.",
             UndeterminedPropositionWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
 
 

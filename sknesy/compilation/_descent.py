@@ -5,13 +5,15 @@ of equal bits have the same worlds below them and are one. All nodes of a cut ar
 once, as the columns of an array of bytes: what is done to a byte is done to it in all nodes.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sknesy.compilation._levels import Limits
 from sknesy.compilation._residuals import Residuals
+from sknesy.compilation._sums import Totals
 from sknesy.sat import Deadline
 
 __all__ = ["descend", "merge_rows"]
@@ -24,13 +26,40 @@ _MAX_CELLS = 1 << 24  # of a temporary array
 _MAX_ROUNDS = 24  # to combine groups member by member
 
 
-def descend(residuals: Residuals, limits: Limits, deadline: Deadline) -> list[IntArray]:
+class _Cut(NamedTuple):
+    """Nodes of a cut, as columns: what is left of clauses, and the sums so far."""
+
+    nodes: Bytes
+    totals: npt.NDArray[np.integer[Any]]
+
+    @property
+    def width(self) -> int:
+        return int(self.nodes.shape[1])
+
+    def take(self, columns: IntArray | BoolArray) -> "_Cut":
+        return _Cut(self.nodes[:, columns], self.totals[:, columns])
+
+    def merge(self) -> tuple["_Cut", IntArray]:
+        """The different nodes, and which of them each one is."""
+        rows = self.nodes.T
+        if len(self.totals):
+            totals = np.ascontiguousarray(self.totals.T).view(np.uint8)
+            rows = np.concatenate([rows, totals], axis=1)
+        first, name = merge_rows(rows)
+        return self.take(first), name
+
+
+def descend(
+    residuals: Residuals, totals: Totals, limits: Limits, deadline: Deadline
+) -> list[IntArray]:
     """Decide one variable after the other.
 
     Parameters
     ----------
     residuals : Residuals
         The clauses, prepared for an order.
+    totals : Totals
+        Bounds on sums, for the same order.
     limits : Limits
         How large the diagram may become.
     deadline : Deadline
@@ -47,15 +76,22 @@ def descend(residuals: Residuals, limits: Limits, deadline: Deadline) -> list[In
         When a limit is reached.
     """
     n_levels = len(residuals.steps)
-    nodes = np.zeros((residuals.n_item_bytes, 1), dtype=np.uint8)
+    cut = _Cut(np.zeros((residuals.n_item_bytes, 1), dtype=np.uint8), totals.start())
     tables: list[IntArray] = []
     n_edges = 0
     for level, step in enumerate(residuals.steps):
-        source, state = np.nonzero(_open_states(residuals, level, nodes))
+        source, state = np.nonzero(_open_states(residuals, level, cut.nodes))
         n_edges += len(source)
-        limits.check(nodes.shape[1], n_edges, level, n_levels)
-        table = np.full((nodes.shape[1], step.n_states), -1, dtype=np.int64)
-        nodes, table[source, state] = _decide(residuals, level, nodes, source, state, deadline)
+        limits.check(cut.width, n_edges, level, n_levels)
+        table = np.full((cut.width, step.n_states), -1, dtype=np.int64)
+        progress = f" ({level} of {n_levels} levels done, {cut.width} nodes side by side)"
+        parts = []
+        size = _part_size(residuals, totals, level)
+        for start in range(0, max(len(source), 1), size):
+            deadline.check(progress)
+            part = slice(start, start + size)
+            parts.append(_decide(residuals, totals, level, cut.take(source[part]), state[part]))
+        cut, table[source, state] = _join(parts)
         tables.append(table)
     return tables
 
@@ -108,39 +144,37 @@ def _open_states(residuals: Residuals, level: int, nodes: Bytes) -> BoolArray:
     return np.unpackbits(allowed, axis=0, count=n_states, bitorder="little").T.astype(np.bool_)
 
 
+def _part_size(residuals: Residuals, totals: Totals, level: int) -> int:
+    """How many edges of a level to work on at once."""
+    step = residuals.steps[level]
+    n_bits = max(len(step.sources), len(step.items.within) + len(step.items.beyond))
+    return max(1, _MAX_CELLS // (len(step.excluded) + n_bits + 8 * len(totals.low) + 1))
+
+
 def _decide(
-    residuals: Residuals,
-    level: int,
-    nodes: Bytes,
-    source: IntArray,
-    state: IntArray,
-    deadline: Deadline,
-) -> tuple[Bytes, IntArray]:
-    """The nodes of the next cut, and which of them each edge leads to; -1 where clauses fail."""
-    step, items = residuals.steps[level], residuals.steps[level].items
-    n_bits = max(len(step.sources), len(items.within) + len(items.beyond))
-    size = max(1, _MAX_CELLS // (len(step.excluded) + n_bits + 1))
-    parts: list[Bytes] = []
-    names: list[IntArray] = []
-    n_different = 0
-    for start in range(0, len(source), size):
-        deadline.check(
-            f" ({level} of {len(residuals.steps)} levels done, {nodes.shape[1]} nodes wide)"
-        )
-        part = slice(start, start + size)
-        children = _children(residuals, level, nodes[:, source[part]], state[part])
-        first, name = merge_rows(children.T)
-        children = children[:, first]
-        fits = _propagate(residuals, level + 1, children)
-        parts.append(children[:, fits])
-        name = np.where(fits, fits.cumsum() - 1 + n_different, -1)[name]
-        names.append(name)
-        n_different += int(fits.sum())
-    if not parts:
-        return np.zeros((len(step.excluded), 0), dtype=np.uint8), source
-    merged, target = np.concatenate(parts, axis=1), np.concatenate(names)
-    first, name = merge_rows(merged.T)
-    return merged[:, first], np.where(target < 0, -1, np.append(name, -1)[target])
+    residuals: Residuals, totals: Totals, level: int, parents: _Cut, state: IntArray
+) -> tuple[_Cut, IntArray]:
+    """The different nodes below edges, and which each leads to; -1 where something cannot hold."""
+    after, fits = totals.advance(level, parents.totals, state)
+    target = np.full(len(state), -1, dtype=np.int64)
+    nodes = _children(residuals, level, parents.nodes, state)
+    cut, target[fits] = _Cut(nodes, after).take(fits).merge()
+    is_possible = _propagate(residuals, level + 1, cut.nodes)
+    name = np.where(is_possible, is_possible.cumsum() - 1, -1)
+    return cut.take(is_possible), np.where(target < 0, -1, np.append(name, -1)[target])
+
+
+def _join(parts: Sequence[tuple[_Cut, IntArray]]) -> tuple[_Cut, IntArray]:
+    """Merge the nodes that parts of the edges of a level lead to."""
+    offsets = np.cumsum([0, *(cut.width for cut, _ in parts)])
+    target = np.concatenate(
+        [np.where(t < 0, -1, t + offset) for (_, t), offset in zip(parts, offsets, strict=False)]
+    )
+    cut, name = _Cut(
+        np.concatenate([cut.nodes for cut, _ in parts], axis=1),
+        np.concatenate([cut.totals for cut, _ in parts], axis=1),
+    ).merge()
+    return cut, np.where(target < 0, -1, np.append(name, -1)[target])
 
 
 def _children(residuals: Residuals, level: int, parents: Bytes, state: IntArray) -> Bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from sknesy.compilation._sums import BoundedSum
 from sknesy.sat import Clauses, Variable
 
 __all__ = ["ClauseIndex", "MultiClause", "Relation", "condense", "read_clauses", "simplify"]
@@ -33,11 +34,14 @@ class Relation:
         For each variable, the set of states that are not ruled out.
     clauses : tuple of multi-valued clauses
         What else must hold. Their sets of states are parts of the domains.
+    sums : tuple of BoundedSum
+        Likewise.
     """
 
     sizes: tuple[int, ...]
     domains: tuple[int, ...]
     clauses: tuple[MultiClause, ...]
+    sums: tuple[BoundedSum, ...] = ()
 
 
 class ClauseIndex:

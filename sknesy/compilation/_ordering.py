@@ -38,7 +38,10 @@ def order_variables(relation: Relation, order: str, n_symbols: int, n_outputs: i
     list of int
         All symbols and outputs, and the auxiliaries that clauses mention.
     """
-    scopes = sorted({tuple(i for i, _ in clause) for clause in relation.clauses})
+    scopes = sorted(
+        {tuple(i for i, _ in clause) for clause in relation.clauses}
+        | {tuple(i for i, _ in total.terms) for total in relation.sums}
+    )
     orders = [_natural_order(scopes, n_symbols, n_outputs)]
     if order != "natural":
         orders.append(_force_order(scopes, orders[0]))
@@ -52,8 +55,8 @@ def order_variables(relation: Relation, order: str, n_symbols: int, n_outputs: i
 def estimate_log_size(relation: Relation, order: Sequence[int]) -> float:
     """Bound the number of nodes of a diagram, from what is open at each cut.
 
-    A cut has at most as many nodes as there are sets of open clauses, and as there are
-    assignments of the variables above it in clauses that reach below.
+    A cut has at most as many nodes as there are sets of open clauses times values of sums, and as
+    there are assignments of the variables above it in clauses and sums that reach below.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def estimate_log_size(relation: Relation, order: Sequence[int]) -> float:
         The logarithm to base 2 of the bound.
     """
     position = {i: level for level, i in enumerate(order)}
-    n_open = np.zeros(len(order) + 1)  # first as differences from cut to cut
+    log_open = np.zeros(len(order) + 1)  # like the next, first as differences between cuts
     log_frontier = np.zeros(len(order) + 1)
     born: dict[tuple[tuple[int, int], ...], int] = {}  # what is left of clauses, and since when
     reach: dict[int, int] = defaultdict(int)  # of each variable, the last that it shares one with
@@ -88,13 +91,22 @@ def estimate_log_size(relation: Relation, order: Sequence[int]) -> float:
         for level, _ in slots[:-1]:
             reach[level] = max(reach[level], slots[-1][0])
     for rest, since in born.items():
-        n_open[since] += 1
-        n_open[rest[0][0] + 1] -= 1
+        log_open[since] += 1
+        log_open[rest[0][0] + 1] -= 1
+    for total in relation.sums:
+        slots = sorted((position[i], max(weights)) for i, weights in total.terms)
+        for level, _ in slots[:-1]:
+            reach[level] = max(reach[level], slots[-1][0])
+        largest = 0
+        for (level, added), (below, _) in pairwise(slots):
+            largest = min(largest + added, total.high)
+            log_open[level + 1] += np.log2(largest + 1)
+            log_open[below + 1] -= np.log2(largest + 1)
     for level, last in reach.items():
         log_states = np.log2(relation.domains[order[level]].bit_count())
         log_frontier[level + 1] += log_states
         log_frontier[last + 1] -= log_states
-    log_widths = np.minimum(n_open.cumsum(), log_frontier.cumsum())
+    log_widths = np.minimum(log_open.cumsum(), log_frontier.cumsum())
     return float(np.logaddexp2.reduce(log_widths))
 
 

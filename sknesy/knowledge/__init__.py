@@ -2,6 +2,7 @@
 
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge
+from sknesy.knowledge._constraints import LinearConstraint
 from sknesy.knowledge._counting import (
     All,
     Any,
@@ -25,6 +26,7 @@ __all__ = [
     "IdentityKnowledge",
     "FunctionKnowledge",
     "ClauseKnowledge",
+    "LinearConstraint",
     "StepKnowledge",
     "DigitAddition",
     "SymbolSum",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from sknesy._validation import as_names, as_worlds
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._constraints import LinearConstraint, encode_constraint
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.sat import Variable, deduce
 
@@ -44,6 +46,9 @@ class ClauseKnowledge(Knowledge):
         Names of the states of each symbol; by default 0, 1, 2, ..., or False and True.
     output_states : sequence of sequences of hashable, optional
         Names of the states of each output, by the same rule: these are the labels in y.
+    constraints : sequence of LinearConstraint, optional
+        What must hold along with the clauses: bounds on weighted sums of literals. A decision
+        diagram counts them; for a SAT solver they are encoded as clauses.
 
     Notes
     -----
@@ -73,7 +78,8 @@ class ClauseKnowledge(Knowledge):
     array(['stop', 'go'], dtype=object)
     """
 
-    clauses: tuple[tuple[int, ...], ...]
+    given_clauses: tuple[tuple[int, ...], ...]
+    constraints: tuple[LinearConstraint, ...]
     symbols: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...] | None
     _symbol_states: tuple[tuple[Hashable, ...], ...]
@@ -86,6 +92,8 @@ class ClauseKnowledge(Knowledge):
         outputs: Sequence[Sequence[Any]] | None = None,
         symbol_states: Sequence[Iterable[Hashable]] | None = None,
         output_states: Sequence[Iterable[Hashable]] | None = None,
+        *,
+        constraints: Sequence[LinearConstraint] = (),
     ) -> None:
         # Atoms are looked up before the formula is encoded: both steps number propositions in
         # pysat's current context.
@@ -108,7 +116,8 @@ class ClauseKnowledge(Knowledge):
             else _name_states(outputs_, output_states, "output_states")
         )
         values = {
-            "clauses": _as_clauses(clauses),
+            "given_clauses": _as_clauses(clauses),
+            "constraints": _as_constraints(constraints),
             "symbols": symbols_,
             "outputs": outputs_,
             "_symbol_states": _name_states(symbols_, symbol_states, "symbol_states"),
@@ -137,12 +146,45 @@ class ClauseKnowledge(Knowledge):
         """For each output, the literals that are true in its states; none without outputs."""
         return tuple(map(_as_variable, self.outputs or ()))
 
+    @cached_property
+    def clauses(self) -> tuple[tuple[int, ...], ...]:
+        """The clauses, with those that say what the constraints say.
+
+        Constraints are encoded with auxiliary propositions that their literals determine, numbered
+        from the first number that is free.
+        """
+        if not self.constraints:
+            return self.given_clauses
+        clauses = list(self.given_clauses)
+        auxiliaries = self.given_auxiliaries
+        first = max(*self._named(), *auxiliaries, 0) + 1
+        variables = [
+            *self.symbol_variables,
+            *self.output_variables,
+            *((-p, p) for p in auxiliaries),
+        ]
+        for constraint in self.constraints:
+            encoded = encode_constraint(constraint, variables, first)
+            first = max(first, *(abs(x) + 1 for clause in encoded for x in clause), 0)
+            clauses.extend(encoded)
+        return tuple(clauses)
+
     @property
     def auxiliaries(self) -> tuple[int, ...]:
-        """The propositions of the clauses that are neither a symbol's nor an output's."""
-        named = {p for group in (*self.symbols, *(self.outputs or ())) for p in group}
+        """The propositions of `clauses` that are neither a symbol's nor an output's."""
         used = {abs(literal) for clause in self.clauses for literal in clause}
-        return tuple(sorted(used - named))
+        return tuple(sorted(used.union(self.given_auxiliaries) - self._named()))
+
+    @property
+    def given_auxiliaries(self) -> tuple[int, ...]:
+        """The auxiliary propositions without those that encode constraints."""
+        groups = [*self.given_clauses, *(constraint.literals for constraint in self.constraints)]
+        used = {abs(literal) for group in groups for literal in group}
+        return tuple(sorted(used - self._named()))
+
+    def _named(self) -> set[int]:
+        """The propositions of symbols and outputs."""
+        return {p for group in (*self.symbols, *(self.outputs or ())) for p in group}
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world, by asking the SAT solver.
@@ -178,10 +220,18 @@ class ClauseKnowledge(Knowledge):
         return labels
 
     def _source(self) -> str:
-        return f"{len(self.clauses)} clauses, {len(self.outputs or ())} outputs"
+        constraints = f"{len(self.constraints)} constraints, " if self.constraints else ""
+        n_clauses, n_outputs = len(self.given_clauses), len(self.outputs or ())
+        return f"{n_clauses} clauses, {constraints}{n_outputs} outputs"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to_dimacs(self, path: str | os.PathLike[str]) -> None:
         """Write the clauses to a DIMACS file, without the exactly-one clauses.
+
+        Constraints are written as the clauses that encode them; the number of models is the same.
 
         Parameters
         ----------
@@ -244,6 +294,28 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
             )
         checked.append(tuple(int(literal) for literal in literals))
     return tuple(checked)
+
+
+def _as_constraints(constraints: Any) -> tuple[LinearConstraint, ...]:
+    if isinstance(constraints, LinearConstraint) or not isinstance(constraints, Iterable):
+        raise TypeError(
+            f"constraints must be a sequence of LinearConstraint, got {constraints!r}. Pass for "
+            "example [LinearConstraint.at_most([1, 2, 3], 1)]."
+        )
+    checked = tuple(constraints)
+    for i, constraint in enumerate(checked):
+        if not isinstance(constraint, LinearConstraint):
+            raise TypeError(
+                f"constraints[{i}] must be a LinearConstraint, got {constraint!r}. Pass "
+                "LinearConstraint.at_most([1, 2, 3], 1)."
+            )
+        largest = max(map(abs, constraint.literals), default=0)
+        if largest > _MAX_PROPOSITION:
+            raise ValueError(
+                f"constraints[{i}] must hold propositions up to {_MAX_PROPOSITION:,}, got "
+                f"{largest}. Number propositions from 1."
+            )
+    return checked
 
 
 def _as_propositions(groups: Sequence[Sequence[Any]], where: str) -> tuple[tuple[int, ...], ...]:

@@ -254,10 +254,7 @@ def test_too_wide_a_diagram_is_an_error_before_it_is_built():
 def test_limits_hold_for_the_projection_of_auxiliaries():
     cnf = CardEnc.atmost(range(1, 21), bound=10, encoding=EncType.totalizer)
     knowledge = ClauseKnowledge(cnf, [[p] for p in range(1, 21)])
-    with (
-        pytest.warns(UndeterminedPropositionWarning),
-        pytest.raises(TooWideError, match="max_edges=2000"),
-    ):
+    with pytest.raises(TooWideError, match="max_edges=2000"):
         compile_levels(knowledge, limits=Limits(max_edges=2_000))
 
 
