@@ -60,15 +60,35 @@ class Totals:
     dtype: np.dtype[np.integer[Any]]
 
     def start(self) -> npt.NDArray[np.integer[Any]]:
-        """The sums at the root, (n_sums, 1)."""
+        """Give the sums at the root.
+
+        Returns
+        -------
+        ndarray of shape (n_sums, 1)
+            Zeros.
+        """
         return np.zeros((len(self.low), 1), dtype=self.dtype)
 
     def advance(
         self, level: int, totals: npt.NDArray[np.integer[Any]], state: IntArray
     ) -> tuple[npt.NDArray[np.integer[Any]], BoolArray]:
-        """The sums below each edge, and whether they can still fit.
+        """Add what the edges of a level add.
 
-        `totals` has the sums of the edges' parents, of shape (n_sums, n_edges).
+        Parameters
+        ----------
+        level : int
+            The level.
+        totals : ndarray of shape (n_sums, n_edges)
+            The sums of the edges' upper nodes.
+        state : ndarray of shape (n_edges,), int64
+            The edges' states.
+
+        Returns
+        -------
+        totals : ndarray of shape (n_sums, n_edges)
+            The sums below; those that fit whatever comes are all the same.
+        fits : ndarray of shape (n_edges,), bool
+            Whether every sum can still be within its bounds.
         """
         after = totals + self.added[level][:, state]
         least, largest = after, after + self.largest[level + 1][:, None]
