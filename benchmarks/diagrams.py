@@ -85,7 +85,7 @@ def run_compile():
 
 def log_n_worlds(engine, compiled, is_true):
     """Logarithm of the number of worlds: the evidence where every state weighs 1."""
-    n_states, n_outputs = compiled.n_states, compiled.n_output_states
+    n_states, n_outputs = compiled.n_states, tuple(map(len, compiled.output_states))
     log_prob = torch.zeros((1, len(n_states), max(n_states)), dtype=torch.float64)
     log_likelihood = torch.zeros((1, len(n_outputs), max(n_outputs)), dtype=torch.float64)
     if is_true:

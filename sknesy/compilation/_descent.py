@@ -14,9 +14,10 @@ import numpy.typing as npt
 from sknesy.compilation._levels import Limits
 from sknesy.compilation._residuals import Residuals
 from sknesy.compilation._sums import Totals
+from sknesy.numerics.rows import merge_rows
 from sknesy.sat import Deadline
 
-__all__ = ["descend", "merge_rows"]
+__all__ = ["descend"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -94,42 +95,6 @@ def descend(
         cut, table[source, state] = _join(parts)
         tables.append(table)
     return tables
-
-
-def merge_rows(rows: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray]:
-    """Find rows that are equal.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_columns)
-        The rows, of ints of any size.
-
-    Returns
-    -------
-    first : ndarray of shape (n_different,), int64
-        Positions of the different rows, ascending.
-    name : ndarray of shape (n_rows,), int64
-        For each row, which of them it is.
-    """
-    if len(rows) < 2 or rows.shape[1] == 0:
-        return np.arange(min(len(rows), 1)), np.zeros(len(rows), dtype=np.int64)
-    # Sorting hashes is many times faster than sorting rows; equality is checked, not trusted.
-    row_bytes = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
-    padded = np.zeros((len(rows), -(-row_bytes.shape[1] // 8) * 8), dtype=np.uint8)
-    padded[:, : row_bytes.shape[1]] = row_bytes
-    words = padded.view(np.uint64)
-    key = np.zeros(len(rows), dtype=np.uint64)
-    for column in words.T:  # as FNV, with a shift so that high bits reach low ones
-        key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        key ^= key >> np.uint64(29)
-    _, first, name = np.unique(key, return_index=True, return_inverse=True)
-    if not np.array_equal(words[first[name]], words):
-        _, first, name = np.unique(words, axis=0, return_index=True, return_inverse=True)
-    # In the order of appearance: levels that repeat have the same tables.
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[name.ravel()]
 
 
 def _open_states(residuals: Residuals, level: int, nodes: Bytes) -> BoolArray:

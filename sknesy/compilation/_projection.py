@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sknesy.compilation._descent import merge_rows
 from sknesy.compilation._levels import Limits
+from sknesy.numerics.rows import merge_rows
 from sknesy.sat import Deadline
 
 __all__ = ["project"]

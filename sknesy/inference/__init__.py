@@ -4,6 +4,7 @@ from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
+from sknesy.inference._exact import ExactEngine
 from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CompiledDiagram",
     "DiagramEngine",
     "EnumerationEngine",
+    "ExactEngine",
     "InferenceEngine",
     "Posterior",
     "SDDEngine",

@@ -3,16 +3,14 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from sklearn.utils import check_scalar
-from torch import Tensor
 
-from sknesy._validation import check_labels, check_option, encode_labels, plain
+from sknesy._validation import check_labels, check_option
 from sknesy.compilation import Limits, compile_levels
-from sknesy.exceptions import InconsistentLabelError, InvalidKnowledgeError
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.exceptions import InvalidKnowledgeError
+from sknesy.inference._exact import ExactEngine
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Diagram
 from sknesy.numerics.log_messages import mode_diagram, sample_diagram
@@ -39,11 +37,6 @@ class CompiledDiagram:
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
 
-    @property
-    def n_output_states(self) -> tuple[int, ...]:
-        """Number of states of each output."""
-        return tuple(map(len, self.output_states))
-
     def estimate_cost(self, n_samples: int) -> float:
         """Estimate what `infer` costs for a batch, from sizes alone.
 
@@ -67,7 +60,7 @@ class CompiledDiagram:
         return f"Compiled{self.diagram!r}"
 
 
-class DiagramEngine(InferenceEngine):
+class DiagramEngine(ExactEngine):
     """Exact inference over a multi-valued decision diagram.
 
     The knowledge is compiled once, to a diagram whose paths are the worlds together with their
@@ -125,6 +118,11 @@ class DiagramEngine(InferenceEngine):
              [0.5000, 0.5000, 0.0000]]], dtype=torch.float64)
     """
 
+    _form = "diagram"
+    _infer = staticmethod(infer_diagram)
+    _mode = staticmethod(mode_diagram)
+    _sample = staticmethod(sample_diagram)
+
     def __init__(
         self,
         order: str = "auto",
@@ -178,7 +176,7 @@ class DiagramEngine(InferenceEngine):
             check_scalar(self.time_limit, "time_limit", Real, min_val=0)
         compiled = reuse or self._compile(knowledge)
         if labels is not None:
-            _check_possible(compiled, list(dict.fromkeys(labels)))
+            self._check_possible(compiled, list(dict.fromkeys(labels)))
         return compiled
 
     def _compile(self, knowledge: Knowledge) -> CompiledDiagram:
@@ -192,106 +190,11 @@ class DiagramEngine(InferenceEngine):
             )
         return CompiledDiagram(diagram, tuple(knowledge.n_states.tolist()), levels.output_states)
 
-    def infer(
-        self, compiled: CompiledDiagram, log_prob: Tensor, log_likelihood: Tensor
-    ) -> Posterior:
-        """Compute the posterior of each sample of a batch, exactly.
-
-        Parameters
-        ----------
-        compiled : CompiledDiagram
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return Posterior(*infer_diagram(compiled.diagram, log_prob, log_likelihood))
-
-    def mode(
-        self, compiled: CompiledDiagram, log_prob: Tensor, log_likelihood: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample.
-
-        Parameters
-        ----------
-        compiled : CompiledDiagram
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-
-        Returns
-        -------
-        log_joint : Tensor of shape (n_samples,)
-            Log-probability of the world and its label, in nats; -inf where no world agrees.
-        worlds : Tensor of shape (n_samples, n_symbols), int64
-            The worlds; -1 where none agrees.
-        outputs : Tensor of shape (n_samples, n_outputs), int64
-            The states of the outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return mode_diagram(compiled.diagram, log_prob, log_likelihood)
-
-    def sample(
-        self,
-        compiled: CompiledDiagram,
-        log_prob: Tensor,
-        log_likelihood: Tensor,
-        n_draws: int,
-        generator: Any = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the posterior, exactly and independently.
-
-        Parameters
-        ----------
-        compiled : CompiledDiagram
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-        n_draws : int
-            Worlds drawn for each sample.
-        generator : torch.Generator, optional
-            Source of randomness, on the device of the tensors.
-
-        Returns
-        -------
-        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-            The draws; -1 where no world agrees.
-        outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
-            The states of their outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return sample_diagram(compiled.diagram, log_prob, log_likelihood, n_draws, generator)
-
-
-def _check_possible(compiled: CompiledDiagram, labels: list[Hashable]) -> None:
-    """Raise if no path gives one of the labels."""
-    diagram, counts = compiled.diagram, compiled.n_output_states
-    if len(counts) == 1:
+    def _check_possible(self, compiled: CompiledDiagram, labels: list[Hashable]) -> None:
+        if len(compiled.output_states) > 1:
+            super()._check_possible(compiled, labels)
+            return
+        diagram = compiled.diagram
         level = diagram.variables.tolist().index(diagram.n_symbols)
         states = diagram.levels[level][1].unique().tolist()  # every edge is on a path
         check_labels(labels, [compiled.output_states[0][v] for v in states])
-        return
-    # Each state of each output may be possible, and yet not all together: they are tried as
-    # evidence, all symbols open.
-    codes = torch.from_numpy(encode_labels(labels, compiled.output_states))
-    log_likelihood = torch.full(
-        (len(codes), len(counts), max(counts)), -torch.inf, dtype=torch.float64
-    ).scatter_(2, codes[:, :, None], 0.0)
-    log_prob = torch.zeros(
-        (len(codes), len(compiled.n_states), max(compiled.n_states)), dtype=torch.float64
-    )
-    device = diagram.edges.device
-    log_evidence, _, _ = infer_diagram(diagram, log_prob.to(device), log_likelihood.to(device))
-    for label, value in zip(labels, log_evidence.tolist(), strict=True):
-        if value == -torch.inf:
-            raise InconsistentLabelError(
-                f"y holds {plain(label)!r}, which the knowledge cannot conclude, although each of "
-                "its parts is possible. Check y or `knowledge`."
-            )

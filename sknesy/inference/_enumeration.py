@@ -3,14 +3,12 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from sklearn.utils import check_scalar
-from torch import Tensor
 
 from sknesy.compilation import enumerate_worlds
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.inference._exact import ExactEngine
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Table
 from sknesy.numerics.table import infer_table, mode_table, sample_table
@@ -38,11 +36,6 @@ class CompiledWorlds:
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
     labels: frozenset[Hashable] | None
-
-    @property
-    def n_output_states(self) -> tuple[int, ...]:
-        """Number of states of each output."""
-        return tuple(map(len, self.output_states))
 
     def estimate_cost(self, n_samples: int) -> float:
         """Estimate what `infer` costs for a batch, from sizes alone.
@@ -98,7 +91,7 @@ class CompiledWorlds:
         )
 
 
-class EnumerationEngine(InferenceEngine):
+class EnumerationEngine(ExactEngine):
     """Exact inference over a table of the worlds of each label.
 
     With p the net and l the likelihood of the label,
@@ -141,6 +134,11 @@ class EnumerationEngine(InferenceEngine):
     tensor([[[0.5000, 0.5000, 0.0000],
              [0.5000, 0.5000, 0.0000]]], dtype=torch.float64)
     """
+
+    _form = "table"
+    _infer = staticmethod(infer_table)
+    _mode = staticmethod(mode_table)
+    _sample = staticmethod(sample_table)
 
     def __init__(self, max_worlds: int = 1_000_000, time_limit: float | None = 60.0) -> None:
         self.max_worlds = max_worlds
@@ -198,80 +196,3 @@ class EnumerationEngine(InferenceEngine):
             output_states=worlds.output_states,
             labels=None if labels is None else frozenset(labels),
         )
-
-    def infer(
-        self, compiled: CompiledWorlds, log_prob: Tensor, log_likelihood: Tensor
-    ) -> Posterior:
-        """Compute the posterior of each sample of a batch, exactly.
-
-        Parameters
-        ----------
-        compiled : CompiledWorlds
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return Posterior(*infer_table(compiled.table, log_prob, log_likelihood))
-
-    def mode(
-        self, compiled: CompiledWorlds, log_prob: Tensor, log_likelihood: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample.
-
-        Parameters
-        ----------
-        compiled : CompiledWorlds
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-
-        Returns
-        -------
-        log_joint : Tensor of shape (n_samples,)
-            Log-probability of the world and its label, in nats; -inf where no world agrees.
-        worlds : Tensor of shape (n_samples, n_symbols), int64
-            The worlds; -1 where none agrees.
-        outputs : Tensor of shape (n_samples, n_outputs), int64
-            The states of the outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return mode_table(compiled.table, log_prob, log_likelihood)
-
-    def sample(
-        self,
-        compiled: CompiledWorlds,
-        log_prob: Tensor,
-        log_likelihood: Tensor,
-        n_draws: int,
-        generator: Any = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the posterior, exactly and independently.
-
-        Parameters
-        ----------
-        compiled : CompiledWorlds
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-        n_draws : int
-            Worlds drawn for each sample.
-        generator : torch.Generator, optional
-            Source of randomness, on the device of the tensors.
-
-        Returns
-        -------
-        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-            The draws; -1 where no world agrees.
-        outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
-            The states of their outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return sample_table(compiled.table, log_prob, log_likelihood, n_draws, generator)

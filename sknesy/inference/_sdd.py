@@ -3,16 +3,14 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from sklearn.utils import check_scalar
-from torch import Tensor
 
-from sknesy._validation import check_option, encode_labels, plain
+from sknesy._validation import check_option
 from sknesy.compilation import SddOptions, compile_circuit
-from sknesy.exceptions import InconsistentLabelError, InvalidKnowledgeError
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.exceptions import InvalidKnowledgeError
+from sknesy.inference._exact import ExactEngine
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Circuit
 from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
@@ -40,11 +38,6 @@ class CompiledCircuit:
         """Number of states of each symbol."""
         return self.circuit.n_states
 
-    @property
-    def n_output_states(self) -> tuple[int, ...]:
-        """Number of states of each output."""
-        return self.circuit.n_output_states
-
     def to(self, device: torch.device | str) -> "CompiledCircuit":
         """Return it on a device."""
         return replace(self, circuit=self.circuit.to(device))
@@ -53,7 +46,7 @@ class CompiledCircuit:
         return f"Compiled{self.circuit!r}"
 
 
-class SDDEngine(InferenceEngine):
+class SDDEngine(ExactEngine):
     """Exact inference over a sentential decision diagram, compiled by PySDD.
 
     The diagram becomes a circuit of sums and products over the weights of the states, p of the
@@ -114,6 +107,11 @@ class SDDEngine(InferenceEngine):
              [0.3333, 0.6667]]], dtype=torch.float64)
     """
 
+    _form = "circuit"
+    _infer = staticmethod(infer_circuit)
+    _mode = staticmethod(mode_circuit)
+    _sample = staticmethod(sample_circuit)
+
     def __init__(
         self,
         vtree: str = "balanced",
@@ -169,7 +167,7 @@ class SDDEngine(InferenceEngine):
             check_scalar(self.time_limit, "time_limit", Real, min_val=0)
         compiled = reuse or self._compile(knowledge)
         if labels is not None:
-            _check_possible(compiled, list(dict.fromkeys(labels)))
+            self._check_possible(compiled, list(dict.fromkeys(labels)))
         return compiled
 
     def _compile(self, knowledge: Knowledge) -> CompiledCircuit:
@@ -181,102 +179,3 @@ class SDDEngine(InferenceEngine):
                 "its constraints."
             )
         return CompiledCircuit(circuit, output_states)
-
-    def infer(
-        self, compiled: CompiledCircuit, log_prob: Tensor, log_likelihood: Tensor
-    ) -> Posterior:
-        """Compute the posterior of each sample of a batch, exactly.
-
-        Parameters
-        ----------
-        compiled : CompiledCircuit
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return Posterior(*infer_circuit(compiled.circuit, log_prob, log_likelihood))
-
-    def mode(
-        self, compiled: CompiledCircuit, log_prob: Tensor, log_likelihood: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample.
-
-        Parameters
-        ----------
-        compiled : CompiledCircuit
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-
-        Returns
-        -------
-        log_joint : Tensor of shape (n_samples,)
-            Log-probability of the world and its label, in nats; -inf where no world agrees.
-        worlds : Tensor of shape (n_samples, n_symbols), int64
-            The worlds; -1 where none agrees.
-        outputs : Tensor of shape (n_samples, n_outputs), int64
-            The states of the outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return mode_circuit(compiled.circuit, log_prob, log_likelihood)
-
-    def sample(
-        self,
-        compiled: CompiledCircuit,
-        log_prob: Tensor,
-        log_likelihood: Tensor,
-        n_draws: int,
-        generator: Any = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the posterior, exactly and independently.
-
-        Parameters
-        ----------
-        compiled : CompiledCircuit
-            What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-        n_draws : int
-            Worlds drawn for each sample.
-        generator : torch.Generator, optional
-            Source of randomness, on the device of the tensors.
-
-        Returns
-        -------
-        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-            The draws; -1 where no world agrees.
-        outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
-            The states of their outputs; -1 where no world agrees.
-        """
-        check_evidence(compiled.n_states, compiled.n_output_states, log_prob, log_likelihood)
-        return sample_circuit(compiled.circuit, log_prob, log_likelihood, n_draws, generator)
-
-
-def _check_possible(compiled: CompiledCircuit, labels: list[Hashable]) -> None:
-    """Raise if one of the labels has no world: it is tried as evidence, all symbols open."""
-    codes = torch.from_numpy(encode_labels(labels, compiled.output_states))
-    counts = compiled.n_output_states
-    log_likelihood = torch.full(
-        (len(codes), len(counts), max(counts)), -torch.inf, dtype=torch.float64
-    ).scatter_(2, codes[:, :, None], 0.0)
-    log_prob = torch.zeros(
-        (len(codes), len(compiled.n_states), max(compiled.n_states)), dtype=torch.float64
-    )
-    device = compiled.circuit.wires.device
-    log_evidence, _, _ = infer_circuit(
-        compiled.circuit, log_prob.to(device), log_likelihood.to(device)
-    )
-    for label, value in zip(labels, log_evidence.tolist(), strict=True):
-        if value == -torch.inf:
-            raise InconsistentLabelError(
-                f"y holds {plain(label)!r}, which the knowledge cannot conclude. Check y or "
-                "`knowledge`."
-            )

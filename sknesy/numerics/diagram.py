@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.rows import merge_rows
 from sknesy.numerics.segments import Segment, find_segments
 
 __all__ = ["Diagram", "build_diagram", "reduce_tables"]
@@ -211,7 +212,7 @@ def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
         renamed = np.append(new_name, -1)[table]  # -1, no edge, stays -1
         alive = (renamed >= 0).any(axis=1)
         rows = renamed[alive]
-        first, name = _first_and_name(rows)
+        first, name = merge_rows(rows)
         reduced.append(rows[first])
         new_name = np.full(len(table), -1, dtype=np.int64)
         new_name[alive] = name
@@ -232,21 +233,3 @@ def _drop_unreached(tables: Sequence[IntArray]) -> list[IntArray]:
             rows = np.append(np.cumsum(is_target) - 1, -1)[rows]
         kept.append(rows)
     return kept
-
-
-def _first_and_name(rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Positions of the different rows in order of appearance, and which of them each row is."""
-    if len(rows) < 2:
-        return np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64)
-    # Sorting hashes is many times faster than sorting rows; equality is checked, not trusted.
-    multipliers = np.random.default_rng(0).integers(1, 2**62, rows.shape[1], dtype=np.int64) | 1
-    with np.errstate(over="ignore"):
-        key = ((rows + 2) * multipliers).sum(axis=1)
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    if not np.array_equal(rows[first[inverse]], rows):
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        inverse = inverse.ravel()
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse]

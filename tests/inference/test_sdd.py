@@ -38,7 +38,7 @@ def latin(size):
 def random_evidence(compiled, n, scale):
     generator = torch.Generator().manual_seed(0)
     arrays = []
-    for counts in (compiled.n_states, compiled.n_output_states):
+    for counts in (compiled.n_states, tuple(map(len, compiled.output_states))):
         array = torch.full((n, len(counts), max(counts)), -torch.inf, dtype=torch.float64)
         for i, count in enumerate(counts):
             logits = torch.randn(n, count, dtype=torch.float64, generator=generator)

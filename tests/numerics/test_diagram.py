@@ -14,6 +14,7 @@ from sknesy.numerics import message_passing, segments
 from sknesy.numerics.diagram import build_diagram, reduce_tables
 from sknesy.numerics.log_messages import infer_in_log_space, mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
+from sknesy.numerics.rows import merge_rows
 
 
 def paths_of(tables):
@@ -121,16 +122,19 @@ def test_reduction_of_an_impossible_diagram_is_empty():
     assert not outputs.any()
 
 
-def test_equal_hashes_do_not_merge_unlike_nodes(monkeypatch):
-    class Zeros:
-        def integers(self, *args, **kwargs):
-            return np.zeros(3, dtype=np.int64)
+def test_equal_hashes_do_not_merge_unlike_rows(monkeypatch):
+    """All rows are given the same hash: equality decides."""
+    unique = np.unique
 
-    monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
-    tables = [np.array([[0, 1, 2]]), np.array([[0, -1, -1], [-1, 0, -1], [0, -1, -1]])]
-    first, second = reduce_tables(tables)
-    assert len(second) == 2
-    assert first.tolist() == [[0, 1, 0]]
+    def same_hash(array, *args, **kwargs):
+        return unique(array if array.ndim > 1 else np.zeros_like(array), *args, **kwargs)
+
+    rows = np.array([[0, -1], [-1, 0], [0, -1], [5, 5]])
+    expected = merge_rows(rows)
+    monkeypatch.setattr(np, "unique", same_hash)
+    first, name = merge_rows(rows)
+    assert first.tolist() == expected[0].tolist() == [0, 1, 3]
+    assert name.tolist() == expected[1].tolist() == [0, 1, 0, 2]
 
 
 @settings(max_examples=60, deadline=None)
