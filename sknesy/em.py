@@ -24,7 +24,7 @@ from torch import Tensor
 from sknesy._progress import Progress
 from sknesy.exceptions import DivergenceError
 from sknesy.inference import Posterior
-from sknesy.nets import SymbolNet
+from sknesy.nets import Samples, SymbolNet
 from sknesy.numerics import flatten
 
 __all__ = ["Convergence", "EStep", "Run", "Temperature", "choose_start", "run_em"]
@@ -173,7 +173,7 @@ class Run:
 
 def run_em(
     run: Run,
-    X: Tensor,
+    X: Tensor | Samples,
     e_step: EStep,
     weight: Tensor,
     *,
@@ -189,7 +189,7 @@ def run_em(
     ----------
     run : Run
         The net, and the iterations it has behind it: they go on from there.
-    X : Tensor of shape (n_samples, ...)
+    X : Samples, or Tensor of shape (n_samples, ...)
         The data.
     e_step : callable
         ``e_step(log_prob, index)``, the posterior of some samples.
@@ -252,7 +252,12 @@ def _flatten_first(e_step: EStep, temperature: float) -> EStep:
 
 
 def _iterate_by_batch(
-    net: SymbolNet, X: Tensor, e_step: EStep, weight: Tensor, m_steps: int, progress: Progress
+    net: SymbolNet,
+    X: Tensor | Samples,
+    e_step: EStep,
+    weight: Tensor,
+    m_steps: int,
+    progress: Progress,
 ) -> tuple[float, bool]:
     """For each mini-batch an E-step and a gradient step, on one forward pass.
 
@@ -272,7 +277,12 @@ def _iterate_by_batch(
 
 
 def _iterate_by_epoch(
-    net: SymbolNet, X: Tensor, e_step: EStep, weight: Tensor, m_steps: int, progress: Progress
+    net: SymbolNet,
+    X: Tensor | Samples,
+    e_step: EStep,
+    weight: Tensor,
+    m_steps: int,
+    progress: Progress,
 ) -> tuple[float, bool]:
     """An E-step for all the data, then several passes of the M-step."""
     everything = torch.arange(len(X), device=weight.device)

@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import ExitStack
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,25 +9,26 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknesy._progress import Progress
 from sknesy.em import Convergence, Run, Temperature, choose_start, run_em
-from sknesy.estimators._labels import LabelRows, SingleLabel
-from sknesy.estimators._layout import as_tensor, check_symbols, find_symbol_shape
+from sknesy.estimators._grid import GridLayout
+from sknesy.estimators._labels import LabelRows, SingleLabel, has_several_outputs
+from sknesy.estimators._layout import drop_unweighted
+from sknesy.estimators._prediction import PredictionMixin
+from sknesy.estimators._sequences import SequenceLayout
 from sknesy.inference import AutoEngine, InferenceEngine
-from sknesy.knowledge import IdentityKnowledge, Knowledge
+from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
-from sknesy.metrics import exact_match
 from sknesy.nets import SkorchNet, as_neural_net, fill_in
 
 __all__ = ["EMNeSyClassifier"]
 
 
-class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
+class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns a net for symbols from labels of what the symbols mean together.
 
     A net predicts discrete symbols from features (the digits in images); knowledge relates the
@@ -40,7 +40,8 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     knowledge : Knowledge or None, default=None
-        What relates symbols and label. None is ordinary classification: the label is the symbol.
+        What relates symbols and label. None is ordinary classification: the label is the symbol. A
+        family, such as ``sknesy.knowledge.Any()``, is for sequences of differing length.
     net : None, torch module class or skorch.NeuralNet, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;
@@ -99,7 +100,8 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         The labels seen in y. If the knowledge has several outputs: for each the names of its
         states, sorted, seen or not.
     knowledge_ : Knowledge
-        The knowledge used; with ``knowledge=None`` an `IdentityKnowledge` of the classes.
+        The knowledge used; with ``knowledge=None`` an `IdentityKnowledge` of the classes, with a
+        family that of sequences as long as the longest in `fit`.
     engine_ : InferenceEngine
         The engine used.
     compiled_ : Compiled
@@ -118,7 +120,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     converged_ : bool
         Whether the log-evidence stopped rising before `max_iter`.
     n_features_in_ : int
-        Length of axis 1 of X.
+        Length of axis 1 of X; not set for sequences.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns of X, if it had any.
 
@@ -135,6 +137,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
     p(y | X, y is one of them). With several, y has a column for each, or is what the knowledge
     splits into them (`sknesy.knowledge.DigitAddition` splits a sum into digits); predictions are
     over all labels, and come in the form that y had.
+
+    Sequences may be longer when predicting than in `fit`: the knowledge is then compiled again,
+    once for each length that is longer than all before. The net sees symbols one by one, and only
+    those that are there.
 
     Interrupting `fit` (Ctrl-C) raises KeyboardInterrupt as usual, and leaves the estimator fitted
     as far as it got.
@@ -251,7 +257,10 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features, cast to float32. Flat samples hold the symbols one after the other.
+            Features, cast to float32. Flat samples hold the symbols one after the other. With
+            knowledge of any number of symbols: a list or an array of objects, which are arrays of
+            shape (length, *symbol_shape), of at least one symbol; or an array, if all samples are
+            of one length.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels that the knowledge can conclude.
         sample_weight : array-like of shape (n_samples,), optional
@@ -273,33 +282,24 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         DivergenceError
             When the loss becomes NaN or infinite.
         """
-        several = self.knowledge is not None and self.knowledge.n_outputs > 1
+        is_family = self.knowledge is not None and self.knowledge.is_family
+        layout = SequenceLayout(self.knowledge) if is_family else GridLayout(self.knowledge)
+        several = has_several_outputs(self.knowledge)
         is_joined = several and np.ndim(y) == 1
         if several:
             y = self.knowledge.split_labels(y)
-        X, y = validate_data(
-            self, _detach(X), y, dtype=np.float32, allow_nd=True, multi_output=several
-        )
+        X, y = layout.validate(self, X, y, multi_output=several)
         if not several:
             check_classification_targets(y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():  # scikit-learn before 1.9 lets them pass
-            raise ValueError(
-                "sample_weight must contain at least one non-zero number. Give the samples to "
-                "learn from a positive weight."
-            )
-        if not weight.all():
-            X, y, weight = (array[weight > 0] for array in (X, y, weight))
-
+        X, y, weight = drop_unweighted(X, y, sample_weight)
         temperature = Temperature(self.temperature)
-        space = LabelRows(self.knowledge, is_joined) if several else SingleLabel(y)
+        samples, knowledge = layout.lay_out(X, y, self.symbol_shape)
+        space = LabelRows(knowledge, is_joined) if several else SingleLabel(y)
         unique, y_index = space.read(y)
-        knowledge = IdentityKnowledge(space.classes) if self.knowledge is None else self.knowledge
-        symbol_shape = find_symbol_shape(X.shape, knowledge.n_symbols, self.symbol_shape)
-        X = as_tensor(X.reshape(len(X), knowledge.n_symbols, *symbol_shape))
 
         engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
         compiled = engine.compile(knowledge, unique)
+        layout.check_labels(engine, compiled, samples, unique, y_index)
         codes = ExactLikelihood().encode(unique, compiled.output_states)[torch.from_numpy(y_index)]
 
         net = fill_in(
@@ -308,171 +308,21 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
             batch_size=self.batch_size,
             device=str(self.device),
         )
+        n_states, symbol_shape = layout.predicted_states(knowledge), samples.symbol_shape
         random_state = check_random_state(self.random_state)
         nets = []
         for _ in range(self.n_init):
             seed = int(random_state.randint(np.iinfo(np.int32).max))
-            nets.append(SkorchNet(clone(net), knowledge.n_states.tolist(), symbol_shape, seed=seed))
+            nets.append(SkorchNet(clone(net), n_states, symbol_shape, seed=seed))
 
         # All checks have passed: from here on the estimator is a fitted one.
         self.classes_, self.knowledge_, self.symbol_shape_ = space.classes, knowledge, symbol_shape
         self.engine_, self.compiled_ = engine, compiled.to(nets[0].device)
-        self._labels = space
-        self._run_em(nets, X, y, codes.to(nets[0].device), weight, temperature)
+        self._labels, self._layout, self._longer = space, layout, None
+        self._run_em(nets, samples, y, codes.to(nets[0].device), weight, temperature)
         return self
 
-    def predict(self, X):
-        """Predict the most probable label of each sample; see `decision`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, in the form that y had in `fit`.
-        """
-        log_prob = self._log_prob(X)
-        if self.decision == "world":
-            _, _, outputs = self._mode(log_prob)
-            return self._labels.name(outputs.cpu().numpy(), self.compiled_)
-        candidates = self._candidates(log_prob)
-        posterior = self.engine_.infer(self.compiled_, log_prob, candidates).numpy()
-        return self._labels.most_probable(posterior.output_marginals, self.compiled_)
-
-    def predict_proba(self, X):
-        """Compute the probability of each label, or of each state of each output.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or list of n_outputs such arrays, float64
-            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1. With several
-            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
-        """
-        log_prob = self._log_prob(X)
-        posterior = self.engine_.infer(self.compiled_, log_prob, self._candidates(log_prob))
-        return self._labels.proba(posterior.numpy().output_marginals, self.compiled_)
-
-    def predict_log_proba(self, X):
-        """Compute the log-probability of each label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or list of them, float64
-            Natural logarithm of `predict_proba`; -inf where a probability underflows to 0.
-        """
-        proba = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
-
-    def score(self, X, y, sample_weight=None):
-        """Compute the share of samples whose label is predicted right, all outputs of it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True labels.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples.
-
-        Returns
-        -------
-        float
-            Between 0 and 1.
-
-        See Also
-        --------
-        sknesy.metrics.output_accuracy : The accuracy of each output.
-        """
-        return exact_match(y, self.predict(X), sample_weight=sample_weight)
-
-    def predict_symbols(self, X):
-        """Predict the symbols of each sample: its most probable world.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_symbols)
-            Names of states. Together they are possible under the knowledge.
-        """
-        _, worlds, _ = self._mode(self._log_prob(X))
-        return self.knowledge_.name_worlds(worlds.cpu().numpy())
-
-    def predict_symbols_proba(self, X):
-        """Compute the probability of each state of each symbol, the label unknown.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_symbols, n_states), float64
-            Probabilities in the order of ``knowledge_.symbol_states``; 0 for padding where symbols
-            have unlike numbers of states.
-        """
-        return self.posterior(X).symbol_marginals
-
-    def posterior(self, X, y=None):
-        """Compute what is known of each sample, given its label or not.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Labels, not necessarily seen in `fit`. None: one of `classes_`, unknown which.
-
-        Returns
-        -------
-        Posterior
-            With numpy arrays: ``log_evidence`` (n_samples,) is log p(y | X) in nats,
-            ``symbol_marginals`` (n_samples, n_symbols, n_states) is what each symbol must be,
-            ``output_marginals`` (n_samples, n_outputs, n_output_states) the probabilities of the
-            output states, in the order of `classes_`; 0 for padding.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When no world gives one of the labels.
-        """
-        log_prob = self._log_prob(X)
-        compiled, log_likelihood = self.compiled_, self._candidates(log_prob)
-        if y is not None:
-            check_consistent_length(log_prob, y)
-            labels, y_index = self._labels.read(y)
-            compiled = self.engine_.compile(
-                self.knowledge_, self._labels.wanted(labels), reuse=compiled
-            ).to(log_prob.device)
-            codes = ExactLikelihood().encode(labels, compiled.output_states)
-            log_likelihood = ExactLikelihood().log_likelihood(
-                codes[torch.from_numpy(y_index)].to(log_prob.device),
-                _lengths(compiled.output_states),
-            )
-        posterior = self.engine_.infer(compiled, log_prob, log_likelihood).numpy()
-        marginals = self._labels.in_order(posterior.output_marginals, compiled)
-        return replace(posterior, output_marginals=marginals)
-
-    def _run_em(self, nets, X, y, codes, weight, temperature):
+    def _run_em(self, nets, samples, y, codes, weight, temperature):
         # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
         weight = torch.from_numpy(weight / weight.mean()).to(codes.device)
         likelihood, engine, compiled = ExactLikelihood(), self.engine_, self.compiled_
@@ -485,7 +335,7 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         def run_to(run, max_iter):
             run_em(
                 run,
-                X,
+                samples,
                 e_step,
                 weight,
                 schedule=self.e_step,
@@ -502,11 +352,11 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
         passes = n_iter * (self.m_steps if self.e_step == "epoch" else 1)
         try:
             with (
-                Progress(len(X), passes, self.max_iter, self.verbose) as progress,
+                Progress(len(samples), passes, self.max_iter, self.verbose) as progress,
                 ExitStack() as sessions,
             ):
                 for run in runs:
-                    sessions.enter_context(run.net.training(X, weight, y))
+                    sessions.enter_context(run.net.training(samples, weight, y))
                 if len(runs) > 1:
                     best = choose_start(runs, lambda run: run_to(run, self.init_iter))
                     self.init_lower_bounds_ = [run.lower_bound for run in runs]
@@ -531,35 +381,14 @@ class EMNeSyClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=4,  # the caller of fit, past scikit-learn's wrapper
             )
 
-    def _log_prob(self, X):
-        check_is_fitted(self, "n_iter_")
-        X, n_symbols = _detach(X), self.knowledge_.n_symbols
-        # First, for scikit-learn only says that "features" are missing, and counts axis 1 alone.
-        check_symbols(X, n_symbols, self.symbol_shape_)
-        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
-        X = X.reshape(len(X), n_symbols, *self.symbol_shape_)
-        return self._symbol_net.log_prob(as_tensor(X))
-
-    def _candidates(self, log_prob):
-        """The evidence under which labels are predicted."""
-        row = self._labels.candidates(self.compiled_).to(log_prob.device)
-        return row.expand(len(log_prob), -1, -1)
-
-    def _mode(self, log_prob):
-        return self.engine_.mode(self.compiled_, log_prob, self._candidates(log_prob))
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.target_tags.multi_output = getattr(self.knowledge, "n_outputs", 1) > 1
+        if isinstance(self.knowledge, Knowledge):
+            tags.target_tags.multi_output = has_several_outputs(self.knowledge)
         return tags
 
 
 def _lengths(states):
     """Number of states of each variable."""
     return tuple(map(len, states))
-
-
-def _detach(X):
-    """A tensor without its gradients; anything else as it is."""
-    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X

@@ -10,12 +10,32 @@ import torch
 from sklearn.utils import column_or_1d
 from torch import Tensor
 
-from sknesy._validation import as_column
+from sknesy._validation import as_column, encode_labels
+from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
 
-__all__ = ["LabelRows", "LabelSpace", "SingleLabel"]
+__all__ = ["LabelRows", "LabelSpace", "SingleLabel", "has_several_outputs"]
+
+
+def has_several_outputs(knowledge: Knowledge | None) -> bool:
+    """Tell whether a label is a row of several outputs.
+
+    Parameters
+    ----------
+    knowledge : Knowledge or None
+        The knowledge.
+
+    Returns
+    -------
+    bool
+        Whether it is; a machine that emits outputs as it reads sequences of any length has several.
+    """
+    try:
+        return knowledge is not None and knowledge.n_outputs > 1
+    except UnsupportedKnowledgeError:
+        return True
 
 
 class LabelSpace(ABC):
@@ -213,8 +233,7 @@ class LabelRows(LabelSpace):
     def __init__(self, knowledge: Knowledge, is_joined: bool) -> None:
         self.knowledge = knowledge
         self.is_joined = is_joined
-        self._names = [as_column(states) for states in knowledge.output_states]
-        self.classes = [np.unique(names) for names in self._names]
+        self.classes = [np.unique(as_column(states)) for states in knowledge.output_states or ()]
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
         """Find the different rows; see `LabelSpace.read`."""
@@ -231,25 +250,32 @@ class LabelRows(LabelSpace):
         return list(labels)
 
     def candidates(self, compiled: Compiled) -> Tensor:
-        """Any label."""
-        return ExactLikelihood.unobserved(1, tuple(map(len, compiled.output_states)))
+        """Any label whose parts are among `classes`; longer sequences may have more."""
+        counts = tuple(map(len, compiled.output_states))
+        log_likelihood = torch.full((1, len(counts), max(counts)), -torch.inf, dtype=torch.float64)
+        for o, codes in enumerate(self._codes(compiled)):
+            log_likelihood[0, o, codes] = 0.0
+        return log_likelihood
 
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled
     ) -> npt.NDArray[np.float64]:
         """Sort the columns of each output by name."""
-        ordered = np.zeros_like(output_marginals)
-        for o, column in enumerate(self.proba(output_marginals, compiled)):
+        columns = self.proba(output_marginals, compiled)
+        widest = max(column.shape[1] for column in columns)
+        ordered = np.zeros((*output_marginals.shape[:2], widest))
+        for o, column in enumerate(columns):
             ordered[:, o, : column.shape[1]] = column
         return ordered
 
     def proba(self, output_marginals: npt.NDArray[np.float64], compiled: Compiled) -> Any:
         """Give one array for each output."""
-        return [output_marginals[:, o, np.argsort(names)] for o, names in enumerate(self._names)]
+        return [output_marginals[:, o, codes] for o, codes in enumerate(self._codes(compiled))]
 
     def name(self, outputs: npt.NDArray[np.int64], compiled: Compiled) -> npt.NDArray[Any]:
         """Look the names of states up."""
-        columns = [names[outputs[:, o]] for o, names in enumerate(self._names)]
+        names = map(as_column, compiled.output_states)
+        columns = [column[outputs[:, o]] for o, column in enumerate(names)]
         if len({column.dtype.kind for column in columns}) > 1:
             columns = [column.astype(object) for column in columns]
         rows = np.stack(columns, axis=1)
@@ -258,3 +284,10 @@ class LabelRows(LabelSpace):
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:
         """Give the most probable state of each output."""
         return self.name(output_marginals.argmax(axis=2), compiled)
+
+    def _codes(self, compiled: Compiled) -> list[npt.NDArray[np.int64]]:
+        """Which state each of the classes is, for each output."""
+        return [
+            encode_labels(names.tolist(), [states])[:, 0]
+            for names, states in zip(self.classes, compiled.output_states, strict=True)
+        ]

@@ -25,6 +25,11 @@ class Samples(ABC):
 
     n_symbols: int
 
+    @property
+    def symbol_shape(self) -> tuple[int, ...]:
+        """Shape of one input of the module."""
+        return tuple(self.inputs().shape[1:])
+
     @abstractmethod
     def __len__(self) -> int:
         """Tell the number of samples."""
@@ -60,6 +65,22 @@ class Samples(ABC):
             Log-probabilities in nats.
         """
         return log_prob
+
+    def fill_up_to(self, n_symbols: int) -> "Samples":
+        """Return the same samples, arranged for engines compiled for another length.
+
+        Parameters
+        ----------
+        n_symbols : int
+            The length, at least that of the longest sample.
+
+        Returns
+        -------
+        Samples
+            The samples; here they have a length of their own.
+        """
+        assert n_symbols == self.n_symbols
+        return self
 
     def to(self, device: torch.device | str) -> "Samples":
         """Return them with what `arrange` needs on a device; inputs are moved batch by batch."""
@@ -179,18 +200,7 @@ class Sequences(Samples):
         return filled.unflatten(0, (len(lengths), self.n_symbols))
 
     def fill_up_to(self, n_symbols: int) -> "Sequences":
-        """Return the same samples, for engines compiled for another length.
-
-        Parameters
-        ----------
-        n_symbols : int
-            The length, at least that of the longest sample.
-
-        Returns
-        -------
-        Sequences
-            The samples.
-        """
+        """Return the same samples, filled up to another length; see `Samples.fill_up_to`."""
         return replace(self, n_symbols=n_symbols)
 
     def to(self, device: torch.device | str) -> "Sequences":
