@@ -1,5 +1,7 @@
 """Scores of symbols and of labels with several outputs."""
 
+from itertools import zip_longest
+
 import numpy as np
 
 __all__ = ["exact_match", "output_accuracy", "symbol_accuracy"]
@@ -10,9 +12,9 @@ def symbol_accuracy(symbols_true, symbols_pred):
 
     Parameters
     ----------
-    symbols_true : array-like of shape (n_samples, n_symbols)
-        The true states.
-    symbols_pred : array-like of shape (n_samples, n_symbols)
+    symbols_true : array-like of shape (n_samples, n_symbols), or list of arrays
+        The true states. Samples may differ in length; each symbol counts the same.
+    symbols_pred : array-like of shape (n_samples, n_symbols), or list of arrays
         The predicted states.
 
     Returns
@@ -29,7 +31,18 @@ def symbol_accuracy(symbols_true, symbols_pred):
     --------
     >>> symbol_accuracy([[1, 2], [3, 4]], [[1, 2], [3, 5]])
     0.75
+    >>> symbol_accuracy([[1, 2, 3], [4]], [[1, 2, 3], [5]])
+    0.75
     """
+    lengths_true, lengths_pred = _lengths(symbols_true), _lengths(symbols_pred)
+    if len({*lengths_true, *lengths_pred}) > 1:
+        for i, both in enumerate(zip_longest(lengths_true, lengths_pred, fillvalue="none")):
+            if both[0] != both[1]:
+                raise ValueError(
+                    "symbols_true and symbols_pred must hold equally many symbols of each sample, "
+                    f"got {both[0]} and {both[1]} of sample {i}. Pass one row a sample in both."
+                )
+        symbols_true, symbols_pred = np.concatenate(symbols_true), np.concatenate(symbols_pred)
     symbols_true, symbols_pred = np.asarray(symbols_true), np.asarray(symbols_pred)
     if symbols_true.shape != symbols_pred.shape:
         raise ValueError(
@@ -104,6 +117,13 @@ def output_accuracy(y_true, y_pred, sample_weight=None):
             "(`knowledge.split_labels`)."
         )
     return np.average(right, axis=0, weights=sample_weight)
+
+
+def _lengths(symbols):
+    """Number of symbols of each sample, where samples are rows."""
+    if getattr(symbols, "ndim", 1) > 1:
+        return [symbols.shape[1]] * len(symbols)
+    return [len(row) for row in symbols if np.iterable(row) and not isinstance(row, str)]
 
 
 def _is_right(y_true, y_pred):
