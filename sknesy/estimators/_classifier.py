@@ -62,8 +62,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         Starts from different random weights. Each runs for `init_iter` iterations, and the one with
         the highest log-evidence goes on. A start that falls into a permuted solution (all digits
         off by one, say) has a log-evidence many times worse.
-    init_iter : int, default=2
-        Iterations of each start, where there are several.
+    init_iter : int, default=5
+        Iterations of each start, where there are several: so many that the log-evidence has begun
+        to rise, or the choice is a matter of luck.
     temperature : float, sequence of float or callable, default=1.0
         Flattens the net's probabilities p to p^(1/T), normalised, before they are conditioned on
         the label (deterministic annealing). One T for all iterations; a sequence for the first
@@ -195,7 +196,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         e_step="batch",
         m_steps=1,
         n_init=1,
-        init_iter=2,
+        init_iter=5,
         temperature=1.0,
         decision="marginals",
         symbol_shape=None,
