@@ -141,9 +141,9 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
     X, shape = detach(X), None if symbol_shape is None else tuple(symbol_shape)
     if len(getattr(X, "shape", ())) > 1:
         X = check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
-        parts = _as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
-        symbols = X.reshape(-1, *parts.shape[1:])
-        lengths = np.full(len(X), len(parts))
+        first = _as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
+        symbols = X.reshape(-1, *first.shape[1:])
+        lengths = np.full(len(X), len(first))
     else:
         if not hasattr(X, "__len__") or isinstance(X, str):
             raise TypeError(

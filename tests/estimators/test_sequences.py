@@ -257,6 +257,14 @@ def _second(state):
     return state[1]
 
 
+def test_long_sequences_neither_overflow_nor_underflow():
+    """With more worlds than the largest float, and worlds less probable than the smallest."""
+    X, y, _ = draw(is_odd, n=4, longest=1100, shortest=1050)
+    clf = make(Parity(states=[0, 1], of=1), inference=DiagramEngine(), max_iter=1).fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1.0)
+    assert np.isfinite(clf.posterior(X, y).log_evidence).all()
+
+
 # What comes in, and what comes out
 
 
