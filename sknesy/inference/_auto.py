@@ -1,5 +1,6 @@
 """The choice of an engine, by what each makes of the knowledge."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -98,7 +99,7 @@ class AutoEngine(InferenceEngine):
     >>> engine
     DiagramEngine(max_edges=2000000, max_width=100000, time_limit=30.0)
     >>> print(reason)
-    exact; a diagram of 2,231 edges serves all 1e+30 worlds
+    exact; a diagram of 2,231 edges serves all 10^30 worlds
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class AutoEngine(InferenceEngine):
             reason = f"exact; {len(table.table.rows):,} rows of worlds, as no diagram: {obstacle}"
             return CompiledChoice(by_table, table, reason)
         n_edges, n_worlds = diagram.diagram.n_edges, diagram.diagram.count()
-        size = f"{n_worlds:,}" if n_worlds < 10**9 else f"{n_worlds:.0e}"
+        size = f"{n_worlds:,}" if n_worlds < 10**9 else f"10^{math.log10(n_worlds):.0f}"
         reason = f"exact; a diagram of {n_edges:,} edges serves all {size} worlds"
         if n_worlds <= min(_MAX_TABLE, self.max_worlds):
             table = by_table.compile(knowledge, labels)

@@ -20,7 +20,9 @@ def test_a_small_table_beats_a_diagram():
 def test_long_numbers_need_a_diagram():
     engine, reason = AutoEngine().select(DigitAddition(15))
     assert isinstance(engine, DiagramEngine)
-    assert "serves all 1e+30 worlds" in reason
+    assert "serves all 10^30 worlds" in reason
+    _, reason = AutoEngine().select(DigitAddition(200))
+    assert "serves all 10^400 worlds" in reason  # more than a float holds
 
 
 def test_many_worlds_of_a_function_become_a_small_diagram():
