@@ -26,7 +26,7 @@ FLOORS = {
     "em": 5,
     "estimators": 6,
 }
-SIDES = {"datasets"}
+SIDES = {"datasets", "plotting"}
 TOP = {"__init__", "__main__"}
 
 
