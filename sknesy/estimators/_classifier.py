@@ -260,8 +260,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features, cast to float32. Flat samples hold the symbols one after the other. With
             knowledge of any number of symbols: a list or an array of objects, which are arrays of
-            shape (length, *symbol_shape), of at least one symbol; or an array, if all samples are
-            of one length.
+            shape ``(length, *symbol_shape)``, of at least one symbol; or an array, if all samples
+            are of one length.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels that the knowledge can conclude.
         sample_weight : array-like of shape (n_samples,), optional
