@@ -191,7 +191,11 @@ class AutoEngine(InferenceEngine):
         return CompiledChoice(by_diagram, diagram, reason)
 
     def infer(
-        self, compiled: CompiledChoice, log_prob: Tensor, log_likelihood: Tensor
+        self,
+        compiled: CompiledChoice,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        generator: torch.Generator | None = None,
     ) -> Posterior:
         """Compute the posterior of each sample of a batch with the chosen engine.
 
@@ -201,13 +205,15 @@ class AutoEngine(InferenceEngine):
             What `compile` returned.
         log_prob, log_likelihood : Tensor
             As in `InferenceEngine.infer`.
+        generator : torch.Generator, optional
+            Source of randomness.
 
         Returns
         -------
         Posterior
             Log-evidence and marginals, as float64 tensors.
         """
-        return compiled.engine.infer(compiled.compiled, log_prob, log_likelihood)
+        return compiled.engine.infer(compiled.compiled, log_prob, log_likelihood, generator)
 
     def mode(
         self, compiled: CompiledChoice, log_prob: Tensor, log_likelihood: Tensor

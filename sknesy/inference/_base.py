@@ -29,7 +29,8 @@ class Posterior:
     kind : {"exact", "lower bound", "estimate"}
         How `log_evidence` and the marginals relate to the true ones.
     diagnostics : mapping of str to object
-        What the engine measured about its own accuracy; empty if exact.
+        What the engine measured about its own accuracy; empty if exact. What differs from sample
+        to sample is an array of shape (n_samples,).
     """
 
     log_evidence: Any
@@ -45,6 +46,10 @@ class Posterior:
             log_evidence=self.log_evidence.cpu().numpy(),
             symbol_marginals=self.symbol_marginals.cpu().numpy(),
             output_marginals=self.output_marginals.cpu().numpy(),
+            diagnostics={
+                name: value.cpu().numpy() if isinstance(value, Tensor) else value
+                for name, value in self.diagnostics.items()
+            },
         )
 
 
@@ -118,7 +123,13 @@ class InferenceEngine(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def infer(self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor) -> Posterior:
+    def infer(
+        self,
+        compiled: Any,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Posterior:
         """Compute the posterior of each sample of a batch.
 
         Parameters
@@ -131,6 +142,9 @@ class InferenceEngine(BaseEstimator, ABC):
         log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
             The label's log-weights of the output states, in nats. A row of zeros is an unobserved
             label, zeros among -inf a set of candidates, other numbers a noisy label.
+        generator : torch.Generator, optional
+            Source of randomness, of engines that draw samples; others do not use it. None is one
+            with the seed 0.
 
         Returns
         -------

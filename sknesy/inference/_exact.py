@@ -25,7 +25,13 @@ class ExactEngine(InferenceEngine):
     _mode: ClassVar[Callable[..., tuple[Tensor, Tensor, Tensor]]]
     _sample: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
 
-    def infer(self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor) -> Posterior:
+    def infer(
+        self,
+        compiled: Any,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Posterior:
         """Compute the posterior of each sample of a batch, exactly.
 
         Parameters
@@ -36,6 +42,8 @@ class ExactEngine(InferenceEngine):
             The net's log-probabilities of the symbol states, in nats.
         log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
             The label's log-weights of the output states, in nats.
+        generator : torch.Generator, optional
+            Not used.
 
         Returns
         -------
