@@ -1,88 +1,24 @@
-"""The border to the SAT solver: the only file that imports pysat.
-
-Everything here is about clauses over propositions 1, 2, 3, ... (a negative number is the
-negation), and knows no knowledge. A *variable* is a tuple of literals of which exactly one is
-true: ``variables[i][v]`` is true when variable i is in state v. A Boolean proposition p is the
-variable ``(-p, p)``. Solvers are made where they are used and deleted there: they cannot be
-pickled and never outlive a function.
-"""
+"""All assignments that satisfy clauses, by depth-first search with unit propagation."""
 
 import math
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, combinations
+from dataclasses import dataclass
+from itertools import accumulate
 from operator import or_
 
 import numpy as np
 import numpy.typing as npt
 from pysat.solvers import Solver
 
-from sknesy.exceptions import TimeLimitError, TooManyWorldsError
+from sknesy.exceptions import TooManyWorldsError
+from sknesy.sat._deadline import Deadline
+from sknesy.sat._solve import SOLVER, Clauses, Variable, exactly_one, solve
 
-__all__ = [
-    "Assignments",
-    "Deadline",
-    "Variable",
-    "deduce",
-    "enumerate_assignments",
-    "exactly_one",
-    "is_satisfiable",
-    "possible_states",
-    "undetermined",
-]
+__all__ = ["Assignments", "enumerate_assignments"]
 
-Clauses = Sequence[Sequence[int]]
-Variable = tuple[int, ...]
-
-# MiniSat propagates fastest of python-sat's solvers when each call is one more assumption.
-_SOLVER = "minisat22"
-_CONFLICTS_PER_SLICE = 2_000  # between two looks at the clock
-_CALLS_PER_CHECK = 256  # of propagation, likewise
+_CALLS_PER_CHECK = 256  # of propagation, between two looks at the clock
 _MAX_MASKED_CLAUSES = 4_096  # beyond, "are all clauses satisfied?" costs more than it saves
 _LOOK_AHEAD_SHARE = 0.1  # share of dead ends from which solving before branching pays
-
-
-@dataclass
-class Deadline:
-    """A moment after which `check` raises.
-
-    Parameters
-    ----------
-    seconds : float or None
-        Time from now; None is no limit.
-    doing : str
-        What takes the time, for the message.
-    cure : str
-        What else than more time would help, for the message.
-    """
-
-    seconds: float | None
-    doing: str
-    cure: str = "state knowledge with fewer worlds a label"
-    _end: float = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._end = math.inf if self.seconds is None else time.monotonic() + self.seconds
-
-    def check(self, progress: str = "") -> None:
-        """Raise if the time is over.
-
-        Parameters
-        ----------
-        progress : str
-            How far the work got, for the message.
-
-        Raises
-        ------
-        TimeLimitError
-            When more than `seconds` have passed.
-        """
-        if time.monotonic() > self._end:
-            raise TimeLimitError(
-                f"{self.doing} took longer than time_limit={self.seconds:g} s{progress}. "
-                f"Raise the engine's `time_limit`, or {self.cure}."
-            )
 
 
 @dataclass(frozen=True)
@@ -104,210 +40,6 @@ class Assignments:
     satisfying: npt.NDArray[np.int64]
     violating: npt.NDArray[np.int64]
     blocks: npt.NDArray[np.bool_]
-
-
-def exactly_one(variables: Iterable[Variable]) -> list[list[int]]:
-    """State that each variable is in exactly one state.
-
-    Pairs of states exclude each other one by one: encodings with auxiliary propositions are
-    shorter but most of them do not preserve the number of models.
-
-    Parameters
-    ----------
-    variables : iterable of tuples of int
-        The literals of the states of each variable.
-
-    Returns
-    -------
-    list of list of int
-        Clauses; none for a Boolean variable ``(-p, p)``, whose literals exclude each other.
-    """
-    clauses = []
-    for variable in variables:
-        if len(variable) == 2 and variable[0] == -variable[1]:
-            continue
-        clauses.append(list(variable))
-        clauses.extend([-a, -b] for a, b in combinations(variable, 2))
-    return clauses
-
-
-def is_satisfiable(
-    clauses: Clauses,
-    variables: Sequence[Variable],
-    assumptions: Sequence[int] = (),
-    deadline: Deadline | None = None,
-) -> bool:
-    """Tell whether some assignment satisfies the clauses.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    assumptions : sequence of int
-        Literals that must be true.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    bool
-        Whether there is one.
-    """
-    deadline = deadline or Deadline(None, "Solving the clauses")
-    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
-        return _solve(solver, assumptions, deadline)
-
-
-def deduce(
-    clauses: Clauses,
-    variables: Sequence[Variable],
-    targets: Sequence[Variable],
-    assumptions: Iterable[Sequence[int]],
-) -> list[tuple[int | None, ...] | None]:
-    """Find the states of variables that follow from assumptions, for each of many.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    targets : sequence of tuples of int
-        Variables, too: the ones in question.
-    assumptions : iterable of sequences of int
-        Literals that must be true, once for each answer wanted.
-
-    Returns
-    -------
-    list of tuple or None
-        None where the clauses cannot hold; else the state of each target, None where it may be
-        in more than one.
-    """
-    answers: list[tuple[int | None, ...] | None] = []
-    bootstrap = [*clauses, *exactly_one([*variables, *targets])]
-    with Solver(_SOLVER, bootstrap_with=bootstrap) as solver:
-        for assumed in assumptions:
-            if not solver.solve(assumptions=assumed):
-                answers.append(None)
-                continue
-            model = set(solver.get_model() or ())
-            states: list[int | None] = []
-            for literals in targets:
-                state = next(v for v, literal in enumerate(literals) if -literal not in model)
-                is_open = solver.solve(assumptions=[*assumed, -literals[state]])
-                states.append(None if is_open else state)
-            answers.append(tuple(states))
-    return answers
-
-
-def possible_states(
-    clauses: Clauses,
-    variables: Sequence[Variable],
-    max_effort: int,
-    deadline: Deadline | None = None,
-) -> list[list[int]]:
-    """Find the states that variables can be in.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses, which can be satisfied.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    max_effort : int
-        Propositions assigned in all, after which the remaining states count as possible.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    list of list of int
-        For each variable its states, without those that were found impossible.
-
-    Notes
-    -----
-    One call of the solver for each state that no model has shown so far. A state on which a call
-    spends too many conflicts counts as possible.
-    """
-    deadline = deadline or Deadline(None, "Finding the possible states")
-    states = [list(range(len(variable))) for variable in variables]
-    seen: set[int] = set()
-    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
-        for variable, kept in zip(variables, states, strict=True):
-            for v, literal in enumerate(variable):
-                if literal in seen:
-                    continue
-                max_effort -= solver.nof_vars()
-                if max_effort < 0:
-                    return states
-                deadline.check()
-                solver.conf_budget(_CONFLICTS_PER_SLICE)
-                answer = solver.solve_limited(assumptions=[literal])
-                if answer:
-                    seen.update(solver.get_model())
-                elif answer is False:
-                    kept.remove(v)
-                    solver.add_clause([-literal])
-    return states
-
-
-def undetermined(
-    clauses: Clauses,
-    variables: Sequence[Variable],
-    targets: Sequence[int],
-    deadline: Deadline | None = None,
-) -> list[int]:
-    """Find the propositions that the variables do not determine.
-
-    Two copies of the clauses share the variables; a target that can be true in one copy and
-    false in the other is not determined (Padoa's method).
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        The variables that the copies share.
-    targets : sequence of int
-        The propositions in question.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    list of int
-        The targets for which two models of the clauses agree on all variables and differ.
-
-    Notes
-    -----
-    One call of the solver if all targets are determined, else one more for each target.
-    """
-    deadline = deadline or Deadline(None, "Testing which propositions are determined")
-    if not targets:
-        return []
-    shared = {abs(literal) for variable in variables for literal in variable}
-    used = shared.union(targets, (abs(literal) for clause in clauses for literal in clause))
-    offset = max(used)
-
-    def copy(literal: int) -> int:
-        if abs(literal) in shared:
-            return literal
-        return literal + offset if literal > 0 else literal - offset
-
-    with Solver(_SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
-        for clause in clauses:
-            solver.add_clause([copy(literal) for literal in clause])
-        differs = {target: 2 * offset + i for i, target in enumerate(targets, start=1)}
-        for target, selector in differs.items():
-            solver.add_clause([-selector, target, copy(target)])
-            solver.add_clause([-selector, -target, -copy(target)])
-        any_differs = 2 * offset + len(targets) + 1
-        solver.add_clause([-any_differs, *differs.values()])
-        if not _solve(solver, [any_differs], deadline):
-            return []
-        return [t for t, selector in differs.items() if _solve(solver, [selector], deadline)]
 
 
 def enumerate_assignments(
@@ -397,8 +129,8 @@ class _Search:
         # Two solvers. What solving learns would change what propagation reports, and the search
         # counts on propagation: what a node implies, each of its children implies, too.
         with (
-            Solver(_SOLVER, bootstrap_with=bootstrap) as propagator,
-            Solver(_SOLVER, bootstrap_with=bootstrap) as solver,
+            Solver(SOLVER, bootstrap_with=bootstrap) as propagator,
+            Solver(SOLVER, bootstrap_with=bootstrap) as solver,
         ):
             # What holds at the root is asked for here, as consequences of assumptions: the solver
             # does not report the consequences of unit clauses.
@@ -446,13 +178,13 @@ class _Search:
             domain = self.descend(row, known)
             if not domain:
                 # Auxiliary propositions that propagation left open need the whole solver.
-                if len(implied) == self.n_propositions or _solve(solver, assumed, self.deadline):
+                if len(implied) == self.n_propositions or solve(solver, assumed, self.deadline):
                     self.satisfying.append(row)
                 else:
                     n_dead_ends += 1
                     self.violate(row[:-1], row[-1:])
                 continue
-            if n_dead_ends > 16 + _LOOK_AHEAD_SHARE * n_nodes and not _solve(
+            if n_dead_ends > 16 + _LOOK_AHEAD_SHARE * n_nodes and not solve(
                 solver, assumed, self.deadline
             ):
                 self.violate(row, [v for v, _ in domain])
@@ -568,13 +300,3 @@ class _Search:
             return np.array(rows, dtype=np.int64).reshape(len(rows), n_variables)
 
         return Assignments(array(self.satisfying), array(self.violating), blocks)
-
-
-def _solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> bool:
-    """Solve in slices, so that the deadline is kept however hard the clauses are."""
-    while True:
-        solver.conf_budget(_CONFLICTS_PER_SLICE)
-        answer = solver.solve_limited(assumptions=list(assumptions))
-        if answer is not None:
-            return bool(answer)
-        deadline.check()

@@ -1,0 +1,256 @@
+"""Questions about clauses that a few calls of the solver answer."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from pysat.solvers import Solver
+
+from sknesy.sat._deadline import Deadline
+
+__all__ = [
+    "SOLVER",
+    "Clauses",
+    "Variable",
+    "deduce",
+    "exactly_one",
+    "is_satisfiable",
+    "possible_states",
+    "solve",
+    "undetermined",
+]
+
+Clauses = Sequence[Sequence[int]]
+Variable = tuple[int, ...]
+
+# MiniSat propagates fastest of python-sat's solvers when each call is one more assumption.
+SOLVER = "minisat22"
+_CONFLICTS_PER_SLICE = 2_000  # between two looks at the clock
+
+
+def exactly_one(variables: Iterable[Variable]) -> list[list[int]]:
+    """State that each variable is in exactly one state.
+
+    Pairs of states exclude each other one by one: encodings with auxiliary propositions are
+    shorter but most of them do not preserve the number of models.
+
+    Parameters
+    ----------
+    variables : iterable of tuples of int
+        The literals of the states of each variable.
+
+    Returns
+    -------
+    list of list of int
+        Clauses; none for a Boolean variable ``(-p, p)``, whose literals exclude each other.
+    """
+    clauses = []
+    for variable in variables:
+        if len(variable) == 2 and variable[0] == -variable[1]:
+            continue
+        clauses.append(list(variable))
+        clauses.extend([-a, -b] for a, b in combinations(variable, 2))
+    return clauses
+
+
+def is_satisfiable(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    assumptions: Sequence[int] = (),
+    deadline: Deadline | None = None,
+) -> bool:
+    """Tell whether some assignment satisfies the clauses.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    assumptions : sequence of int
+        Literals that must be true.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    bool
+        Whether there is one.
+    """
+    deadline = deadline or Deadline(None, "Solving the clauses")
+    with Solver(SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        return solve(solver, assumptions, deadline)
+
+
+def deduce(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    targets: Sequence[Variable],
+    assumptions: Iterable[Sequence[int]],
+) -> list[tuple[int | None, ...] | None]:
+    """Find the states of variables that follow from assumptions, for each of many.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    targets : sequence of tuples of int
+        Variables, too: the ones in question.
+    assumptions : iterable of sequences of int
+        Literals that must be true, once for each answer wanted.
+
+    Returns
+    -------
+    list of tuple or None
+        None where the clauses cannot hold; else the state of each target, None where it may be
+        in more than one.
+    """
+    answers: list[tuple[int | None, ...] | None] = []
+    bootstrap = [*clauses, *exactly_one([*variables, *targets])]
+    with Solver(SOLVER, bootstrap_with=bootstrap) as solver:
+        for assumed in assumptions:
+            if not solver.solve(assumptions=assumed):
+                answers.append(None)
+                continue
+            model = set(solver.get_model() or ())
+            states: list[int | None] = []
+            for literals in targets:
+                state = next(v for v, literal in enumerate(literals) if -literal not in model)
+                is_open = solver.solve(assumptions=[*assumed, -literals[state]])
+                states.append(None if is_open else state)
+            answers.append(tuple(states))
+    return answers
+
+
+def possible_states(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    max_effort: int,
+    deadline: Deadline | None = None,
+) -> list[list[int]]:
+    """Find the states that variables can be in.
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses, which can be satisfied.
+    variables : sequence of tuples of int
+        Variables, each in exactly one state.
+    max_effort : int
+        Propositions assigned in all, after which the remaining states count as possible.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    list of list of int
+        For each variable its states, without those that were found impossible.
+
+    Notes
+    -----
+    One call of the solver for each state that no model has shown so far. A state on which a call
+    spends too many conflicts counts as possible.
+    """
+    deadline = deadline or Deadline(None, "Finding the possible states")
+    states = [list(range(len(variable))) for variable in variables]
+    seen: set[int] = set()
+    with Solver(SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        for variable, kept in zip(variables, states, strict=True):
+            for v, literal in enumerate(variable):
+                if literal in seen:
+                    continue
+                max_effort -= solver.nof_vars()
+                if max_effort < 0:
+                    return states
+                deadline.check()
+                solver.conf_budget(_CONFLICTS_PER_SLICE)
+                answer = solver.solve_limited(assumptions=[literal])
+                if answer:
+                    seen.update(solver.get_model())
+                elif answer is False:
+                    kept.remove(v)
+                    solver.add_clause([-literal])
+    return states
+
+
+def undetermined(
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    targets: Sequence[int],
+    deadline: Deadline | None = None,
+) -> list[int]:
+    """Find the propositions that the variables do not determine.
+
+    Two copies of the clauses share the variables; a target that can be true in one copy and
+    false in the other is not determined (Padoa's method).
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses.
+    variables : sequence of tuples of int
+        The variables that the copies share.
+    targets : sequence of int
+        The propositions in question.
+    deadline : Deadline, optional
+        When to give up.
+
+    Returns
+    -------
+    list of int
+        The targets for which two models of the clauses agree on all variables and differ.
+
+    Notes
+    -----
+    One call of the solver if all targets are determined, else one more for each target.
+    """
+    deadline = deadline or Deadline(None, "Testing which propositions are determined")
+    if not targets:
+        return []
+    shared = {abs(literal) for variable in variables for literal in variable}
+    used = shared.union(targets, (abs(literal) for clause in clauses for literal in clause))
+    offset = max(used)
+
+    def copy(literal: int) -> int:
+        if abs(literal) in shared:
+            return literal
+        return literal + offset if literal > 0 else literal - offset
+
+    with Solver(SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
+        for clause in clauses:
+            solver.add_clause([copy(literal) for literal in clause])
+        differs = {target: 2 * offset + i for i, target in enumerate(targets, start=1)}
+        for target, selector in differs.items():
+            solver.add_clause([-selector, target, copy(target)])
+            solver.add_clause([-selector, -target, -copy(target)])
+        any_differs = 2 * offset + len(targets) + 1
+        solver.add_clause([-any_differs, *differs.values()])
+        if not solve(solver, [any_differs], deadline):
+            return []
+        return [t for t, selector in differs.items() if solve(solver, [selector], deadline)]
+
+
+def solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> bool:
+    """Solve in slices, so that the deadline is kept however hard the clauses are.
+
+    Parameters
+    ----------
+    solver : pysat Solver
+        The solver, with its clauses.
+    assumptions : sequence of int
+        Literals that must be true.
+    deadline : Deadline
+        When to give up.
+
+    Returns
+    -------
+    bool
+        Whether the clauses can hold.
+    """
+    while True:
+        solver.conf_budget(_CONFLICTS_PER_SLICE)
+        answer = solver.solve_limited(assumptions=list(assumptions))
+        if answer is not None:
+            return bool(answer)
+        deadline.check()
