@@ -14,6 +14,9 @@ from sknesy.knowledge._base import Knowledge
 
 __all__ = ["FunctionKnowledge"]
 
+# Labels of these types need no check and have no plainer form.
+_PLAIN_TYPES = frozenset({int, str, bool, type(None)})
+
 
 @dataclass(frozen=True, repr=False)
 class FunctionKnowledge(Knowledge):
@@ -28,6 +31,10 @@ class FunctionKnowledge(Knowledge):
         estimator is to be pickled.
     states : iterable of iterables of hashable
         The states of each symbol, one collection a symbol; they may differ in number.
+    batched : bool, default=False
+        Whether the function takes many worlds at once: an array of shape (n_worlds, n_symbols) of
+        names of states. It returns a sequence of as many labels. Much faster, where the function
+        is made of array operations.
 
     Examples
     --------
@@ -43,13 +50,26 @@ class FunctionKnowledge(Knowledge):
     ... )
     >>> turn.conclude([[0, 0], [0, 1], [1, 1]])
     array([None, 'turn', 'straight'], dtype=object)
+
+    Many worlds at once:
+
+    >>> def largest(worlds):
+    ...     return worlds.max(axis=1)
+    >>> dice = FunctionKnowledge(largest, [range(1, 7)] * 20, batched=True)
+    >>> dice.conclude([[0] * 20, [0, 5] * 10])
+    array([1, 6], dtype=object)
     """
 
-    function: Callable[..., Hashable]
+    function: Callable[..., Any]
     states: tuple[tuple[Hashable, ...], ...]
+    batched: bool
 
     def __init__(
-        self, function: Callable[..., Hashable], states: Iterable[Iterable[Hashable]]
+        self,
+        function: Callable[..., Any],
+        states: Iterable[Iterable[Hashable]],
+        *,
+        batched: bool = False,
     ) -> None:
         if not callable(function):
             raise TypeError(
@@ -67,9 +87,15 @@ class FunctionKnowledge(Knowledge):
                 "states must hold the states of at least one symbol, got none. "
                 "Pass for example [range(10)] * 2."
             )
-        _check_takes(function, named)
+        if not isinstance(batched, bool | np.bool_):
+            raise TypeError(
+                f"batched must be True or False, got {batched!r}. Pass True where the function "
+                "takes an array of many worlds."
+            )
+        _check_takes(function, named, bool(batched))
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "states", named)
+        object.__setattr__(self, "batched", bool(batched))
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
@@ -98,12 +124,40 @@ class FunctionKnowledge(Knowledge):
             When the function raises, or returns something that cannot be a label.
         """
         indices = as_worlds(worlds, self.n_states)
+        if self.batched:
+            return self._conclude_at_once(indices)
         columns = [
             [names[v] for v in indices[:, s].tolist()] for s, names in enumerate(self.states)
         ]
         labels = np.empty(len(indices), dtype=object)
         for i, names in enumerate(zip(*columns, strict=True)):
             labels[i] = self._label(names)
+        return labels
+
+    def _conclude_at_once(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+        """Call a function that takes many worlds."""
+        labels = np.empty(len(indices), dtype=object)
+        if not len(indices):
+            return labels
+        worlds = self.name_worlds(indices)
+        try:
+            returned = self.function(worlds)
+        except Exception as error:
+            raise InvalidKnowledgeError(
+                f"function must return labels for all states, but for an array of the shape "
+                f"{worlds.shape} it raised {type(error).__name__}: {error}. With batched=True it "
+                "is called with many worlds; return None for a world that cannot occur."
+            ) from error
+        # An array gives Python's own numbers; a list is as it is, and may hold tuples.
+        found = returned.tolist() if isinstance(returned, np.ndarray) else list(returned)
+        if len(found) != len(indices):
+            raise InvalidKnowledgeError(
+                f"function must return one label for each world, but for {len(indices)} worlds it "
+                f"returned {len(found)}. With batched=True it is called with an array of the shape "
+                "(n_worlds, n_symbols)."
+            )
+        for i, label in enumerate(found):
+            labels[i] = self._checked(label, worlds[i])
         return labels
 
     def _label(self, names: tuple[Hashable, ...]) -> Any:
@@ -115,6 +169,12 @@ class FunctionKnowledge(Knowledge):
                 f"raised {type(error).__name__}: {error}. Return None for states that cannot "
                 "occur together."
             ) from error
+        return self._checked(label, names)
+
+    def _checked(self, label: Any, names: Iterable[Hashable]) -> Any:
+        """A label in its plain form, if it can be one."""
+        if type(label) in _PLAIN_TYPES:
+            return label
         if not is_hashable(label) or label != label:  # NaN differs from itself
             raise InvalidKnowledgeError(
                 f"function must return a hashable label other than NaN, but for "
@@ -124,15 +184,23 @@ class FunctionKnowledge(Knowledge):
         return plain(label)
 
 
-def _check_takes(function: Callable[..., Any], states: tuple[tuple[Hashable, ...], ...]) -> None:
-    """Raise if a function does not take one argument a symbol."""
+def _check_takes(
+    function: Callable[..., Any], states: tuple[tuple[Hashable, ...], ...], batched: bool
+) -> None:
+    """Raise if a function does not take one argument a symbol, or one array."""
     try:
         signature = inspect.signature(function)
     except ValueError:  # some functions written in C do not tell
         return
     try:
-        signature.bind(*(names[0] for names in states))
+        signature.bind(*([states] if batched else (names[0] for names in states)))
     except TypeError as error:
+        if batched:
+            raise TypeError(
+                "function must take one argument, an array of the shape (n_worlds, n_symbols), as "
+                f"batched=True, but its signature is {signature}: {error}. Change the function, or "
+                "leave out `batched`."
+            ) from None
         raise TypeError(
             f"function must take {len(states)} arguments, one state of each symbol, but its "
             f"signature is {signature}: {error}. Change the function, or the number of `states`."

@@ -125,3 +125,51 @@ def test_repr_is_one_short_line():
     assert repr(IdentityKnowledge(range(3))) == "IdentityKnowledge(0, 1, 2, n_states=[3])"
     clauses = ClauseKnowledge([[1, 2]], [[1], [2]])
     assert repr(clauses) == "ClauseKnowledge(1 clauses, 0 outputs, n_states=[2, 2])"
+
+
+def _sums(worlds):
+    return worlds.sum(axis=1)
+
+
+def test_batched_function_sees_names_and_concludes_as_one_by_one():
+    states = [(1, 2, 5), (10, 20), (0, 7, 9)]
+    one = FunctionKnowledge(lambda a, b, c: a + b + c, states)
+    many = FunctionKnowledge(_sums, states, batched=True)
+    worlds = list(np.ndindex(3, 2, 3))
+    assert many.conclude(worlds).tolist() == one.conclude(worlds).tolist()
+    assert {type(label) for label in many.conclude(worlds)} == {int}
+    assert len(many.conclude(np.empty((0, 3), dtype=int))) == 0
+    assert many == FunctionKnowledge(_sums, states, batched=True)
+
+
+def test_batched_function_may_rule_out_worlds_and_return_tuples():
+    def label(worlds):
+        return [None if a == b else (int(a), int(b)) for a, b in worlds]
+
+    knowledge = FunctionKnowledge(label, [range(2)] * 2, batched=True)
+    assert knowledge.conclude([[0, 0], [0, 1]]).tolist() == [None, (0, 1)]
+
+
+def test_batched_function_of_too_few_labels_is_named():
+    knowledge = FunctionKnowledge(lambda worlds: worlds[:1, 0], [range(2)] * 2, batched=True)
+    with pytest.raises(InvalidKnowledgeError, match="2 worlds it returned 1"):
+        knowledge.conclude([[0, 0], [0, 1]])
+
+
+def test_batched_function_that_raises_is_named_with_the_shape():
+    knowledge = FunctionKnowledge(lambda worlds: worlds / "a", [range(2)] * 2, batched=True)
+    with pytest.raises(InvalidKnowledgeError, match=r"\(1, 2\).*many worlds"):
+        knowledge.conclude([[0, 0]])
+
+
+def test_batched_function_takes_one_argument():
+    with pytest.raises(TypeError, match="one argument.*leave out `batched`"):
+        FunctionKnowledge(lambda a, b: a, [range(2)] * 2, batched=True)
+    with pytest.raises(TypeError, match="batched must be True or False, got 'yes'"):
+        FunctionKnowledge(_sums, [range(2)] * 2, batched="yes")
+
+
+def test_batched_function_returns_no_nan():
+    knowledge = FunctionKnowledge(lambda worlds: [float("nan")], [range(2)] * 2, batched=True)
+    with pytest.raises(InvalidKnowledgeError, match="other than NaN"):
+        knowledge.conclude([[0, 0]])
