@@ -15,6 +15,7 @@ __all__ = [
     "check_labels",
     "check_option",
     "encode_labels",
+    "in_order",
     "is_hashable",
     "join_names",
     "plain",
@@ -222,7 +223,7 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
         if label not in known:
             raise InconsistentLabelError(
                 f"y holds {plain(label)!r}, which the knowledge cannot conclude (labels: "
-                f"{join_names(_in_order(known))}). Check y or `knowledge`."
+                f"{join_names(in_order(known))}). Check y or `knowledge`."
             )
 
 
@@ -267,8 +268,19 @@ def encode_labels(
     return codes
 
 
-def _in_order(names: Iterable[Any]) -> list[Any]:
-    """Names sorted by value if they can be compared, else by how they are written."""
+def in_order(names: Iterable[Any]) -> list[Any]:
+    """Sort names by value if they can be compared, else by how they are written.
+
+    Parameters
+    ----------
+    names : iterable
+        The names.
+
+    Returns
+    -------
+    list
+        The same, sorted.
+    """
     names = list(names)
     try:
         return sorted(names)

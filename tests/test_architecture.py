@@ -21,6 +21,7 @@ FLOORS = {
     "knowledge": 2,
     "likelihoods": 2,
     "compilation": 3,
+    "sampling": 3,
     "inference": 4,
     "nets": 4,
     "em": 5,

@@ -5,6 +5,7 @@ from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_e
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
+from sknesy.inference._sampling import SamplingEngine
 from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "InferenceEngine",
     "Posterior",
     "SDDEngine",
+    "SamplingEngine",
     "Selection",
     "check_evidence",
 ]

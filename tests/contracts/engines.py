@@ -1,6 +1,6 @@
 """The engines that the contract tests hold to account, by kind. A new engine adds a line."""
 
-from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine, SDDEngine
+from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine, SamplingEngine, SDDEngine
 
 ENGINES = [
     EnumerationEngine(),
@@ -15,4 +15,7 @@ ENGINES = [
 LOWER_BOUNDS = []
 
 # Within their standard errors; knowledge that an engine does not take is passed over.
-ESTIMATES = []
+ESTIMATES = [
+    SamplingEngine(n_samples=200),
+    SamplingEngine(n_samples=200, proposal="net", temperature=2.0),
+]

@@ -1,0 +1,374 @@
+"""Inference by weighted samples: for knowledge that nothing exact reaches."""
+
+from collections.abc import Callable, Hashable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from sklearn.utils import check_scalar
+from torch import Tensor
+
+from sknesy._validation import check_option
+from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.knowledge import Knowledge
+from sknesy.numerics.importance import (
+    effective_sample_size,
+    log_mean_weight,
+    pick_log_prob,
+    resample,
+    weigh_states,
+)
+from sknesy.sampling import (
+    Draws,
+    Sampler,
+    SamplerOptions,
+    add_nameless,
+    check_distance,
+    compile_sampler,
+    encode_found,
+)
+
+__all__ = ["SamplingEngine"]
+
+
+class SamplingEngine(InferenceEngine):
+    """Posterior by weighted draws of worlds: an estimate, for knowledge of any kind.
+
+    Worlds z_k are drawn from a proposal q, and weigh ``W_k = p(z_k) l(z_k) / q(z_k)``, with the
+    net p and the likelihood l of the label. The mean weight is an unbiased estimate of the
+    evidence p(y | x), and shares of weight estimate the marginals. How good they are is
+    reported: see Notes. What is proposed depends on what the knowledge is:
+
+    - *clauses*: symbols are decided one after the other, each among the states that a SAT solver's
+      unit propagation leaves; with `look_ahead` only states that can be completed to a world, so
+      that no draw is lost. That clauses fail is drawn by way of the clause that fails.
+    - *state machines*: the states reached are kept with their probability, at each position the
+      `max_states` that matter; worlds are drawn backwards through them.
+    - *anything else*, such as a Python function: worlds are drawn from the net, and judged by the
+      label that they conclude. For that to work where hardly any draw gives the label observed,
+      say how far labels are from each other: see `distance`.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        Draws for each sample. The error falls with the root of it.
+    proposal : {"auto", "net"}, default="auto"
+        "auto" is as above; "net" treats any knowledge as a black box.
+    order : {"auto", "natural", "constrained", "confident"}, default="auto"
+        In which order symbols are decided, for clauses: as they are given; those with the fewest
+        states left first; those first of which the net is most certain. "auto" tries each
+        with a few draws and takes, for each sample, the one that finds the most evidence.
+    look_ahead : bool, default=True
+        For clauses, whether the solver must find a completion before a state is proposed.
+    temperature : float, default=1.0
+        For black boxes, by how much the net's probabilities are flattened to propose worlds; the
+        weights make up for it.
+    distance : {"exact", "absolute", "hamming"}, callable or None, default=None
+        For black boxes: how far the label of a draw is from the observed one. None asks for equal
+        labels, and draws with another label have weight zero. With a distance d their weight is
+        ``exp(-d / tolerance)`` instead (approximate Bayesian computation), with the smallest
+        tolerance for each sample that leaves an effective sample size of ``min_ess * n_samples``:
+        it comes down to 0 by itself as the net learns. "absolute" is the difference of numbers,
+        "hamming" the share of places in which texts or tuples differ, "exact" 0 or 1; a callable
+        ``distance(concluded, observed)`` returns a number of at least 0.
+    min_ess : float, default=0.1
+        Share of the draws that is to count, where a distance is given.
+    n_moves : int, default=0
+        With a distance, rounds of moves that follow: draws are resampled, a few symbols of each
+        are drawn anew, and the tolerance is lowered (sequential Monte Carlo). Each round costs as
+        much as the draws.
+    block_size : int or None, default=None
+        The largest number of symbols that a move changes; None is a quarter of them.
+    max_states : int, default=10_000
+        For state machines, states that are kept at each position.
+    n_jobs : int or None, default=None
+        Jobs of joblib that call a black box in parallel, on any of its backends. The result does
+        not depend on it.
+    time_limit : float or None, default=60.0
+        Seconds for one batch, for clauses; draws that are not done by then have weight zero.
+
+    See Also
+    --------
+    DiagramEngine : Exact, where the knowledge compiles to a decision diagram.
+    ModeEngine : The most probable worlds alone: a lower bound.
+
+    Notes
+    -----
+    A posterior has the diagnostics ``effective_sample_size`` (n,), how many draws of equal weight
+    the estimate is worth; ``log_evidence_error`` (n,), the standard error of the log-evidence, in
+    nats, as the weights tell it; ``is_dead`` (n,), whether no draw agrees with the evidence, in
+    which case log-evidence is -inf and marginals are 0; and, with a distance, ``tolerance`` (n,).
+    Weights can only tell of worlds that were drawn: where a proposal misses much of the
+    posterior, all of this looks better than it is. A log-evidence that rises with `n_samples`, or
+    with another `order`, is a sign of it.
+
+    All randomness comes from the generator that `infer` is handed.
+
+    References
+    ----------
+    .. [1] Kong, Liu, Wong, "Sequential imputations and Bayesian missing data problems", 1994.
+    .. [2] Gogate, Dechter, "SampleSearch: importance sampling in presence of determinism", 2011.
+    .. [3] Del Moral, Doucet, Jasra, "An adaptive sequential Monte Carlo method for approximate
+       Bayesian computation", 2012.
+    .. [4] Karp, Luby, Madras, "Monte-Carlo approximation algorithms for enumeration problems",
+       1989.
+    .. [5] Fearnhead, Clifford, "On-line inference for hidden Markov models via particle filters",
+       2003.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknesy.knowledge import FunctionKnowledge
+    >>> engine = SamplingEngine(n_samples=2_000)
+    >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
+    >>> log_prob = torch.full((1, 2, 3), 1 / 3, dtype=torch.float64).log()
+    >>> sum_is_one = torch.tensor([[[0.0, 1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64).log()
+    >>> posterior = engine.infer(compiled, log_prob, sum_is_one)
+    >>> posterior.kind
+    'estimate'
+    >>> bool(abs(posterior.log_evidence.exp() - 2 / 9) < 0.05)
+    True
+    """
+
+    def __init__(
+        self,
+        n_samples: int = 100,
+        *,
+        proposal: str = "auto",
+        order: str = "auto",
+        look_ahead: bool = True,
+        temperature: float = 1.0,
+        distance: str | Callable[[Any, Any], float] | None = None,
+        min_ess: float = 0.1,
+        n_moves: int = 0,
+        block_size: int | None = None,
+        max_states: int = 10_000,
+        n_jobs: int | None = None,
+        time_limit: float | None = 60.0,
+    ) -> None:
+        self.n_samples = n_samples
+        self.proposal = proposal
+        self.order = order
+        self.look_ahead = look_ahead
+        self.temperature = temperature
+        self.distance = distance
+        self.min_ess = min_ess
+        self.n_moves = n_moves
+        self.block_size = block_size
+        self.max_states = max_states
+        self.n_jobs = n_jobs
+        self.time_limit = time_limit
+
+    def compile(
+        self,
+        knowledge: Knowledge,
+        labels: Sequence[Hashable] | None = None,
+        reuse: Sampler | None = None,
+    ) -> Sampler:
+        """Make knowledge ready for drawing worlds.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            What relates symbols and outputs.
+        labels : sequence of hashable, optional
+            The labels that will be observed. A black box can be asked for any label, and nobody
+            knows beforehand whether it has it.
+        reuse : Sampler, optional
+            What was compiled from the same knowledge earlier.
+
+        Returns
+        -------
+        Sampler
+            The knowledge, ready for `infer`.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When the knowledge contradicts itself or cannot be evaluated.
+        InconsistentLabelError
+            When clauses cannot give one of the labels.
+        """
+        options = self._options()
+        if reuse is not None:
+            return reuse.reuse(labels)
+        labels = None if labels is None else list(dict.fromkeys(labels))
+        # The class that a black box is registered for is that of all knowledge.
+        compile_ = compile_sampler.dispatch(
+            Knowledge if self.proposal == "net" else type(knowledge)
+        )
+        return compile_(knowledge, labels, options=options)
+
+    def _options(self) -> SamplerOptions:
+        """The parameters, checked."""
+        check_scalar(self.n_samples, "n_samples", Integral, min_val=1)
+        check_option(self.proposal, "proposal", ("auto", "net"))
+        check_option(self.order, "order", ("auto", "natural", "constrained", "confident"))
+        check_scalar(self.temperature, "temperature", Real, min_val=0, include_boundaries="neither")
+        check_distance(self.distance)
+        check_scalar(self.min_ess, "min_ess", Real, min_val=0, max_val=1)
+        check_scalar(self.n_moves, "n_moves", Integral, min_val=0)
+        check_scalar(self.max_states, "max_states", Integral, min_val=1)
+        if self.block_size is not None:
+            check_scalar(self.block_size, "block_size", Integral, min_val=1)
+        if self.time_limit is not None:
+            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
+        return SamplerOptions(
+            order=self.order,
+            look_ahead=bool(self.look_ahead),
+            temperature=float(self.temperature),
+            distance=self.distance,
+            min_ess=float(self.min_ess),
+            n_moves=int(self.n_moves),
+            block_size=self.block_size,
+            max_states=int(self.max_states),
+            n_jobs=self.n_jobs,
+            time_limit=self.time_limit,
+        )
+
+    def infer(
+        self,
+        compiled: Sampler,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Posterior:
+        """Estimate the posterior of each sample of a batch.
+
+        Parameters
+        ----------
+        compiled : Sampler
+            What `compile` returned.
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+            The net's log-probabilities of the symbol states, in nats.
+        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+            The label's log-weights of the output states, in nats.
+        generator : torch.Generator, optional
+            Source of randomness; None is one with the seed 0.
+
+        Returns
+        -------
+        Posterior
+            Of kind "estimate", with diagnostics.
+        """
+        draws = self._draw(compiled, log_prob, log_likelihood, self.n_samples, generator)
+        size = effective_sample_size(draws.log_weight)
+        is_dead = size == 0
+        share = torch.softmax(draws.log_weight, dim=0).masked_fill(is_dead, 0.0)
+        outputs = weigh_states(draws.outputs, share, log_likelihood.shape[-1])
+        # Draws whose label has no name tell nothing of the others.
+        total = outputs.sum(-1, keepdim=True)
+        fallback = torch.softmax(log_likelihood, dim=-1).masked_fill(is_dead[:, None, None], 0.0)
+        diagnostics = {
+            "effective_sample_size": size,
+            "log_evidence_error": (1 / size - 1 / self.n_samples).clamp(min=0).sqrt(),
+            "is_dead": is_dead,
+        }
+        if draws.tolerance is not None:
+            diagnostics["tolerance"] = draws.tolerance
+        return Posterior(
+            log_evidence=log_mean_weight(draws.log_weight),
+            symbol_marginals=weigh_states(draws.worlds, share, log_prob.shape[-1]),
+            output_marginals=torch.where(total > 0, outputs / total, fallback),
+            kind="estimate",
+            diagnostics=diagnostics,
+        )
+
+    def mode(
+        self, compiled: Sampler, log_prob: Tensor, log_likelihood: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the most probable world among the draws, and the net's own favourite.
+
+        Parameters
+        ----------
+        compiled : Sampler
+            What `compile` returned.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+
+        Returns
+        -------
+        log_joint : Tensor of shape (n_samples,)
+            Log-probability of the world and its label, in nats; -inf where no draw agrees.
+        worlds : Tensor of shape (n_samples, n_symbols), int64
+            The worlds; -1 where no draw agrees.
+        outputs : Tensor of shape (n_samples, n_outputs), int64
+            The states of the outputs; -1 where no draw agrees, or a label has no name.
+        """
+        draws = self._draw(compiled, log_prob, log_likelihood, self.n_samples, None)
+        favourite = log_prob.argmax(-1)
+        labels = compiled.knowledge.conclude(favourite.cpu().numpy()).tolist()
+        codes = encode_found(labels, compiled.output_states).to(favourite.device)
+        worlds = torch.cat([draws.worlds, favourite[None]])
+        outputs = torch.cat([draws.outputs, codes[None]])
+        likely = add_nameless(log_likelihood, compiled.output_states)
+        log_joint = pick_log_prob(log_prob, worlds).sum(-1)
+        log_joint += pick_log_prob(likely, outputs % likely.shape[-1]).sum(-1)
+        log_joint[:-1].masked_fill_(draws.log_weight == -torch.inf, -torch.inf)
+        log_joint[-1].masked_fill_(
+            torch.tensor([label is None for label in labels], device=log_joint.device), -torch.inf
+        )
+        best, index = log_joint.max(dim=0)
+        column = torch.arange(len(index), device=index.device)
+        is_dead = (best == -torch.inf)[:, None]
+        return (
+            best,
+            worlds[index, column].masked_fill(is_dead, -1),
+            outputs[index, column].masked_fill(is_dead, -1),
+        )
+
+    def sample(
+        self,
+        compiled: Sampler,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw worlds from the estimated posterior, by resampling weighted draws.
+
+        Parameters
+        ----------
+        compiled : Sampler
+            What `compile` returned.
+        log_prob, log_likelihood : Tensor
+            As in `infer`.
+        n_draws : int
+            Worlds for each sample. They repeat where the effective sample size is small.
+        generator : torch.Generator, optional
+            Source of randomness; None is one with the seed 0.
+
+        Returns
+        -------
+        worlds, outputs : Tensor
+            As in `InferenceEngine.sample`.
+        """
+        generator = _default(generator, log_prob.device)
+        n_proposed = max(n_draws, self.n_samples)
+        draws = self._draw(compiled, log_prob, log_likelihood, n_proposed, generator)
+        chosen = resample(draws.log_weight, generator)
+        some = torch.randperm(n_proposed, generator=generator, device=chosen.device)[:n_draws]
+        chosen = chosen[some, :, None]
+        is_dead = torch.isinf(draws.log_weight.amax(0))[:, None]
+        worlds = draws.worlds.gather(0, chosen.expand(-1, -1, draws.worlds.shape[-1]))
+        outputs = draws.outputs.gather(0, chosen.expand(-1, -1, draws.outputs.shape[-1]))
+        return worlds.masked_fill(is_dead, -1), outputs.masked_fill(is_dead, -1)
+
+    def _draw(
+        self,
+        compiled: Sampler,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator | None,
+    ) -> Draws:
+        n_output_states = tuple(map(len, compiled.output_states))
+        check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
+        generator = _default(generator, log_prob.device)
+        return compiled.draw(log_prob, log_likelihood, n_draws, generator)
+
+
+def _default(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    if generator is not None:
+        return generator
+    return torch.Generator(device).manual_seed(0)

@@ -1,0 +1,19 @@
+"""Weighted draws of worlds, where the posterior cannot be summed up."""
+
+from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
+from sknesy.sampling._black_box import BlackBoxSampler, compile_black_box
+from sknesy.sampling._distances import check_distance, measure_distances
+from sknesy.sampling._evidence import add_nameless, encode_found
+
+__all__ = [
+    "BlackBoxSampler",
+    "Draws",
+    "Sampler",
+    "SamplerOptions",
+    "add_nameless",
+    "check_distance",
+    "compile_black_box",
+    "compile_sampler",
+    "encode_found",
+    "measure_distances",
+]

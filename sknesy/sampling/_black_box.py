@@ -1,0 +1,303 @@
+"""Draws from the net, judged by the label that each concludes: nothing else is known."""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from joblib import Parallel, delayed
+from torch import Tensor
+
+from sknesy._validation import in_order
+from sknesy.exceptions import InvalidKnowledgeError
+from sknesy.knowledge import Knowledge
+from sknesy.numerics.importance import (
+    draw_states,
+    find_tolerance,
+    log_mean_weight,
+    pick_log_prob,
+    resample,
+)
+from sknesy.numerics.logspace import flatten
+from sknesy.numerics.rows import merge_rows
+from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
+from sknesy.sampling._distances import measure_distances
+from sknesy.sampling._evidence import add_nameless, encode_found
+
+__all__ = ["BlackBoxSampler", "compile_black_box"]
+
+IntArray = npt.NDArray[np.int64]
+
+_N_TRIED = 10_000  # worlds that are tried to find labels that nobody named
+_MIN_CHUNK = 64  # worlds that are worth a job of their own
+
+
+@dataclass(frozen=True, eq=False)
+class BlackBoxSampler(Sampler):
+    """Draws worlds from the net, and weighs them by the label that the knowledge concludes.
+
+    Without a distance, draws that do not agree with the label have weight zero. With one, a draw
+    at distance d weighs ``exp(-d / tolerance)`` (approximate Bayesian computation), and each
+    sample has the smallest tolerance that leaves it enough draws that count. Draws can be moved:
+    they are resampled by weight, then some of their symbols are drawn anew from the net, which is
+    accepted with the probability of Metropolis and Hastings, and the tolerance is lowered again
+    (sequential Monte Carlo; Del Moral, Doucet & Jasra 2012).
+
+    Attributes
+    ----------
+    knowledge : Knowledge
+        What is asked for labels.
+    n_states : tuple of int
+        Number of states of each symbol.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    options : SamplerOptions
+        How draws are proposed.
+    """
+
+    knowledge: Knowledge
+    n_states: tuple[int, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+    options: SamplerOptions
+
+    def draw(
+        self,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator,
+    ) -> Draws:
+        """Draw worlds for each sample of a batch; see `Sampler.draw`."""
+        options = self.options
+        proposal = log_prob
+        if options.temperature != 1.0:
+            proposal = flatten(log_prob, options.temperature)
+        judge = _Judge(self, log_prob, proposal, log_likelihood)
+        particles = judge.look_at(draw_states(proposal, n_draws, generator))
+        if options.distance is None:
+            return Draws(particles.worlds, particles.outputs, particles.log_weight)
+        wanted = max(1.0, options.min_ess * n_draws)
+        tolerance = find_tolerance(particles.distance, particles.log_weight, wanted)
+        log_weight = particles.log_weight - _ratio(particles.distance, tolerance)
+        for _ in range(options.n_moves):
+            # Where draws enough agree with the label there is nothing to improve.
+            active = torch.nonzero((tolerance > 0) & (log_weight.amax(0) > -torch.inf))[:, 0]
+            if not len(active):
+                break
+            part = particles.select(active)
+            log_evidence = log_mean_weight(log_weight[:, active])
+            part = part.reorder(resample(log_weight[:, active], generator))
+            part = self._move(part, judge, active, tolerance[active], generator)
+            flat = torch.zeros_like(part.distance)
+            lower = find_tolerance(part.distance, flat, wanted, reached=tolerance[active])
+            change = _ratio(part.distance, tolerance[active]) - _ratio(part.distance, lower)
+            log_weight[:, active] = log_evidence + change.nan_to_num(nan=-torch.inf)
+            tolerance[active] = lower
+            particles.replace_columns(active, part)
+        return Draws(particles.worlds, particles.outputs, log_weight, tolerance)
+
+    def _move(
+        self,
+        particles: "_Particles",
+        judge: "_Judge",
+        active: Tensor,
+        tolerance: Tensor,
+        generator: torch.Generator,
+    ) -> "_Particles":
+        """Draw a few symbols of each particle anew, and keep what the posterior would."""
+        n_draws, n_samples, n_symbols = particles.worlds.shape
+        device = particles.worlds.device
+        largest = self.options.block_size or max(1, n_symbols // 4)
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(shape, dtype=torch.float64, device=device, generator=generator)
+
+        sizes = 1 + (uniform(n_draws, n_samples, 1) * min(largest, n_symbols)).long()
+        rank = uniform(n_draws, n_samples, n_symbols).argsort(-1).argsort(-1)
+        fresh = draw_states(judge.proposal[active], n_draws, generator)
+        proposed = judge.look_at(torch.where(rank < sizes, fresh, particles.worlds), active)
+        gain = (proposed.log_weight - _ratio(proposed.distance, tolerance)) - (
+            particles.log_weight - _ratio(particles.distance, tolerance)
+        )
+        is_better = uniform(n_draws, n_samples).log() < gain.nan_to_num(nan=-torch.inf)
+        return particles.where(is_better, proposed)
+
+    def estimate_cost(self, n_samples: int) -> float:
+        """Not known: it is that of the function."""
+        return math.inf
+
+    def reuse(self, labels: Sequence[Hashable] | None) -> "BlackBoxSampler":
+        """Return a sampler that also knows further labels by name."""
+        if labels is None or self.knowledge.output_states is not None:
+            return self
+        more = [label for label in labels if label not in set(self.output_states[0])]
+        return replace(self, output_states=((*self.output_states[0], *more),)) if more else self
+
+
+@dataclass
+class _Particles:
+    """Draws, and how each is judged; columns are samples."""
+
+    worlds: Tensor  # (n_draws, n_samples, n_symbols)
+    outputs: Tensor  # (n_draws, n_samples, n_outputs)
+    log_weight: Tensor  # (n_draws, n_samples): all but the distance
+    distance: Tensor  # (n_draws, n_samples)
+
+    def _map(self, function):  # type: ignore[no-untyped-def]
+        return _Particles(*(function(value) for value in vars(self).values()))
+
+    def select(self, columns: Tensor) -> "_Particles":
+        return self._map(lambda value: value[:, columns])  # type: ignore[no-any-return]
+
+    def reorder(self, chosen: Tensor) -> "_Particles":
+        def pick(value: Tensor) -> Tensor:
+            index = chosen if value.ndim == 2 else chosen[..., None].expand_as(value)
+            return value.gather(0, index)
+
+        return self._map(pick)  # type: ignore[no-any-return]
+
+    def where(self, mask: Tensor, other: "_Particles") -> "_Particles":
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Particles(
+            *(torch.where(mask if a.ndim == 2 else mask[..., None], b, a) for a, b in pairs)
+        )
+
+    def replace_columns(self, columns: Tensor, other: "_Particles") -> None:
+        for name, value in vars(other).items():
+            getattr(self, name)[:, columns] = value
+
+
+class _Judge:
+    """Weighs draws by the evidence of a batch."""
+
+    def __init__(
+        self, sampler: BlackBoxSampler, log_prob: Tensor, proposal: Tensor, log_likelihood: Tensor
+    ) -> None:
+        self.sampler = sampler
+        self.proposal = proposal
+        self.log_ratio = None if proposal is log_prob else log_prob - proposal
+        likely = log_likelihood > -torch.inf
+        self.log_likelihood = add_nameless(log_likelihood, sampler.output_states)
+        self.target = torch.where(likely.sum(-1) == 1, likely.double().argmax(-1), -1)
+        if sampler.options.distance is None:
+            self.target.fill_(-1)
+
+    def look_at(self, worlds: Tensor, columns: Tensor | None = None) -> _Particles:
+        """Conclude from draws, and weigh them; columns are those of the samples given."""
+        sampler = self.sampler
+        log_likelihood, target = self.log_likelihood, self.target
+        if columns is not None:
+            log_likelihood, target = log_likelihood[columns], target[columns]
+        found, which = _label_worlds(sampler, worlds)
+        index = torch.from_numpy(which).to(worlds.device)  # (n_draws, n_samples)
+        log_weight = torch.zeros(index.shape, dtype=torch.float64, device=worlds.device)
+        distance = torch.zeros_like(log_weight)
+        codes = encode_found(found, sampler.output_states).to(index.device)[index]
+        for o, names in enumerate(sampler.output_states):
+            code, rows = codes[..., o], log_likelihood[:, o].expand(len(worlds), -1, -1)
+            aimed = target[:, o].expand_as(code)
+            is_aimed = aimed >= 0
+            # State -1 is the last column, that of labels without a name.
+            state = torch.where(is_aimed, aimed, code % rows.shape[-1])
+            log_weight += rows.gather(2, state[..., None])[..., 0]
+            if is_aimed.any():
+                pairs = which[is_aimed.cpu().numpy()], aimed[is_aimed].cpu().numpy()
+                column = found if codes.shape[-1] == 1 else [x and x[o] for x in found]  # type: ignore[index]
+                measured = measure_distances(sampler.options.distance, column, names, pairs)
+                distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
+        is_possible = torch.tensor([label is not None for label in found], device=index.device)
+        log_weight.masked_fill_(~is_possible[index], -torch.inf)
+        # What is ruled out has no distance; its weight is zero anyway.
+        distance.masked_fill_(~is_possible[index], 0.0)
+        if self.log_ratio is not None:
+            ratio = self.log_ratio if columns is None else self.log_ratio[columns]
+            log_weight += pick_log_prob(ratio, worlds).sum(-1)
+        return _Particles(worlds, codes, log_weight, distance)
+
+
+def _label_worlds(sampler: BlackBoxSampler, worlds: Tensor) -> tuple[list[Hashable], IntArray]:
+    """The different labels of worlds (n_draws, n_samples, n_symbols), and which each one has.
+
+    A world that was drawn several times is concluded from once.
+    """
+    shape = worlds.shape[:-1]
+    rows = worlds.reshape(-1, worlds.shape[-1]).cpu().numpy()
+    first, name = merge_rows(rows)
+    labels = _conclude(sampler.knowledge, rows[first], sampler.options.n_jobs)
+    number: dict[Hashable, int] = {}
+    code = np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)
+    return list(number), code[name].reshape(shape)
+
+
+def _conclude(knowledge: Knowledge, worlds: IntArray, n_jobs: int | None) -> list[Hashable]:
+    """Labels of worlds, in parallel; they do not depend on the number of jobs."""
+    if n_jobs in (None, 1) or len(worlds) < 2 * _MIN_CHUNK:
+        return knowledge.conclude(worlds).tolist()  # type: ignore[no-any-return]
+    parallel = Parallel(n_jobs=n_jobs)
+    n_chunks = min(len(worlds) // _MIN_CHUNK, 4 * parallel._effective_n_jobs())
+    chunks = np.array_split(worlds, n_chunks)
+    found = parallel(delayed(knowledge.conclude)(chunk) for chunk in chunks)
+    return [label for part in found for label in part.tolist()]
+
+
+def _ratio(distance: Tensor, tolerance: Tensor) -> Tensor:
+    """Distances on the scale of the tolerance; with tolerance 0, inf but for distance 0."""
+    return torch.where(distance > 0, distance / tolerance, 0.0)
+
+
+@compile_sampler.register
+def compile_black_box(
+    knowledge: Knowledge,
+    labels: Sequence[Hashable] | None = None,
+    *,
+    options: SamplerOptions,
+) -> BlackBoxSampler:
+    """Make a black box ready for drawing worlds: find out which labels it has.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        What relates symbols and outputs.
+    labels : sequence of hashable, optional
+        The labels that will be observed. None: those of all worlds, or, where these are many, of
+        10,000 random ones.
+    options : SamplerOptions
+        How draws are judged and moved.
+
+    Returns
+    -------
+    BlackBoxSampler
+        The sampler.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the knowledge rules out every world that was tried.
+    """
+    n_states = tuple(knowledge.n_states.tolist())
+    output_states = knowledge.output_states
+    if output_states is None and labels is not None:
+        output_states = (tuple(dict.fromkeys(labels)),)
+    if output_states is None:
+        output_states = (_try_labels(knowledge, n_states),)
+    return BlackBoxSampler(knowledge, n_states, output_states, options)
+
+
+def _try_labels(knowledge: Knowledge, n_states: tuple[int, ...]) -> tuple[Hashable, ...]:
+    """The labels of all worlds, or of many random ones."""
+    n_worlds = math.prod(n_states)
+    if n_worlds <= _N_TRIED:
+        worlds = np.stack(np.unravel_index(np.arange(n_worlds), n_states), axis=1)
+    else:
+        rng = np.random.default_rng(0)
+        worlds = rng.integers(n_states, size=(_N_TRIED, len(n_states)))
+    found = dict.fromkeys(knowledge.conclude(worlds.astype(np.int64)).tolist())
+    found.pop(None, None)
+    if not found:
+        raise InvalidKnowledgeError(
+            f"The knowledge must allow at least one world, but it rules out all {len(worlds)} that "
+            "were tried. Check when it gives None, or pass the labels that are observed."
+        )
+    return tuple(in_order(found))

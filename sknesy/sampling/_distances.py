@@ -1,0 +1,159 @@
+"""How far labels are from each other: what a black box that misses the label is judged by."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy._validation import check_option, plain
+from sknesy.exceptions import InvalidKnowledgeError
+
+__all__ = ["check_distance", "measure_distances"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+NAMES = ("exact", "absolute", "hamming")
+
+
+def check_distance(distance: Any) -> None:
+    """Check the parameter `distance`.
+
+    Parameters
+    ----------
+    distance : object
+        Its value.
+
+    Raises
+    ------
+    ValueError
+        When it is neither callable nor the name of a distance.
+    """
+    if distance is not None and not callable(distance):
+        check_option(distance, "distance", NAMES)
+
+
+def measure_distances(
+    distance: str | Callable[[Any, Any], float],
+    found: Sequence[Hashable],
+    wanted: Sequence[Hashable],
+    pairs: tuple[IntArray, IntArray],
+) -> FloatArray:
+    """Measure how far labels that were concluded are from those that were observed.
+
+    Parameters
+    ----------
+    distance : {"exact", "absolute", "hamming"} or callable
+        "exact" is 0 for equal labels, else 1; "absolute" the absolute difference of numbers;
+        "hamming" the share of places in which texts or tuples of one length differ. A callable
+        ``distance(concluded, observed)`` gives a number of at least 0.
+    found : sequence of hashable
+        Labels that were concluded.
+    wanted : sequence of hashable
+        Labels that were observed.
+    pairs : tuple of two ndarrays of shape (n_pairs,), int64
+        Positions in `found` and in `wanted` of the labels to compare.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), float64
+        The distances; inf where `found` has None.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the labels have no such distance.
+    """
+    measured = np.full(len(pairs[0]), np.inf)
+    possible = np.fromiter((label is not None for label in found), bool, len(found))[pairs[0]]
+    if not possible.any():
+        return measured
+    # Each pair of labels is compared once, however many worlds conclude it.
+    both = pairs[0][possible] * len(wanted) + pairs[1][possible]
+    unique, inverse = np.unique(both, return_inverse=True)
+    left, right = unique // len(wanted), unique % len(wanted)
+    if callable(distance):
+        values = _call(distance, found, wanted, left, right)
+    else:
+        try:
+            values = _MEASURES[distance](found, wanted, left, right)
+        except (TypeError, ValueError) as error:
+            raise InvalidKnowledgeError(
+                f"distance={distance!r} needs labels that it can compare, got "
+                f"{plain(found[left[0]])!r} and {plain(wanted[right[0]])!r}: {error}. Choose "
+                "another distance, or pass a function of two labels."
+            ) from error
+    measured[possible] = values[inverse]
+    return measured
+
+
+def _absolute(
+    found: Sequence[Any], wanted: Sequence[Any], left: IntArray, right: IntArray
+) -> FloatArray:
+    used, position = np.unique(left, return_inverse=True)
+    numbers = np.array([float(found[i]) for i in used.tolist()])
+    difference = numbers[position] - np.array([float(label) for label in wanted])[right]
+    return np.asarray(np.abs(difference), dtype=np.float64)
+
+
+def _hamming(
+    found: Sequence[Any], wanted: Sequence[Any], left: IntArray, right: IntArray
+) -> FloatArray:
+    used, position = np.unique(left, return_inverse=True)
+    here = [found[i] for i in used.tolist()]
+    lengths = {len(label) for label in (*here, *wanted)}
+    if len(lengths) > 1:
+        raise ValueError(f"they differ in length: {sorted(lengths)[:5]}")
+    if all(isinstance(label, str) for label in (*here, *wanted)):
+        length = lengths.pop()
+        rows, targets = (
+            np.array(labels, dtype=f"U{length}").view(np.uint32).reshape(len(labels), length)
+            for labels in (here, list(wanted))
+        )
+    else:
+        names = {name: i for i, name in enumerate({n for x in (*here, *wanted) for n in x})}
+        rows, targets = (
+            np.array([[names[name] for name in label] for label in labels])
+            for labels in (here, list(wanted))
+        )
+    # In parts: all pairs at once would be many times the memory of the labels.
+    parts = [
+        (rows[position[part]] != targets[right[part]]).mean(axis=1)
+        for part in np.array_split(np.arange(len(left)), 1 + len(left) * rows.shape[1] // 10**7)
+    ]
+    return np.concatenate(parts)
+
+
+def _exact(
+    found: Sequence[Any], wanted: Sequence[Any], left: IntArray, right: IntArray
+) -> FloatArray:
+    index = {label: i for i, label in enumerate(wanted)}
+    codes = np.array([index.get(label, -1) for label in found], dtype=np.int64)
+    return (codes[left] != right).astype(np.float64)
+
+
+def _call(
+    distance: Callable[[Any, Any], float],
+    found: Sequence[Any],
+    wanted: Sequence[Any],
+    left: IntArray,
+    right: IntArray,
+) -> FloatArray:
+    values = np.empty(len(left))
+    for i, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        value = distance(found[a], wanted[b])
+        try:
+            values[i] = value
+        except (TypeError, ValueError):
+            values[i] = np.nan
+        if not values[i] >= 0:  # NaN fails, too
+            raise InvalidKnowledgeError(
+                "distance must return a number of at least 0 for each pair of labels, but for "
+                f"({plain(found[a])!r}, {plain(wanted[b])!r}) it returned {value!r}. Return 0 for "
+                "labels that agree, and more the less they do."
+            )
+    return values
+
+
+_MEASURES = {"exact": _exact, "absolute": _absolute, "hamming": _hamming}
