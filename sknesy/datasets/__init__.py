@@ -2,5 +2,19 @@
 
 from sknesy.datasets._digit_sum import DigitSum, make_digit_sum
 from sknesy.datasets._mnist import load_mnist
+from sknesy.datasets._shortest_path import (
+    ShortestPath,
+    is_shortest_path,
+    make_shortest_path,
+    path_cost,
+)
 
-__all__ = ["DigitSum", "load_mnist", "make_digit_sum"]
+__all__ = [
+    "DigitSum",
+    "ShortestPath",
+    "is_shortest_path",
+    "load_mnist",
+    "make_digit_sum",
+    "make_shortest_path",
+    "path_cost",
+]

@@ -1,0 +1,280 @@
+"""Maps of terrain, with only the cheapest path across as a label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
+from sknesy.knowledge import FunctionKnowledge
+
+__all__ = ["ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
+
+_COSTS = (0.8, 1.2, 5.3, 7.7, 9.2)
+_UNIT = 1e-6  # of costs: as whole numbers of it they are compared without rounding
+_CELLS_AT_ONCE = 2**16  # cells of all maps worked on together, such that they fit the cache
+
+
+@dataclass(frozen=True)
+class ShortestPath:
+    """The cheapest path across a map, as a function of the ground of its cells.
+
+    A path leads from the cell at the top left to that at the bottom right, by steps to any of the
+    eight cells around. It costs what its cells cost together, the first and the last included. Of
+    several cheapest paths one is chosen by a fixed rule: each cell is entered from the cheapest
+    cell before it, of equal ones from the first one row by row.
+
+    Called with the states of all cells, row by row, it gives the path of one map. Called with an
+    array of shape ``(n_maps, size * size)`` it gives those of many, as `batch` does.
+
+    Attributes
+    ----------
+    size : int
+        Cells along each side of the map.
+    costs : tuple of float
+        What it costs to enter a cell, for each state; positive, in whole millionths.
+
+    Examples
+    --------
+    >>> shortest_path = ShortestPath(size=3, costs=(1, 9))
+    >>> shortest_path(0, 1, 0, 0, 1, 0, 1, 0, 1)
+    '100100011'
+    """
+
+    size: int = 12
+    costs: tuple[float, ...] = _COSTS
+
+    def __call__(self, *cells):
+        """Find the path: a str with 1 for a cell on it and 0 for any other, row by row."""
+        if len(cells) == 1 and np.ndim(cells[0]) == 2:
+            return self.batch(cells[0])
+        return str(self.batch([cells])[0])
+
+    def batch(self, worlds):
+        """Find the paths of many maps at once.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_maps, size * size), int
+            The state of each cell, row by row.
+
+        Returns
+        -------
+        ndarray of shape (n_maps,), str
+            The paths.
+        """
+        units = np.rint(np.array(self.costs) / _UNIT).astype(np.int64)
+        costs = units[np.asarray(worlds, dtype=np.int64)].reshape(-1, self.size, self.size)
+        paths = np.empty((len(costs), self.size**2), dtype=np.uint32)
+        for part in _parts(costs):
+            paths[part] = _trace(_distances(costs[part]))
+        return (paths + ord("0")).view(f"U{self.size**2}")[:, 0]
+
+
+def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=None):
+    """Make maps of terrain labelled by the cheapest path across.
+
+    There are five classes of ground: path, grass, forest, water and rock. Ground of one class lies
+    together, and cheap ground is frequent. A cell is a tile of 8 x 8 pixels, whose class shows in
+    its colour and its pattern. A linear model tells 91 % of tiles right. A `ConvNet` trained for 10
+    passes on the true classes of 100 maps tells 99.85 %, by which 98.6 % of new maps get a cheapest
+    path; after 30 passes, 99.99 % and all of 500 maps.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        Number of maps.
+    size : int, default=12
+        Cells along each side of a map, at least 2.
+    costs : sequence of 5 floats, default=(0.8, 1.2, 5.3, 7.7, 9.2)
+        What it costs to enter a cell, for each class of ground; by default those of [1]_.
+    random_state : int, RandomState instance or None, default=None
+        Seed of maps and tiles.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, size * size, 3, 8, 8), float32
+        A tile for each cell, row by row: red, green and blue, in [0, 1].
+    y : ndarray of shape (n_samples,), str
+        The cheapest path, 1 for a cell on it and 0 for any other; see `ShortestPath`.
+    symbols : ndarray of shape (n_samples, size * size), int64
+        The true classes of ground, for evaluation only.
+    knowledge : FunctionKnowledge
+        The cheapest path, computed for many maps at once.
+
+    See Also
+    --------
+    is_shortest_path : Whether a predicted path is as cheap as any, which is what counts.
+
+    References
+    ----------
+    .. [1] Vlastelica, Paulus, Musil, Martius, Rolinek, "Differentiation of blackbox combinatorial
+       solvers", ICLR 2020.
+
+    Examples
+    --------
+    >>> X, y, grounds, shortest_path = make_shortest_path(20, size=4, random_state=0)
+    >>> X.shape, grounds.shape
+    ((20, 16, 3, 8, 8), (20, 16))
+    >>> grounds[8].reshape(4, 4)
+    array([[4, 4, 4, 3],
+           [4, 4, 2, 3],
+           [0, 0, 2, 3],
+           [0, 0, 0, 3]])
+    >>> str(y[8])
+    '1000100001000011'
+    """
+    for name, value, least in (("n_samples", n_samples, 1), ("size", size, 2)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}. Ask for more.")
+    costs = tuple(float(cost) for cost in costs)
+    if len(costs) != len(GROUNDS) or min(costs) < _UNIT:
+        raise ValueError(
+            f"costs must hold {len(GROUNDS)} positive numbers, one for each class of ground, got "
+            f"{costs}. Pass for example {_COSTS}."
+        )
+    rng = check_random_state(random_state)
+    symbols = draw_maps(n_samples, size, rng).reshape(n_samples, size**2)
+    X = draw_tiles(symbols, rng)
+    function = ShortestPath(size, costs)
+    states = [range(len(GROUNDS))] * size**2
+    return X, function.batch(symbols), symbols, FunctionKnowledge(function, states, batched=True)
+
+
+def path_cost(paths, costs):
+    """Compute what paths cost.
+
+    Parameters
+    ----------
+    paths : array-like of shape (n_samples,), str
+        Paths as `ShortestPath` gives them.
+    costs : array-like of shape (n_samples, n_cells), float
+        The cost of each cell of each map, row by row; ``np.array(costs)[symbols]`` of true classes.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), float64
+        The costs of the cells, added up; infinity where the cells do not link the two corners.
+
+    Examples
+    --------
+    >>> path_cost(["1001", "1101", "1100"], [[1, 5, 2, 3]] * 3)
+    array([ 4.,  9., inf])
+    """
+    costs = np.asarray(costs, dtype=np.float64)
+    on_path = _read(paths, costs.shape)
+    total = np.where(on_path, costs, 0).sum(axis=1)
+    # Where other cells are dearer than all together, only what is linked stays cheap.
+    blocked = costs.sum(axis=1) + 1
+    way = _cheapest(np.where(on_path, costs, blocked[:, None]))
+    return np.where(way < blocked, total, np.inf)
+
+
+def is_shortest_path(paths, costs, *, tol=1e-6):
+    """Tell which paths are as cheap as any.
+
+    Parameters
+    ----------
+    paths : array-like of shape (n_samples,), str
+        Paths as `ShortestPath` gives them.
+    costs : array-like of shape (n_samples, n_cells), float
+        The true cost of each cell of each map, row by row.
+    tol : float, default=1e-6
+        By how much the cost may differ from the least one.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), bool
+        Whether it is; the mean is the accuracy that the literature reports.
+
+    Examples
+    --------
+    Both ways around the middle are as cheap as any, the way through it is not:
+
+    >>> costs = [[1, 1, 1, 1, 9, 1, 1, 1, 1]] * 3
+    >>> is_shortest_path(["110001001", "100100011", "100010001"], costs)
+    array([ True,  True, False])
+    """
+    return path_cost(paths, costs) <= _cheapest(np.asarray(costs, dtype=np.float64)) + tol
+
+
+def _read(paths, shape):
+    """Paths as Booleans of shape (n_samples, n_cells)."""
+    if len(shape) != 2 or round(shape[1] ** 0.5) ** 2 != shape[1]:
+        raise ValueError(
+            f"costs must have the shape (n_samples, size * size), one row a map, got {shape}. "
+            "Write the cells of each map row by row."
+        )
+    paths = [str(path) for path in paths]
+    if len(paths) != shape[0]:
+        raise ValueError(
+            f"paths must be as many as the rows of costs, {shape[0]}, got {len(paths)}. Pass one "
+            "path a map."
+        )
+    for path in paths:
+        if len(path) != shape[1] or not set(path) <= {"0", "1"}:
+            raise ValueError(
+                f"paths must hold a 0 or a 1 for each of {shape[1]} cells, got {path!r}. Pass "
+                "labels of the knowledge of `make_shortest_path`."
+            )
+    return np.array(paths).view(np.uint32).reshape(shape) == ord("1")
+
+
+def _cheapest(costs):
+    """The cost of the cheapest path of each map, from the costs of its cells (n, size * size)."""
+    size = round(costs.shape[1] ** 0.5)
+    costs = costs.reshape(-1, size, size)
+    return np.concatenate(
+        [np.empty(0), *(_distances(costs[part])[-2, -2] for part in _parts(costs))]
+    )
+
+
+def _parts(costs):
+    """Slices of as many maps as are worked on at once."""
+    step = max(1, _CELLS_AT_ONCE // costs[0].size) if len(costs) else 1
+    return [slice(start, start + step) for start in range(0, len(costs), step)]
+
+
+def _distances(costs):
+    """The least cost of reaching each cell, with a margin that is far: (size + 2, size + 2, n).
+
+    Costs are lowered, all cells of all maps at once, until none falls (Bellman and Ford).
+    """
+    n, size, _ = costs.shape
+    costs = np.ascontiguousarray(costs.transpose(1, 2, 0))  # the maps last: rows are shifted whole
+    far = costs.sum(axis=(0, 1)).max(initial=0) + 1
+    padded = np.full((size + 2, size + 2, n), far, dtype=costs.dtype)
+    reached = padded[1:-1, 1:-1]
+    reached[0, 0] = costs[0, 0]
+    least = np.empty((size + 2, size, n), dtype=costs.dtype)
+    around = np.empty_like(costs)
+    while True:
+        # The least of three columns, then of three rows: of the cell and all eight around.
+        np.minimum(padded[:, :-2], padded[:, 2:], out=least)
+        np.minimum(least, padded[:, 1:-1], out=least)
+        np.minimum(least[:-2], least[2:], out=around)
+        np.minimum(around, least[1:-1], out=around)
+        around += costs
+        if not (around < reached).any():
+            return padded
+        np.minimum(reached, around, out=reached)
+
+
+def _trace(padded):
+    """The cells on the cheapest path of each map, 0 or 1, (n, size * size); from its end back."""
+    width, _, n = padded.shape
+    size = width - 2
+    distances = padded.reshape(width * width, n)
+    offsets = np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
+    is_on = np.zeros((n, width * width), dtype=np.uint32)
+    maps = np.arange(n)
+    cells = np.full(n, (width + 1) * size)
+    start = width + 1
+    is_on[maps, cells] = 1
+    while len(maps):
+        around = cells[:, None] + offsets
+        cells = around[np.arange(len(maps)), distances[around, maps[:, None]].argmin(axis=1)]
+        is_on[maps, cells] = 1
+        goes_on = cells != start
+        maps, cells = maps[goes_on], cells[goes_on]
+    return is_on.reshape(n, width, width)[:, 1:-1, 1:-1].reshape(n, size * size)
