@@ -1,6 +1,7 @@
 """Data sets with weak labels; each returns X, y, the true symbols and the knowledge."""
 
 from sknesy.datasets._digit_sum import DigitSum, make_digit_sum
+from sknesy.datasets._handwritten_formula import FormulaStep, make_handwritten_formula
 from sknesy.datasets._mnist import load_mnist
 from sknesy.datasets._shortest_path import (
     ShortestPath,
@@ -11,10 +12,12 @@ from sknesy.datasets._shortest_path import (
 
 __all__ = [
     "DigitSum",
+    "FormulaStep",
     "ShortestPath",
     "is_shortest_path",
     "load_mnist",
     "make_digit_sum",
+    "make_handwritten_formula",
     "make_shortest_path",
     "path_cost",
 ]
