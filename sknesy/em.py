@@ -10,11 +10,11 @@ L (Dempster, Laird & Rubin 1977); a gradient step on a mini-batch with its own e
 gradient step on L itself (Neal & Hinton 1998, on incremental E-steps).
 
 L has more than one maximum. Two things help a run that would end in a lower one: a temperature,
-which flattens the net's probabilities before they are conditioned (deterministic annealing: Ueda &
-Nakano 1994), and several starts, of which the one with the highest bound goes on.
+which flattens the net's probabilities before they are conditioned, and several starts, of which
+the one with the highest bound goes on. With an engine that estimates, L is an estimate, too, and
+posteriors may be averaged over iterations. See `sknesy.e_step`.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,15 +22,11 @@ import torch
 from torch import Tensor
 
 from sknesy._progress import Progress
-from sknesy.exceptions import DivergenceError
-from sknesy.inference import Posterior
+from sknesy.e_step import Diagnostics, EStep, Memory, StepSize, Temperature, shape_e_step
+from sknesy.exceptions import DivergenceError, NoSignalError
 from sknesy.nets import Samples, SymbolNet
-from sknesy.numerics import flatten
 
-__all__ = ["Convergence", "EStep", "Run", "Temperature", "choose_start", "run_em"]
-
-# log-probabilities (b, S, V) and indices (b,) of samples -> their posterior
-EStep = Callable[[Tensor, Tensor], Posterior]
+__all__ = ["Convergence", "Run", "choose_start", "run_em"]
 
 
 @dataclass
@@ -80,71 +76,6 @@ class Convergence:
         self.converged = asked_to_stop or self._n_stale >= self.n_iter_no_change
 
 
-class Temperature:
-    """Temperature of each iteration.
-
-    Parameters
-    ----------
-    temperature : float, sequence of float or callable
-        One temperature for all iterations; those of the first iterations, 1 after them; or a
-        function of the number of the iteration, counted from 1.
-
-    Raises
-    ------
-    ValueError
-        When a temperature is not a positive number.
-    """
-
-    def __init__(self, temperature: float | Sequence[float] | Callable[[int], float]) -> None:
-        if callable(temperature):
-            self._first, self._function = 0, temperature
-        elif isinstance(temperature, int | float):
-            self._first, self._function = 0, lambda n_iter: temperature
-        else:
-            first = list(temperature)
-            self._first = len(first)
-            self._function = lambda n_iter: first[n_iter - 1] if n_iter <= len(first) else 1.0
-            for n_iter in range(1, len(first) + 1):
-                self.at(n_iter)
-        self.at(1)
-
-    def at(self, n_iter: int) -> float:
-        """Give the temperature of an iteration.
-
-        Parameters
-        ----------
-        n_iter : int
-            Its number, from 1.
-
-        Returns
-        -------
-        float
-            The temperature, positive.
-        """
-        value = float(self._function(n_iter))
-        if not (0 < value < math.inf):
-            raise ValueError(
-                f"temperature must be a positive number in every iteration, got {value} for "
-                f"iteration {n_iter}. 1 leaves the net's probabilities as they are, more flattens."
-            )
-        return value
-
-    def is_moving(self, n_iter: int) -> bool:
-        """Tell whether the next iteration has another temperature, or may have.
-
-        Parameters
-        ----------
-        n_iter : int
-            Number of the iteration.
-
-        Returns
-        -------
-        bool
-            Whether it changes.
-        """
-        return n_iter <= self._first or self.at(n_iter) != self.at(n_iter + 1)
-
-
 @dataclass
 class Run:
     """One start of EM: a net within a training session, and how far it got.
@@ -155,10 +86,16 @@ class Run:
         The net.
     convergence : Convergence
         Filled in on the way, so that an interrupted run leaves it as far as it got.
+    memory : Memory or None
+        Running averages of posteriors, if they are averaged.
+    diagnostics : list of dict
+        What the engine reported in each iteration: the means over the samples.
     """
 
     net: SymbolNet
     convergence: Convergence
+    memory: Memory | None = None
+    diagnostics: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def n_iter(self) -> int:
@@ -181,6 +118,7 @@ def run_em(
     m_steps: int,
     max_iter: int,
     temperature: Temperature,
+    step_size: StepSize,
     progress: Progress,
 ) -> None:
     """Run EM until it has converged, or `max_iter` is reached.
@@ -203,6 +141,8 @@ def run_em(
         Largest number of iterations, with those behind it.
     temperature : Temperature
         By how much the net's probabilities are flattened before they are conditioned.
+    step_size : StepSize
+        The weight of the newest posterior, where the run has a memory.
     progress : Progress
         Shows how it goes.
     """
@@ -210,8 +150,18 @@ def run_em(
     while run.n_iter < max_iter and not run.convergence.converged:
         n_iter = run.n_iter + 1
         progress.start(n_iter)
-        flattened = _flatten_first(e_step, temperature.at(n_iter))
-        lower_bound, asked_to_stop = iterate(run.net, X, flattened, weight, m_steps, progress)
+        diagnostics = Diagnostics()
+        shaped = shape_e_step(
+            e_step,
+            len(X),
+            temperature=temperature.at(n_iter),
+            step_size=step_size.at(n_iter),
+            memory=run.memory,
+            diagnostics=diagnostics,
+        )
+        lower_bound, asked_to_stop = iterate(run.net, X, shaped, weight, m_steps, progress)
+        run.diagnostics.append(diagnostics.means())
+        _check_signal(run.diagnostics[-1])
         run.convergence.record(lower_bound, asked_to_stop, temperature.is_moving(n_iter))
 
 
@@ -244,11 +194,15 @@ def choose_start(runs: Sequence[Run], run_short: Callable[[Run], None]) -> Run:
     return max(survivors, key=lambda run: run.lower_bound)
 
 
-def _flatten_first(e_step: EStep, temperature: float) -> EStep:
-    """Flatten the net's probabilities before they are conditioned: p^(1 / T), normalised."""
-    if temperature == 1.0:
-        return e_step
-    return lambda log_prob, index: e_step(flatten(log_prob, temperature), index)
+def _check_signal(diagnostics: dict[str, float]) -> None:
+    """Raise if an iteration taught the net nothing."""
+    if diagnostics.get("is_dead") == 1.0:
+        raise NoSignalError(
+            "In a whole iteration no sample had a draw that agrees with its label, so that there "
+            "was nothing to learn from. Give the engine a `distance` between labels, raise its "
+            "`n_samples`, or state the knowledge in a form that can guide the draws (clauses, a "
+            "state machine)."
+        )
 
 
 def _iterate_by_batch(

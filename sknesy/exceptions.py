@@ -6,12 +6,14 @@ ordinary `TypeError` or `ValueError`.
 """
 
 __all__ = [
+    "ApproximationWarning",
     "DimacsError",
     "DivergenceError",
     "InconsistentLabelError",
     "IntractableError",
     "InvalidKnowledgeError",
     "InvalidNetError",
+    "NoSignalError",
     "SknesyError",
     "TimeLimitError",
     "TooManyWorldsError",
@@ -57,6 +59,10 @@ class TimeLimitError(IntractableError):
     """Compilation took longer than ``time_limit`` allows."""
 
 
+class NoSignalError(IntractableError):
+    """Draws of which none agrees with any label: there is nothing to learn from."""
+
+
 class InvalidNetError(SknesyError, ValueError):
     """A net that does not fit the symbols, or that cannot be built as asked."""
 
@@ -67,3 +73,7 @@ class DivergenceError(SknesyError, FloatingPointError):
 
 class UndeterminedPropositionWarning(UserWarning):
     """Clauses with auxiliary propositions that the symbols leave open."""
+
+
+class ApproximationWarning(UserWarning):
+    """An approximate E-step that was chosen automatically, as no exact one reaches."""

@@ -24,8 +24,9 @@ FLOORS = {
     "sampling": 3,
     "inference": 4,
     "nets": 4,
-    "em": 5,
-    "estimators": 6,
+    "e_step": 5,
+    "em": 6,
+    "estimators": 7,
 }
 SIDES = {"datasets", "plotting"}
 TOP = {"__init__", "__main__"}

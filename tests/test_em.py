@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from sknesy._progress import Progress
-from sknesy.em import Convergence, Run, Temperature, choose_start, run_em
+from sknesy.e_step import StepSize, Temperature
+from sknesy.em import Convergence, Run, choose_start, run_em
 from sknesy.exceptions import DivergenceError
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import FunctionKnowledge
@@ -73,6 +74,7 @@ def run(
             m_steps=m_steps,
             max_iter=max_iter,
             temperature=Temperature(temperature),
+            step_size=StepSize(1.0),
             progress=progress,
         )
     final = e_step(net.log_prob(X), torch.arange(n)).log_evidence

@@ -14,7 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from sknesy._progress import Progress
-from sknesy.em import Convergence, Run, Temperature, choose_start, run_em
+from sknesy.e_step import Memory, StepSize, Temperature
+from sknesy.em import Convergence, Run, choose_start, run_em
 from sknesy.estimators._grid import GridLayout
 from sknesy.estimators._labels import LabelRows, SingleLabel, has_several_outputs
 from sknesy.estimators._layout import drop_unweighted
@@ -70,6 +71,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         the label (deterministic annealing). One T for all iterations; a sequence for the first
         ones, with 1 after it; or a function of the number of the iteration, from 1. `lower_bounds_`
         are then those of the flattened net.
+    step_size : float, sequence of float or callable, default=1.0
+        Weight g of the newest posterior in a running average of those of each sample,
+        ``q <- (1 - g) q + g q_new``, by the rule of `temperature` (stochastic-approximation EM).
+        1 takes the newest alone. For engines that estimate: less averages their noise out, and a
+        sample that no draw agrees with in one iteration keeps the posterior it had.
     decision : {"marginals", "world"}, default="marginals"
         How `predict` decides. "marginals" gives each output its most probable state; of several
         outputs these need not be possible together. "world" gives the outputs of the most probable
@@ -116,6 +122,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
     lower_bounds_ : list of float
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
         net before the iteration; with "batch" the mean over the mini-batches on the way.
+    diagnostics_ : list of dict of str to float
+        For each iteration, what the engine reported of its own accuracy, as means over the
+        samples: ``effective_sample_size``, ``is_dead`` (the share of samples without a draw that
+        agrees), and more. Empty dicts for exact engines.
     n_iter_ : int
         Iterations finished.
     converged_ : bool
@@ -175,6 +185,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_iter": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither"), "array-like", callable],
+        "step_size": [Interval(Real, 0, 1, closed="right"), "array-like", callable],
         "decision": [StrOptions({"marginals", "world"})],
         "symbol_shape": [tuple, list, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -198,6 +209,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         n_init=1,
         init_iter=5,
         temperature=1.0,
+        step_size=1.0,
         decision="marginals",
         symbol_shape=None,
         max_iter=100,
@@ -217,6 +229,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         self.n_init = n_init
         self.init_iter = init_iter
         self.temperature = temperature
+        self.step_size = step_size
         self.decision = decision
         self.symbol_shape = symbol_shape
         self.max_iter = max_iter
@@ -293,7 +306,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         if not several:
             check_classification_targets(y)
         X, y, weight = drop_unweighted(X, y, sample_weight)
-        temperature = Temperature(self.temperature)
+        schedules = {
+            "temperature": Temperature(self.temperature),
+            "step_size": StepSize(self.step_size),
+        }
         samples, knowledge = layout.lay_out(X, y, self.symbol_shape)
         space = LabelRows(knowledge, is_joined) if several else SingleLabel(y)
         unique, y_index = space.read(y)
@@ -315,23 +331,25 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         for _ in range(self.n_init):
             seed = int(random_state.randint(np.iinfo(np.int32).max))
             nets.append(SkorchNet(clone(net), n_states, symbol_shape, seed=seed))
+        self._seed = int(random_state.randint(np.iinfo(np.int32).max))
 
         # All checks have passed: from here on the estimator is a fitted one.
         self.classes_, self.knowledge_, self.symbol_shape_ = space.classes, knowledge, symbol_shape
         self.engine_, self.compiled_ = engine, compiled.to(nets[0].device)
         self._labels, self._layout, self._longer = space, layout, None
-        self._run_em(nets, samples, y, codes.to(nets[0].device), weight, temperature)
+        self._run_em(nets, samples, y, codes.to(nets[0].device), weight, schedules)
         return self
 
-    def _run_em(self, nets, samples, y, codes, weight, temperature):
+    def _run_em(self, nets, samples, y, codes, weight, schedules):
         # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
         weight = torch.from_numpy(weight / weight.mean()).to(codes.device)
         likelihood, engine, compiled = ExactLikelihood(), self.engine_, self.compiled_
         n_output_states = _lengths(compiled.output_states)
+        generator = torch.Generator(codes.device).manual_seed(self._seed)
 
         def e_step(log_prob, index):
             log_likelihood = likelihood.log_likelihood(codes[index], n_output_states)
-            return engine.infer(compiled, log_prob, log_likelihood)
+            return engine.infer(compiled, log_prob, log_likelihood, generator)
 
         def run_to(run, max_iter):
             run_em(
@@ -342,12 +360,18 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
                 schedule=self.e_step,
                 m_steps=self.m_steps,
                 max_iter=min(max_iter, self.max_iter),
-                temperature=temperature,
                 progress=progress,
+                **schedules,
             )
 
         self.init_lower_bounds_ = []
-        runs = [Run(net, Convergence(self.tol, self.n_iter_no_change)) for net in nets]
+        is_averaged = not schedules["step_size"].is_constant_one
+        runs = [
+            Run(
+                net, Convergence(self.tol, self.n_iter_no_change), Memory() if is_averaged else None
+            )
+            for net in nets
+        ]
         best = runs[0]
         n_iter = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
         passes = n_iter * (self.m_steps if self.e_step == "epoch" else 1)
@@ -371,6 +395,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         finally:
             self._symbol_net, self.net_ = best.net, best.net.net
             self.lower_bounds_ = best.convergence.lower_bounds
+            self.diagnostics_ = best.diagnostics
             self.n_iter_ = best.n_iter
             self.converged_ = best.convergence.converged
         if not self.converged_:

@@ -1,7 +1,7 @@
 """How labels in y are related to the outputs of the knowledge: one of them, or several."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
+
+# Positions of samples -> the labels of their worlds
+Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
 
 __all__ = ["LabelRows", "LabelSpace", "SingleLabel", "has_several_outputs"]
 
@@ -133,15 +136,22 @@ class LabelSpace(ABC):
         """
 
     @abstractmethod
-    def name(self, outputs: npt.NDArray[np.int64], compiled: Compiled) -> npt.NDArray[Any]:
+    def name(
+        self,
+        outputs: npt.NDArray[np.int64],
+        compiled: Compiled,
+        conclude: Conclude | None = None,
+    ) -> npt.NDArray[Any]:
         """Turn output states into labels, in the form that y had.
 
         Parameters
         ----------
         outputs : ndarray of shape (n_samples, n_outputs), int64
-            States of the outputs.
+            States of the outputs; -1 for a label without a name.
         compiled : Compiled
             The knowledge as compiled.
+        conclude : callable, optional
+            ``conclude(rows)`` gives the labels of some samples, for those without a name.
 
         Returns
         -------
@@ -204,12 +214,23 @@ class SingleLabel(LabelSpace):
         """Give the columns of the classes, as one array."""
         return self.in_order(output_marginals, compiled)[:, 0]
 
-    def name(self, outputs: npt.NDArray[np.int64], compiled: Compiled) -> npt.NDArray[Any]:
-        """Look the class of a state up."""
+    def name(
+        self,
+        outputs: npt.NDArray[np.int64],
+        compiled: Compiled,
+        conclude: Conclude | None = None,
+    ) -> npt.NDArray[Any]:
+        """Look the class of a state up; a label that was not seen is concluded."""
         position = np.zeros(len(compiled.output_states[0]), dtype=np.int64)
         codes = self._codes(compiled)
         position[codes] = np.arange(len(codes))
-        return self.classes[position[outputs[:, 0]]]
+        labels = self.classes[position[outputs[:, 0]]]
+        nameless = np.flatnonzero(outputs[:, 0] < 0)
+        if len(nameless) and conclude is not None:
+            concluded = np.array(conclude(nameless).tolist())
+            labels = labels.astype(np.result_type(labels, concluded))
+            labels[nameless] = concluded
+        return labels
 
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:
         """Give the class of the largest probability."""
@@ -272,7 +293,12 @@ class LabelRows(LabelSpace):
         """Give one array for each output."""
         return [output_marginals[:, o, codes] for o, codes in enumerate(self._codes(compiled))]
 
-    def name(self, outputs: npt.NDArray[np.int64], compiled: Compiled) -> npt.NDArray[Any]:
+    def name(
+        self,
+        outputs: npt.NDArray[np.int64],
+        compiled: Compiled,
+        conclude: Conclude | None = None,
+    ) -> npt.NDArray[Any]:
         """Look the names of states up."""
         names = map(as_column, compiled.output_states)
         columns = [column[outputs[:, o]] for o, column in enumerate(names)]

@@ -1,5 +1,6 @@
 """What a fitted estimator says of samples: their labels, and their symbols."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sknesy.estimators._sequences import check_predictable
+from sknesy.exceptions import ApproximationWarning
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
@@ -36,8 +38,10 @@ class PredictionMixin:
         """
         seen = self._look(X)
         if self.decision == "world":
-            _, outputs = self._mode(seen)
-            return self._labels.name(outputs, seen.compiled)
+            worlds, outputs = self._mode(seen)
+            return self._labels.name(
+                outputs, seen.compiled, lambda rows: seen.knowledge.conclude(worlds[rows])
+            )
         return self._labels.most_probable(self._infer(seen).output_marginals, seen.compiled)
 
     def predict_proba(self, X):
@@ -173,7 +177,9 @@ class PredictionMixin:
                 codes[torch.from_numpy(y_index)].to(log_prob.device),
                 tuple(map(len, compiled.output_states)),
             )
-        posterior = self.engine_.infer(compiled, log_prob, log_likelihood).numpy()
+        posterior = self.engine_.infer(
+            compiled, log_prob, log_likelihood, self._generator()
+        ).numpy()
         marginals = self._labels.in_order(posterior.output_marginals, compiled)
         return replace(posterior, output_marginals=marginals)
 
@@ -200,10 +206,18 @@ class PredictionMixin:
         row = self._labels.candidates(seen.compiled).to(seen.log_prob.device)
         return row.expand(len(seen.log_prob), -1, -1)
 
+    def _generator(self):
+        """Source of randomness for engines that draw samples: the same for each call."""
+        return torch.Generator(self._symbol_net.device).manual_seed(self._seed)
+
     def _infer(self, seen):
         """The posterior, given that the label is one of those predicted."""
-        posterior = self.engine_.infer(seen.compiled, seen.log_prob, self._candidates(seen))
-        check_predictable(posterior.log_evidence)
+        evidence = self._candidates(seen)
+        posterior = self.engine_.infer(seen.compiled, seen.log_prob, evidence, self._generator())
+        if posterior.kind == "exact":
+            check_predictable(posterior.log_evidence)
+        else:
+            _warn_of_dead(posterior.log_evidence)
         return posterior.numpy()
 
     def _mode(self, seen):
@@ -212,6 +226,19 @@ class PredictionMixin:
         log_joint, worlds, outputs = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
         check_predictable(log_joint)
         return worlds.cpu().numpy(), outputs.cpu().numpy()
+
+
+def _warn_of_dead(log_evidence):
+    """Say so where an engine that is not exact found nothing."""
+    n_dead = int((log_evidence == -torch.inf).sum())
+    if n_dead:
+        warnings.warn(
+            f"No world was found for {n_dead} of {len(log_evidence)} samples of X: their "
+            "probabilities are 0 and their predictions arbitrary. Raise `n_samples` or "
+            "`max_tried` of the engine, or use an exact one.",
+            ApproximationWarning,
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ class SequenceLayout(Layout):
             anything = torch.zeros((n_inputs, n_states), dtype=torch.float64)
             evidence = ExactLikelihood().log_likelihood(codes[y_index[index]], counts)
             posterior = engine.infer(compiled, samples.arrange(anything, index), evidence)
+            if posterior.kind != "exact":
+                return  # that nothing was found does not mean that nothing is there
             impossible = index[posterior.log_evidence == -torch.inf]
             if len(impossible):
                 length = int(samples.lengths[impossible[0]])
