@@ -9,6 +9,7 @@ from sknesy.datasets._shortest_path import (
     make_shortest_path,
     path_cost,
 )
+from sknesy.datasets._visual_sudoku import make_visual_sudoku
 
 __all__ = [
     "DigitSum",
@@ -19,5 +20,6 @@ __all__ = [
     "make_digit_sum",
     "make_handwritten_formula",
     "make_shortest_path",
+    "make_visual_sudoku",
     "path_cost",
 ]
