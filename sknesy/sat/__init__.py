@@ -8,6 +8,7 @@ pickled and never outlive a function.
 """
 
 from sknesy.sat._deadline import Deadline
+from sknesy.sat._maxsat import RankedAssignments, best_assignments
 from sknesy.sat._search import Assignments, enumerate_assignments
 from sknesy.sat._solve import (
     Clauses,
@@ -23,7 +24,9 @@ __all__ = [
     "Assignments",
     "Clauses",
     "Deadline",
+    "RankedAssignments",
     "Variable",
+    "best_assignments",
     "deduce",
     "enumerate_assignments",
     "exactly_one",
