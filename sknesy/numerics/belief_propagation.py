@@ -1,0 +1,312 @@
+"""Belief propagation: sums over the states of a factor graph by messages between neighbours.
+
+With p the weights of the states of the variables and f the factors, the sum
+
+    Z = sum over joint states x of  prod_i p_i(x_i)  prod_f f(x_f)
+
+and its marginals follow from messages on the edges, of variables to factors and back,
+
+    m_if(x_i) = p_i(x_i)  prod over other factors g of i  m_gi(x_i)
+    m_fi(x_i) = sum over the states of other variables j of f  f(x_f)  prod_j m_jf(x_j)
+
+which are sent by all at once until they no longer change. That is exact where no two variables are
+joined by two paths. Else it is Bethe's approximation, of which the fixed points of the messages are
+the stationary points, and the marginals are its gradient.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sknesy.numerics.factor_graph import FactorGraph
+from sknesy.numerics.factor_messages import LOG, PLAIN, Arithmetic, log_masses, send_messages
+
+__all__ = ["Beliefs", "propagate_beliefs"]
+
+Blocks = list[Tensor]  # for each block of the graph, (n_variables or n_edges, n_samples, size)
+
+_MAX_CELLS = 1 << 20  # numbers in the messages of a chunk of samples
+_MAX_WEIGHTS = 1 << 23  # in log space each weight is a number
+_LOWEST = -700.0  # exp of what is below may be lost
+
+
+class Beliefs(NamedTuple):
+    """What belief propagation found.
+
+    Attributes
+    ----------
+    log_evidence : Tensor of shape (n_samples,)
+        Bethe's approximation of log Z, in nats; -inf where the messages show that Z is 0.
+    marginals : Tensor of shape (n_samples, n_variables, n_states)
+        Beliefs about the states of the variables; 0 where Z is.
+    has_converged : Tensor of shape (n_samples,), bool
+        Whether the messages came to rest.
+    n_iter : int
+        Rounds of messages of the sample that took most.
+    """
+
+    log_evidence: Tensor
+    marginals: Tensor
+    has_converged: Tensor
+    n_iter: int
+
+
+class _Settings(NamedTuple):
+    max_iter: int
+    tol: float
+    damping: float
+
+
+def propagate_beliefs(
+    graph: FactorGraph,
+    log_weights: Tensor,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    damping: float = 0.0,
+) -> Beliefs:
+    """Send messages until they come to rest, each sample for itself.
+
+    Parameters
+    ----------
+    graph : FactorGraph
+        Variables and factors.
+    log_weights : Tensor of shape (n_samples, n_variables, n_states), float64
+        Log-weights of the states, in nats; -inf is impossible. What is beyond the states of a
+        variable is not looked at.
+    max_iter : int
+        The most rounds, where the graph has loops; others take as many as their paths are long.
+    tol : float
+        The messages of a sample are at rest when none changes by more, where its largest entry
+        is 1.
+    damping : float
+        Share of the old message in the logarithm of the new one, in [0, 1).
+
+    Returns
+    -------
+    Beliefs
+        Log of the sum, and marginals.
+
+    Notes
+    -----
+    A round costs a few operations for each state of each edge, and for each weight of a factor. It
+    is computed with plain numbers; samples in which these would be below 1e-304 of the largest
+    are computed again in log space, several times slower.
+
+    References
+    ----------
+    .. [1] Pearl, "Probabilistic reasoning in intelligent systems", 1988.
+    .. [2] Kschischang, Frey, Loeliger, "Factor graphs and the sum-product algorithm", 2001,
+       equations 5 and 6.
+    .. [3] Yedidia, Freeman, Weiss, "Constructing free-energy approximations and generalized belief
+       propagation algorithms", 2005.
+
+    Examples
+    --------
+    Two variables of two states that differ; the first is in state 1 with probability 0.8:
+
+    >>> from sknesy.numerics.factor_graph import Factor, build_factor_graph
+    >>> differ = Factor((0, 1), (1 - torch.eye(2, dtype=torch.float64).numpy(),))
+    >>> graph = build_factor_graph([2, 2], [differ], [[True, True]] * 2)
+    >>> weights = torch.tensor([[[0.2, 0.8], [0.5, 0.5]]], dtype=torch.float64)
+    >>> beliefs = propagate_beliefs(graph, weights.log())
+    >>> beliefs.log_evidence.exp()
+    tensor([0.5000], dtype=torch.float64)
+    >>> beliefs.marginals
+    tensor([[[0.2000, 0.8000],
+             [0.8000, 0.2000]]], dtype=torch.float64)
+    """
+    settings = _Settings(max_iter, tol, damping)
+    if graph.n_rounds is not None:
+        settings = _Settings(max(graph.n_rounds, 1), 0.0, 0.0)
+    found = _Found(log_weights)
+    everyone = torch.arange(len(log_weights), device=log_weights.device)
+    lost = [everyone[:0]]
+    for rows in _split(everyone, _MAX_CELLS, graph.n_cells):
+        lost.extend(_iterate(graph, log_weights, rows, settings, PLAIN, found))
+    for rows in _split(torch.cat(lost), _MAX_WEIGHTS, graph.n_weights):
+        _iterate(graph, log_weights, rows, settings, LOG, found)
+    if graph.is_forest:
+        found.has_converged.fill_(True)
+    return Beliefs(found.log_evidence, found.marginals, found.has_converged, found.n_iter)
+
+
+class _Found:
+    """Results, filled in as samples come to rest."""
+
+    def __init__(self, log_weights: Tensor) -> None:
+        n = len(log_weights)
+        self.log_evidence = log_weights.new_full((n,), -torch.inf)
+        self.marginals = torch.zeros_like(log_weights)
+        self.has_converged = torch.zeros(n, dtype=torch.bool, device=log_weights.device)
+        self.n_iter = 0
+
+
+class _Batch(NamedTuple):
+    """Samples whose messages are not at rest yet."""
+
+    rows: Tensor
+    priors: Blocks
+    messages: Blocks  # logarithms of those of factors to variables
+    sent: Blocks  # those of variables to factors, in the arithmetic; none before the first round
+
+    def select(self, keep: Tensor) -> "_Batch":
+        """Return some of the samples."""
+        blocks = ([x[:, keep] for x in part] for part in self[1:])
+        return _Batch(self.rows[keep], *blocks)
+
+
+def _iterate(
+    graph: FactorGraph,
+    log_weights: Tensor,
+    rows: Tensor,
+    settings: _Settings,
+    arithmetic: Arithmetic,
+    found: _Found,
+) -> list[Tensor]:
+    """Send messages of some samples; return those that plain numbers cannot hold."""
+    priors = _read_weights(graph, log_weights, rows)
+    silence = [
+        prior.new_zeros((len(block.ends), len(rows), block.size))
+        for prior, block in zip(priors, graph.blocks, strict=True)
+    ]
+    batch = _Batch(rows, priors, silence, [])
+    lost = []
+    for n_iter in range(1, settings.max_iter + 1):
+        log_sent = _collect(graph, batch.priors, batch.messages)
+        if arithmetic is PLAIN:
+            is_lost = _find_lost(log_sent)
+            if is_lost is not None:
+                lost.append(batch.rows[is_lost])
+                batch = batch.select(~is_lost)
+                log_sent = [x[:, ~is_lost] for x in log_sent]
+        if not len(batch.rows):
+            break
+        found.n_iter = max(found.n_iter, n_iter)
+        sent = [arithmetic.from_log(x) for x in log_sent]
+        at_rest = _is_at_rest(batch, sent, settings.tol, arithmetic)
+        answers = send_messages(graph, sent, arithmetic)
+        answered = batch._replace(messages=answers, sent=sent)
+        if n_iter == settings.max_iter:
+            _record(graph, answered, at_rest, arithmetic, found)
+            break
+        answers = _damp(answers, batch.messages, settings.damping if n_iter > 1 else 0.0)
+        batch = batch._replace(messages=answers, sent=sent)
+        if bool(at_rest.any()):
+            _record(graph, answered.select(at_rest), at_rest[at_rest], arithmetic, found)
+            batch = batch.select(~at_rest)
+    return lost
+
+
+def _read_weights(graph: FactorGraph, log_weights: Tensor, rows: Tensor) -> Blocks:
+    """Log-weights of the states, block by block; -inf outside of domains."""
+    by_variable = log_weights.transpose(0, 1)
+    return [
+        by_variable[block.variables][:, rows, : block.size].masked_fill(
+            ~block.domain[:, None, :], -torch.inf
+        )
+        for block in graph.blocks
+    ]
+
+
+def _collect(graph: FactorGraph, priors: Blocks, messages: Blocks) -> Blocks:
+    """Log-messages of variables to factors, of which the largest entry is 0.
+
+    The product of all messages but one is the product of all over that one; where that one is
+    zero, zeros are counted, and the product is of the others.
+    """
+    sent = []
+    for block, prior, message in zip(graph.blocks, priors, messages, strict=True):
+        if not message.numel():
+            sent.append(message)
+            continue
+        if float(prior.amin()) > -torch.inf and float(message.amin()) > -torch.inf:
+            out = prior.index_add(0, block.ends, message).index_select(0, block.ends)
+            out.sub_(message).sub_(out.amax(-1, keepdim=True))
+            sent.append(out)
+            continue
+        belief, n_zeros = _split_zeros(prior)
+        factor, own_zero = _split_zeros(message)
+        out = belief.index_add_(0, block.ends, factor).index_select(0, block.ends).sub_(factor)
+        n_others = n_zeros.index_add_(0, block.ends, own_zero).index_select(0, block.ends)
+        out.masked_fill_(n_others.sub_(own_zero) > 0, -torch.inf)
+        peak = out.amax(-1, keepdim=True)
+        sent.append(out.sub_(torch.where(peak > -torch.inf, peak, 0.0)))
+    return sent
+
+
+def _split_zeros(log_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms with 0 in place of -inf, and 1 where that was so."""
+    is_zero = log_values == -torch.inf
+    return log_values.masked_fill(is_zero, 0.0), is_zero.to(log_values.dtype)
+
+
+def _find_lost(log_sent: Blocks) -> Tensor | None:
+    """Samples with a message that plain numbers cannot hold; None if there are none."""
+    found = [
+        ((x < _LOWEST) & (x > -torch.inf)).any(-1).any(0)
+        for x in log_sent
+        if x.numel() and float(x.amin()) < _LOWEST
+    ]
+    is_lost = torch.stack(found).any(0) if found else None
+    return is_lost if is_lost is not None and bool(is_lost.any()) else None
+
+
+def _is_at_rest(batch: _Batch, sent: Blocks, tol: float, arithmetic: Arithmetic) -> Tensor:
+    """For each sample, whether its messages are those of the round before."""
+    has_factors = any(len(x) for x in sent)
+    is_rest = torch.full_like(batch.rows, bool(batch.sent) or not has_factors, dtype=torch.bool)
+    for new, old in zip(sent, batch.sent, strict=False):  # there are none of old at first
+        if len(new):
+            change = arithmetic.to_plain(new) - arithmetic.to_plain(old)
+            is_rest &= change.abs_().amax(0).amax(-1) <= tol
+    return is_rest
+
+
+def _damp(answers: Blocks, before: Blocks, damping: float) -> Blocks:
+    """Mix logarithms of messages with those before; zeros stay."""
+    if not damping:
+        return answers
+    return [(1 - damping) * new + damping * old for new, old in zip(answers, before, strict=True)]
+
+
+def _record(
+    graph: FactorGraph,
+    batch: _Batch,
+    at_rest: Tensor,
+    arithmetic: Arithmetic,
+    found: _Found,
+) -> None:
+    """Write down log-evidence and marginals of samples that are done.
+
+    Bethe's log Z is the sum of the log-masses of variables and of factors, less those of edges.
+    """
+    rows = batch.rows
+    log_evidence = batch.priors[0].new_zeros(len(rows))
+    is_impossible = torch.zeros_like(at_rest)
+    marginals = []
+    for block, prior, message, out in zip(
+        graph.blocks, batch.priors, batch.messages, batch.sent, strict=True
+    ):
+        belief = prior.index_add(0, block.ends, message)
+        mass = belief.logsumexp(-1)
+        is_impossible |= (mass == -torch.inf).any(0)
+        share = (belief - torch.where(mass > -torch.inf, mass, 0.0)[..., None]).exp_()
+        marginals.append(share.transpose(0, 1))
+        on_edges = (arithmetic.to_log(out) + message).logsumexp(-1)
+        for part, sign in ((mass, 1), (on_edges, -1)):
+            log_evidence += sign * part.masked_fill(part == -torch.inf, 0.0).sum(0)
+    for part in log_masses(graph, batch.sent, arithmetic):
+        is_impossible |= (part == -torch.inf).any(0)
+        log_evidence += part.masked_fill(part == -torch.inf, 0.0).sum(0)
+    found.log_evidence[rows] = log_evidence.masked_fill_(is_impossible, -torch.inf)
+    found.has_converged[rows] = at_rest | is_impossible
+    for block, share in zip(graph.blocks, marginals, strict=True):
+        share = share.masked_fill(is_impossible[:, None, None], 0.0)
+        found.marginals[rows[:, None], block.variables, : block.size] = share
+
+
+def _split(rows: Tensor, most: int, per_row: int) -> tuple[Tensor, ...]:
+    """Samples in chunks that hold no more than so many numbers, if they can."""
+    return torch.split(rows, max(1, most // max(per_row, 1)))

@@ -1,0 +1,282 @@
+"""Factor graphs as plain arrays: variables, factors over a few of them, and the edges between.
+
+A *table factor* holds a weight for each joint state of its variables. A *chain factor* is a product
+of matrices, one for each variable and chosen by its state: it reads its variables one after the
+other and remembers one of a few things, as a clause remembers whether it holds yet, and a bounded
+sum how much it came to.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+__all__ = ["Block", "Factor", "FactorGraph", "FactorGroup", "build_factor_graph"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_MIN_SHARED = 8  # factors of the same weights that are worth a group of their own
+
+
+class Factor(NamedTuple):
+    """Weights of the joint states of some variables.
+
+    Attributes
+    ----------
+    scope : tuple of int
+        The variables, each once.
+    weights : tuple of ndarrays, float64
+        A table factor has one, with an axis for each variable. A chain factor has one for each
+        variable, of shape (n_before, n_states, n_after), whose product over the variables is the
+        weight; the first has ``n_before`` 1 and the last ``n_after`` 1.
+    """
+
+    scope: tuple[int, ...]
+    weights: tuple[FloatArray, ...]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is a chain factor."""
+        return len(self.weights) > 1 or self.weights[0].ndim != len(self.scope)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The variables of one number of states, and the edges that end there.
+
+    Attributes
+    ----------
+    size : int
+        Number of states.
+    variables : Tensor of shape (n_variables,), int64
+        The variables.
+    domain : Tensor of shape (n_variables, size), bool
+        The states that each can be in.
+    ends : Tensor of shape (n_edges,), int64
+        For each edge, the position of its variable in `variables`.
+    """
+
+    size: int
+    variables: Tensor
+    domain: Tensor
+    ends: Tensor
+
+    def to(self, device: torch.device | str) -> "Block":
+        """Return the block on a device."""
+        return Block(self.size, *(t.to(device) for t in (self.variables, self.domain, self.ends)))
+
+
+@dataclass(frozen=True, eq=False)
+class FactorGroup:
+    """Factors of one shape, evaluated at once.
+
+    Attributes
+    ----------
+    n_factors : int
+        How many.
+    is_chain : bool
+        Whether they are chain factors.
+    weights : tuple of Tensors, float64
+        As in `Factor`, with an axis in front: the factors, or 1 where all have the same weights.
+    slots : tuple of (int, int)
+        For each variable of a factor, the block of its edges and the first of them: those of the
+        group are next to each other, in the order of the factors.
+    """
+
+    n_factors: int
+    is_chain: bool
+    weights: tuple[Tensor, ...]
+    slots: tuple[tuple[int, int], ...]
+
+    def to(self, device: torch.device | str) -> "FactorGroup":
+        """Return the group on a device."""
+        return replace(self, weights=tuple(t.to(device) for t in self.weights))
+
+
+@dataclass(frozen=True, eq=False)
+class FactorGraph:
+    """Variables and factors, ready for messages between them.
+
+    Attributes
+    ----------
+    n_variables : int
+        Number of variables.
+    blocks : tuple of Block
+        The variables, by their numbers of states.
+    groups : tuple of FactorGroup
+        The factors, by their shapes.
+    n_rounds : int or None
+        The most factors on a path, if no two variables are joined by two paths: after so many
+        rounds the messages are exact. None if there are loops.
+    """
+
+    n_variables: int
+    blocks: tuple[Block, ...]
+    groups: tuple[FactorGroup, ...]
+    n_rounds: int | None
+
+    @property
+    def is_forest(self) -> bool:
+        """Whether there are no loops."""
+        return self.n_rounds is not None
+
+    @property
+    def n_factors(self) -> int:
+        """Number of factors, without those of a single variable."""
+        return sum(group.n_factors for group in self.groups)
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return sum(len(block.ends) for block in self.blocks)
+
+    @property
+    def n_cells(self) -> int:
+        """Numbers that one sample's messages in one direction hold."""
+        return sum(len(block.ends) * block.size for block in self.blocks)
+
+    @property
+    def n_weights(self) -> int:
+        """Weights that one sample's messages are multiplied with."""
+        return sum(
+            group.n_factors * w[0].numel() * (1 if group.is_chain else w[0].ndim)
+            for group in self.groups
+            for w in group.weights
+        )
+
+    def to(self, device: torch.device | str) -> "FactorGraph":
+        """Return the graph on a device."""
+        return replace(
+            self,
+            blocks=tuple(block.to(device) for block in self.blocks),
+            groups=tuple(group.to(device) for group in self.groups),
+        )
+
+    def __repr__(self) -> str:
+        shape = "forest" if self.is_forest else "loops"
+        return (
+            f"FactorGraph({self.n_variables} variables, {self.n_factors} factors, "
+            f"{self.n_edges} edges, {shape})"
+        )
+
+
+def build_factor_graph(
+    n_states: Sequence[int], factors: Iterable[Factor], domains: Sequence[Sequence[bool]]
+) -> FactorGraph:
+    """Sort variables and factors by their shapes.
+
+    Parameters
+    ----------
+    n_states : sequence of int
+        Number of states of each variable.
+    factors : iterable of Factor
+        The factors. Those of one variable become part of its domain: their weights are 0 or 1.
+    domains : sequence of sequences of bool
+        For each variable, which states it can be in.
+
+    Returns
+    -------
+    FactorGraph
+        The graph.
+
+    Examples
+    --------
+    Two variables of three states that differ, and one of two states that is free:
+
+    >>> differ = Factor((0, 1), (1 - np.eye(3),))
+    >>> build_factor_graph([3, 3, 2], [differ], [[True] * 3, [True] * 3, [True] * 2])
+    FactorGraph(3 variables, 1 factors, 2 edges, forest)
+    """
+    allowed = [np.array(domain, dtype=bool) for domain in domains]
+    kept = []
+    for factor in factors:
+        if len(factor.scope) == 1:
+            allowed[factor.scope[0]] &= factor.weights[0].reshape(-1) > 0
+        else:
+            kept.append(factor)
+    sizes = sorted(set(n_states))
+    variables = [[i for i, n in enumerate(n_states) if n == size] for size in sizes]
+    place = {i: (b, k) for b, block in enumerate(variables) for k, i in enumerate(block)}
+    ends: list[list[int]] = [[] for _ in sizes]
+    groups = []
+    for members, is_shared in _group(kept):
+        slots = []
+        for scope in zip(*(factor.scope for factor in members), strict=True):
+            b = place[scope[0]][0]
+            slots.append((b, len(ends[b])))
+            ends[b].extend(place[i][1] for i in scope)
+        stacked = members[:1] if is_shared else members
+        weights = tuple(
+            torch.from_numpy(np.stack(w).astype(np.float64, copy=False))
+            for w in zip(*(factor.weights for factor in stacked), strict=True)
+        )
+        groups.append(FactorGroup(len(members), members[0].is_chain, weights, tuple(slots)))
+    blocks = tuple(
+        Block(
+            size,
+            torch.tensor(block, dtype=torch.int64),
+            torch.from_numpy(np.stack([allowed[i] for i in block])),
+            torch.tensor(end, dtype=torch.int64),
+        )
+        for size, block, end in zip(sizes, variables, ends, strict=True)
+    )
+    n_rounds = _count_rounds(len(n_states), [factor.scope for factor in kept])
+    return FactorGraph(len(n_states), blocks, tuple(groups), n_rounds)
+
+
+def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
+    """Factors of equal shapes, and whether their weights are equal, too."""
+    equal: dict[tuple[object, ...], list[Factor]] = defaultdict(list)
+    for factor in factors:
+        shape = tuple(w.shape for w in factor.weights)
+        equal[factor.is_chain, shape, *(w.tobytes() for w in factor.weights)].append(factor)
+    groups, single = [], defaultdict(list)
+    for key, members in equal.items():
+        if len(members) >= _MIN_SHARED:
+            groups.append((members, True))
+        else:
+            single[key[:2]].extend(members)
+    return groups + [(members, len(members) == 1) for members in single.values()]
+
+
+def _count_rounds(n_variables: int, scopes: Sequence[Sequence[int]]) -> int | None:
+    """The most factors on a path between variables; None if the graph has loops."""
+    # Variables are the nodes 0, 1, ..., and factors come behind.
+    neighbours: list[list[int]] = [[] for _ in range(n_variables + len(scopes))]
+    for f, scope in enumerate(scopes, start=n_variables):
+        for i in scope:
+            neighbours[f].append(i)
+            neighbours[i].append(f)
+
+    def search(start: int) -> tuple[int, int, list[int]] | None:
+        """The node farthest away, its distance, and all nodes reached; None if there is a loop."""
+        distance, reached = {start: 0}, [start]
+        before = {start: -1}
+        for node in reached:  # grows
+            for other in neighbours[node]:
+                if other == before[node]:
+                    continue
+                if other in distance:
+                    return None
+                distance[other], before[other] = distance[node] + 1, node
+                reached.append(other)
+        return reached[-1], distance[reached[-1]], reached
+
+    n_rounds, seen = 0, set[int]()
+    for start in range(n_variables):
+        if start in seen:
+            continue
+        first = search(start)
+        if first is None:
+            return None
+        seen.update(first[2])
+        # The longest path of a tree starts where the farthest node from anywhere is.
+        second = search(first[0])
+        assert second is not None
+        n_rounds = max(n_rounds, (second[1] + 1) // 2)
+    return n_rounds
