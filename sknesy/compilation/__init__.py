@@ -1,21 +1,27 @@
 """From knowledge to worlds, and to decision diagrams."""
 
 from sknesy.compilation._circuits import SddOptions, compile_circuit, compile_clause_circuit
+from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import enumerate_clause_worlds
+from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._step_levels import compile_step_levels
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
 __all__ = [
+    "Factors",
     "Levels",
     "Limits",
     "SddOptions",
     "Worlds",
     "compile_circuit",
     "compile_clause_circuit",
+    "compile_clause_factors",
     "compile_clause_levels",
+    "compile_factors",
     "compile_levels",
+    "compile_step_factors",
     "compile_step_levels",
     "enumerate_clause_worlds",
     "enumerate_worlds",

@@ -1,0 +1,255 @@
+"""From clauses and bounded sums to factors over few variables."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sknesy import sat
+from sknesy._validation import join_names
+from sknesy.compilation._clause_levels import _read_relation
+from sknesy.compilation._clauses import check_outputs, warn_of_auxiliaries
+from sknesy.compilation._factors import Factors, compile_factors, link_levels
+from sknesy.compilation._multivalued import MultiClause, Relation
+from sknesy.compilation._sums import BoundedSum
+from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.knowledge import ClauseKnowledge
+from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.factor_graph import Factor
+
+__all__ = ["compile_clause_factors", "factorise"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Part = MultiClause | BoundedSum
+
+_MAX_MERGED = 4_096  # joint states of the table of several clauses and sums
+_MAX_ALONE = 64  # of one: else a chain is cheaper
+_MAX_WEIGHTS = 1 << 22  # of the chain of one sum
+
+
+@compile_factors.register
+def compile_clause_factors(
+    knowledge: ClauseKnowledge, *, time_limit: float | None = None
+) -> Factors:
+    """Compile clauses and constraints to factors.
+
+    Propositions of a symbol are one variable of several states. Clauses and sums that share two
+    variables or more are one table, if it is small: side by side they would be a loop.
+    Auxiliary propositions are eliminated by resolution, or are variables, if they are determined.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    time_limit : float, optional
+        Seconds.
+
+    Returns
+    -------
+    Factors
+        The factors.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the clauses cannot be satisfied, or the symbols do not determine an output.
+    UnsupportedKnowledgeError
+        When auxiliary propositions can neither be eliminated nor are determined, or a constraint
+        has too many partial sums.
+    TimeLimitError
+        When the limit is reached.
+
+    Warns
+    -----
+    UndeterminedPropositionWarning
+        When the symbols leave auxiliary propositions open that could be eliminated.
+    """
+    deadline = sat.Deadline(time_limit, "Compiling the clauses to factors")
+    n_named = knowledge.n_symbols + len(knowledge.output_variables)
+    relation = _read_relation(knowledge, deadline)
+    if knowledge.outputs is not None:
+        check_outputs(knowledge, deadline)
+    relation, kept = _drop_unused(relation, n_named)
+    _check_auxiliaries(knowledge, kept, deadline)
+    warn_of_auxiliaries(knowledge)
+    return Factors(
+        relation.sizes,
+        tuple(
+            tuple(bool(domain >> v & 1) for v in range(size))
+            for domain, size in zip(relation.domains, relation.sizes, strict=True)
+        ),
+        tuple(factorise(relation)),
+        knowledge.output_states,
+        label_is_truth=knowledge.outputs is None,
+    )
+
+
+def factorise(relation: Relation) -> list[Factor]:
+    """Turn clauses and sums into factors.
+
+    Parameters
+    ----------
+    relation : Relation
+        The clauses and sums. Domains are left to whoever reads the factors.
+
+    Returns
+    -------
+    list of Factor
+        Factors of which the product is 1 where all clauses and sums hold, else 0.
+    """
+    parts: dict[tuple[int, ...], list[Part]] = defaultdict(list)
+    for clause in relation.clauses:
+        parts[tuple(i for i, _ in clause)].append(clause)
+    for bounded in relation.sums:
+        parts[tuple(i for i, _ in bounded.terms)].append(bounded)
+    factors: list[Factor] = []
+    for scope, members in _merge(parts, relation.sizes).items():
+        n_joint = math.prod(relation.sizes[i] for i in scope)
+        if n_joint <= (_MAX_ALONE if len(members) == 1 and len(scope) > 2 else _MAX_MERGED):
+            factors.append(_make_table(scope, members, relation.sizes))
+        else:
+            factors.extend(_make_chain(part, relation.sizes) for part in members)
+    return factors
+
+
+def _drop_unused(relation: Relation, n_named: int) -> tuple[Relation, list[int]]:
+    """Drop auxiliary variables that nothing mentions; return the positions of those kept, too."""
+    used = {i for clause in relation.clauses for i, _ in clause}
+    used.update(i for bounded in relation.sums for i, _ in bounded.terms)
+    kept = sorted(i for i in used if i >= n_named)
+    name = {i: k for k, i in enumerate([*range(n_named), *kept])}
+    renamed = Relation(
+        tuple(relation.sizes[i] for i in name),
+        tuple(relation.domains[i] for i in name),
+        tuple(tuple((name[i], mask) for i, mask in clause) for clause in relation.clauses),
+        tuple(
+            BoundedSum(tuple((name[i], w) for i, w in s.terms), s.low, s.high)
+            for s in relation.sums
+        ),
+    )
+    return renamed, [i - n_named for i in kept]
+
+
+def _check_auxiliaries(
+    knowledge: ClauseKnowledge, kept: Sequence[int], deadline: sat.Deadline
+) -> None:
+    """Raise if symbols leave open a proposition that is a variable: worlds would count twice."""
+    if not kept:
+        return
+    targets = [knowledge.given_auxiliaries[k] for k in kept]
+    clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
+    undetermined = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
+    if undetermined:
+        raise UnsupportedKnowledgeError(
+            "Belief propagation needs auxiliary propositions that the symbols determine, else it "
+            f"counts worlds more than once, but they leave open {join_names(undetermined)}. Define "
+            "them from the symbols, state bounds on sums as LinearConstraint, or use DiagramEngine "
+            "or EnumerationEngine, which count each world once."
+        )
+
+
+def _merge(
+    parts: dict[tuple[int, ...], list[Part]], sizes: Sequence[int]
+) -> dict[tuple[int, ...], list[Part]]:
+    """Put together what shares two variables or more, where all of it is a small table."""
+
+    def n_joint(scope: tuple[int, ...]) -> int:
+        return math.prod(sizes[i] for i in scope)
+
+    merged: dict[tuple[int, ...], list[Part]] = {}
+    of: dict[int, dict[tuple[int, ...], None]] = defaultdict(dict)  # variable: scopes, in order
+    queue = sorted(parts.items(), key=lambda item: (len(item[0]), item[0]))
+    while queue:
+        scope, members = queue.pop()  # the widest
+        n_shared = Counter(other for i in scope for other in of[i])
+        unions = [
+            (n_joint(union), union, other)
+            for other, count in n_shared.items()
+            if count >= min(2, len(scope)) and n_joint(union := _unite(scope, other)) <= _MAX_MERGED
+        ]
+        if unions:
+            _, union, other = min(unions)
+            for i in other:
+                del of[i][other]
+            queue.append((union, [*merged.pop(other), *members]))
+        else:
+            merged[scope] = members
+            for i in scope:
+                of[i][scope] = None
+    return merged
+
+
+def _unite(scope: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({*scope, *other}))
+
+
+def _make_table(scope: tuple[int, ...], parts: Iterable[Part], sizes: Sequence[int]) -> Factor:
+    """One table of all that is said of some variables; axes of equal sizes next to each other."""
+    scope = tuple(sorted(scope, key=lambda i: (sizes[i], i)))
+    shape = tuple(sizes[i] for i in scope)
+    axis = {i: k for k, i in enumerate(scope)}
+
+    def along(i: int, values: Sequence[int]) -> IntArray:
+        """Values of the states of a variable, along its axis."""
+        spread = [1] * len(scope)
+        spread[axis[i]] = len(values)
+        return np.array(values, dtype=np.int64).reshape(spread)
+
+    holds: BoolArray = np.ones(shape, dtype=bool)
+    for part in parts:
+        if isinstance(part, BoundedSum):
+            total = sum((along(i, added) for i, added in part.terms), np.zeros(shape, np.int64))
+            holds &= (total >= part.low) & (total <= part.high)
+        else:
+            masks = (along(i, _bits(mask, sizes[i])) for i, mask in part)
+            holds &= sum(masks, np.zeros(shape, np.int64)) > 0
+    return Factor(scope, (holds.astype(np.float64),))
+
+
+def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
+    """A clause that remembers whether it holds yet, or a sum that remembers how much it is."""
+    if isinstance(part, BoundedSum):
+        # What adds most comes first: after it, more sums are sure to fit, or not to.
+        terms = sorted(part.terms, key=lambda term: (-max(term[1]), sizes[term[0]], term))
+        part = BoundedSum(tuple(terms), part.low, part.high)
+    else:
+        terms = [(i, _bits(mask, sizes[i])) for i, mask in part]
+        terms.sort(key=lambda term: (sizes[term[0]], term[0]))
+        part = BoundedSum(tuple(terms), 1, len(terms))
+    weights = link_levels(_unroll(part))
+    return Factor(tuple(i for i, _ in terms), weights)
+
+
+def _unroll(bounded: BoundedSum) -> list[IntArray]:
+    """The levels of a sum: its nodes are the sums so far, of which the sure ones are one."""
+    low, high = bounded.low, bounded.high
+    largest = sum(max(added) for _, added in bounded.terms)  # of what is still to come
+    sums = np.zeros(1, dtype=np.int64)
+    tables = []
+    for _, values in bounded.terms:
+        added = np.array(values, dtype=np.int64)
+        largest -= int(added.max())
+        after = sums[:, None] + added
+        after = np.where((after >= low) & (after + largest <= high), low, after)
+        fits = (after <= high) & (after + largest >= low)
+        sums, target = np.unique(after[fits], return_inverse=True)
+        table = np.full(after.shape, -1, dtype=np.int64)
+        table[fits] = target
+        tables.append(table)
+        if table.size * len(sums) > _MAX_WEIGHTS:
+            raise UnsupportedKnowledgeError(
+                f"Belief propagation takes constraints of up to {_MAX_WEIGHTS:,} pairs of partial "
+                f"sums and states, but one of {len(bounded.terms)} terms has more. Use smaller "
+                "weights, or DiagramEngine, which keeps only the sums that occur."
+            )
+    reduced = reduce_tables(tables)
+    if len(reduced[0]):
+        return reduced
+    return [np.full((1, len(added)), -1, dtype=np.int64) for _, added in bounded.terms]
+
+
+def _bits(mask: int, size: int) -> tuple[int, ...]:
+    return tuple(mask >> v & 1 for v in range(size))
