@@ -2,6 +2,7 @@
 
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
+from sknesy.inference._belief_propagation import BeliefPropagationEngine, CompiledFactors
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
@@ -10,9 +11,11 @@ from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
     "AutoEngine",
+    "BeliefPropagationEngine",
     "Compiled",
     "CompiledCircuit",
     "CompiledDiagram",
+    "CompiledFactors",
     "DiagramEngine",
     "EnumerationEngine",
     "ExactEngine",

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from contracts.engines import ENGINES, ESTIMATES, LOWER_BOUNDS
+from contracts.engines import ENGINES, ESTIMATES, LOOPY, LOWER_BOUNDS
 from contracts.evidence import compile_, evidence
 from problems import SMALL_PROBLEMS
 
 pytestmark = [
     pytest.mark.parametrize(
-        "engine", [*ENGINES, *LOWER_BOUNDS, *ESTIMATES], ids=lambda e: type(e).__name__
+        "engine", [*ENGINES, *LOWER_BOUNDS, *ESTIMATES, *LOOPY], ids=lambda e: type(e).__name__
     ),
     pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name),
 ]
