@@ -21,12 +21,12 @@ FLOORS = {
     "knowledge": 2,
     "likelihoods": 2,
     "compilation": 3,
-    "sampling": 3,
-    "inference": 4,
-    "nets": 4,
-    "e_step": 5,
-    "em": 6,
-    "estimators": 7,
+    "sampling": 4,
+    "inference": 5,
+    "nets": 5,
+    "e_step": 6,
+    "em": 7,
+    "estimators": 8,
 }
 SIDES = {"datasets", "plotting"}
 TOP = {"__init__", "__main__"}

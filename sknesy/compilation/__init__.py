@@ -3,7 +3,7 @@
 from sknesy.compilation._circuits import SddOptions, compile_circuit, compile_clause_circuit
 from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
-from sknesy.compilation._clauses import enumerate_clause_worlds
+from sknesy.compilation._clauses import check_clauses, enumerate_clause_worlds
 from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._step_levels import compile_step_levels
@@ -15,6 +15,7 @@ __all__ = [
     "Limits",
     "SddOptions",
     "Worlds",
+    "check_clauses",
     "compile_circuit",
     "compile_clause_circuit",
     "compile_clause_factors",

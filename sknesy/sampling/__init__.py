@@ -2,17 +2,20 @@
 
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
 from sknesy.sampling._black_box import BlackBoxSampler, compile_black_box
+from sknesy.sampling._clauses import ClauseSampler, compile_clause_sampler
 from sknesy.sampling._distances import check_distance, measure_distances
 from sknesy.sampling._evidence import add_nameless, encode_found
 
 __all__ = [
     "BlackBoxSampler",
+    "ClauseSampler",
     "Draws",
     "Sampler",
     "SamplerOptions",
     "add_nameless",
     "check_distance",
     "compile_black_box",
+    "compile_clause_sampler",
     "compile_sampler",
     "encode_found",
     "measure_distances",

@@ -8,6 +8,7 @@ pickled and never outlive a function.
 """
 
 from sknesy.sat._deadline import Deadline
+from sknesy.sat._guide import Guide
 from sknesy.sat._maxsat import RankedAssignments, best_assignments
 from sknesy.sat._search import Assignments, enumerate_assignments
 from sknesy.sat._solve import (
@@ -24,6 +25,7 @@ __all__ = [
     "Assignments",
     "Clauses",
     "Deadline",
+    "Guide",
     "RankedAssignments",
     "Variable",
     "best_assignments",

@@ -1,0 +1,259 @@
+"""Draws of worlds under clauses, guided by a SAT solver."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sknesy import sat
+from sknesy._validation import check_labels
+from sknesy.compilation import check_clauses
+from sknesy.exceptions import TimeLimitError
+from sknesy.knowledge import ClauseKnowledge
+from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
+from sknesy.sampling._black_box import BlackBoxSampler
+from sknesy.sampling._guided import ORDERS, draw_guided
+from sknesy.sampling._tree import PrefixTree
+from sknesy.sampling._violations import Violations
+
+__all__ = ["ClauseSampler", "compile_clause_sampler"]
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_N_PILOT = 8  # draws that each order is tried with
+_MAX_TREE_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, eq=False)
+class ClauseSampler(Sampler):
+    """Draws worlds in which clauses hold, and worlds in which one fails.
+
+    Where clauses must hold, symbols (then outputs) are decided one after the other among the
+    states that a SAT solver leaves. Where the label says that they do not hold, a clause that fails
+    is chosen first. Where the label is open, worlds are drawn from the net.
+
+    Attributes
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    n_states : tuple of int
+        Number of states of each symbol.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    options : SamplerOptions
+        How draws are proposed.
+    violations : Violations or None
+        The ways in which clauses fail; None where the label is not whether they hold, or where
+        more than symbols decides that.
+    """
+
+    knowledge: ClauseKnowledge
+    n_states: tuple[int, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+    options: SamplerOptions
+    violations: Violations | None
+    _trees: list[PrefixTree] = field(default_factory=list, repr=False)
+
+    def draw(
+        self,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator,
+    ) -> Draws:
+        """Draw worlds for each sample of a batch; see `Sampler.draw`."""
+        if self.knowledge.outputs is not None:
+            weights = torch.cat([_pad(log_prob, log_likelihood), _pad(log_likelihood, log_prob)], 1)
+            states, log_weight = self._guide(weights, n_draws, generator)
+            n_symbols = log_prob.shape[1]
+            return Draws(states[..., :n_symbols], states[..., n_symbols:], log_weight)
+        # Whether the clauses hold is the label: False is state 0, True is state 1.
+        is_false, is_true = (log_likelihood[:, 0] > -torch.inf).unbind(-1)
+        n_samples, n_symbols, _ = log_prob.shape
+        worlds = torch.zeros((n_draws, n_samples, n_symbols), dtype=torch.int64).to(log_prob.device)
+        outputs = torch.ones_like(worlds[..., :1])
+        log_weight = torch.full_like(outputs[..., 0], -torch.inf, dtype=torch.float64)
+        for rows, draw in (
+            (is_true & ~is_false, self._draw_holding),
+            (is_false & ~is_true, self._draw_violating),
+            (is_false & is_true, self._draw_open),
+        ):
+            index = rows.nonzero()[:, 0]
+            if len(index):
+                part = draw(log_prob[index], log_likelihood[index], n_draws, generator)
+                worlds[:, index], outputs[:, index] = part.worlds, part.outputs
+                log_weight[:, index] = part.log_weight
+        return Draws(worlds, outputs, log_weight)
+
+    def _draw_holding(
+        self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
+    ) -> Draws:
+        states, log_weight = self._guide(log_prob, n_draws, generator)
+        return Draws(states, torch.ones_like(states[..., :1]), log_weight + log_likelihood[:, 0, 1])
+
+    def _draw_violating(
+        self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
+    ) -> Draws:
+        if self.violations is None:
+            return self._draw_open(log_prob, log_likelihood, n_draws, generator)
+        worlds, log_weight = self.violations.to(log_prob.device).draw(log_prob, n_draws, generator)
+        return Draws(
+            worlds, torch.zeros_like(worlds[..., :1]), log_weight + log_likelihood[:, 0, 0]
+        )
+
+    def _draw_open(
+        self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
+    ) -> Draws:
+        options = replace(self.options, distance=None)
+        knowledge: Any = self.knowledge if self.violations is None else _Holds(self.violations)
+        sampler = BlackBoxSampler(knowledge, self.n_states, self.output_states, options)
+        return sampler.draw(log_prob, log_likelihood, n_draws, generator)
+
+    def _guide(
+        self, log_weights: Tensor, n_draws: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Draw states of all variables, (n_draws, n_samples, n_variables), and log-weights."""
+        weights = log_weights.cpu().numpy()
+        n_samples = len(weights)
+        seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+        rng = np.random.default_rng(int(seed))
+        deadline = sat.Deadline(self.options.time_limit, "Drawing worlds", "draw fewer of them")
+        tree = self._tree()
+        with sat.Guide(self.knowledge.clauses, tree.variables, deadline) as guide:
+            root = np.array([tree.root(_excluded(row, tree), guide) for row in weights])
+
+            def draw(order: IntArray, n: int) -> tuple[IntArray, FloatArray]:
+                sample = np.tile(np.arange(n_samples), n)
+                states, log_weight = draw_guided(
+                    tree,
+                    guide,
+                    weights,
+                    sample,
+                    order[sample],
+                    root[sample],
+                    self.options.look_ahead,
+                    rng,
+                )
+                return states.reshape(n, n_samples, -1), log_weight.reshape(n, n_samples)
+
+            states, log_weight = draw(self._orders(draw, n_samples, n_draws), n_draws)
+            if self.knowledge.auxiliaries and not self.options.look_ahead:
+                self._complete(states, log_weight, tree, guide)
+        device = log_weights.device
+        return torch.from_numpy(states).to(device), torch.from_numpy(log_weight).to(device)
+
+    def _orders(self, draw: Any, n_samples: int, n_draws: int) -> IntArray:
+        """The order of each sample: the one that finds the most evidence in a few draws."""
+        if self.options.order != "auto":
+            return np.full(n_samples, ORDERS.index(self.options.order))
+        n_pilot = min(_N_PILOT, n_draws)
+        found = []
+        for order in range(len(ORDERS)):
+            _, log_weight = draw(np.full(n_samples, order), n_pilot)
+            found.append(np.logaddexp.reduce(log_weight, axis=0))
+        return np.argmax(found, axis=0)
+
+    def _complete(
+        self, states: IntArray, log_weight: FloatArray, tree: PrefixTree, guide: sat.Guide
+    ) -> None:
+        """Give weight zero to worlds that auxiliary propositions do not complete."""
+        for at in np.argwhere(log_weight > -np.inf):
+            row = states[tuple(at)].tolist()
+            literals = [x[v] for x, v in zip(tree.variables, row, strict=True)]
+            try:
+                is_possible = guide.complete(literals) is not None
+            except TimeLimitError:
+                is_possible = False
+            if not is_possible:
+                log_weight[tuple(at)] = -np.inf
+
+    def _tree(self) -> PrefixTree:
+        """What earlier batches found out; forgotten where it becomes too much."""
+        if not self._trees or self._trees[0].n_bytes > _MAX_TREE_BYTES:
+            variables = [*self.knowledge.symbol_variables, *self.knowledge.output_variables]
+            self._trees[:] = [PrefixTree(variables)]
+        return self._trees[0]
+
+    def to(self, device: torch.device | str) -> "ClauseSampler":
+        """Return it; the solver works on the CPU."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was found on the way."""
+        return {**self.__dict__, "_trees": []}
+
+
+@dataclass(frozen=True)
+class _Holds:
+    """Whether clauses hold, without the solver."""
+
+    violations: Violations
+
+    def conclude(self, worlds: IntArray) -> npt.NDArray[np.object_]:
+        count: IntArray = self.violations.count(torch.from_numpy(worlds)).numpy()
+        return (count == 0).astype(object)
+
+
+def _pad(log_weights: Tensor, other: Tensor) -> Tensor:
+    """As many states as the wider of two arrays."""
+    missing = max(0, other.shape[-1] - log_weights.shape[-1])
+    return torch.nn.functional.pad(log_weights, (0, missing), value=-torch.inf)
+
+
+def _excluded(log_weights: FloatArray, tree: PrefixTree) -> list[tuple[int, int]]:
+    """The states of weight zero, as pairs of a variable and a state."""
+    return [
+        (i, v)
+        for i, v in np.argwhere(log_weights == -np.inf).tolist()
+        if v < len(tree.variables[i])
+    ]
+
+
+@compile_sampler.register
+def compile_clause_sampler(
+    knowledge: ClauseKnowledge,
+    labels: Sequence[Hashable] | None = None,
+    *,
+    options: SamplerOptions,
+) -> ClauseSampler:
+    """Make clauses ready for drawing worlds.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    labels : sequence of hashable, optional
+        The labels that will be observed: their names are checked.
+    options : SamplerOptions
+        How draws are proposed.
+
+    Returns
+    -------
+    ClauseSampler
+        The sampler.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the clauses cannot be satisfied, or the symbols do not determine an output.
+    InconsistentLabelError
+        When a label is not one of the knowledge's.
+    """
+    check_clauses(knowledge, sat.Deadline(options.time_limit, "Checking the clauses"))
+    if len(knowledge.output_states) == 1:
+        check_labels(labels or (), knowledge.output_states[0])
+    violations = None
+    if knowledge.outputs is None and not knowledge.auxiliaries:
+        violations = Violations(knowledge.clauses, knowledge.symbol_variables)
+    return ClauseSampler(
+        knowledge,
+        tuple(knowledge.n_states.tolist()),
+        knowledge.output_states,
+        options,
+        violations,
+    )

@@ -1,0 +1,137 @@
+"""Draws of worlds that violate clauses, by way of the clause that fails."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sknesy.numerics.importance import draw_states
+from sknesy.sat import Clauses, Variable
+
+__all__ = ["Violations"]
+
+_MAX_CELLS = 1 << 24  # of a temporary array
+
+
+class Violations:
+    """Clauses as the sets of states under which they fail.
+
+    Clauses are violated where one of them fails, and a clause fails where each of its variables is
+    in one of some states F: a product of independent events under the net. So
+
+        p(violated) = E[ U / N(w) ],   U = sum_c p(c fails),
+
+    with worlds w drawn by choosing a clause c with probability p(c fails) / U and then w given that
+    c fails; N(w) counts the clauses that fail in w. The estimate has a bounded relative error
+    however small the probability is (Karp, Luby & Madras 1989).
+
+    Parameters
+    ----------
+    clauses : sequence of sequences of int
+        The clauses, of which every proposition belongs to a variable.
+    variables : sequence of tuples of int
+        The literals of the states of each variable.
+    """
+
+    def __init__(self, clauses: Clauses, variables: Sequence[Variable]) -> None:
+        width = max(map(len, variables))
+        place = {literal: (i, v) for i, x in enumerate(variables) for v, literal in enumerate(x)}
+        rows: dict[tuple[tuple[int, int], ...], None] = {}
+        for clause in clauses:
+            fails: dict[
+                int, int
+            ] = {}  # variable -> its states, as bits, in which all literals fail
+            for literal in clause:
+                i, v = place.get(literal) or place[-literal]
+                everything = (1 << len(variables[i])) - 1
+                true = 1 << v if literal in place else everything & ~(1 << v)
+                fails[i] = fails.get(i, everything) & ~true
+            if all(fails.values()):  # else the clause always holds
+                rows[tuple(sorted(fails.items()))] = None
+        longest = max(map(len, rows), default=1)
+        # Padding is variable 0 in any state: it never keeps a clause from failing.
+        self.variables = torch.zeros((len(rows), longest), dtype=torch.int64)
+        self.fails = torch.ones((len(rows), longest, width), dtype=torch.bool)
+        for c, row in enumerate(rows):
+            for k, (i, states) in enumerate(row):
+                self.variables[c, k] = i
+                self.fails[c, k] = torch.tensor([bool(states >> v & 1) for v in range(width)])
+
+    def __len__(self) -> int:
+        return len(self.variables)
+
+    def to(self, device: torch.device | str) -> "Violations":
+        """Return them on a device."""
+        moved = object.__new__(Violations)
+        moved.variables, moved.fails = self.variables.to(device), self.fails.to(device)
+        return moved
+
+    def count(self, worlds: Tensor) -> Tensor:
+        """Count the clauses that fail.
+
+        Parameters
+        ----------
+        worlds : Tensor of shape (..., n_symbols), int64
+            The worlds.
+
+        Returns
+        -------
+        Tensor of shape (...), int64
+            Their number; 0 where all clauses hold.
+        """
+        rows = worlds.reshape(-1, worlds.shape[-1])
+        size = max(1, _MAX_CELLS // max(1, self.variables.numel()))
+        clause = torch.arange(len(self), device=rows.device)[:, None]
+        place = torch.arange(self.variables.shape[1], device=rows.device)
+        parts = [
+            self.fails[clause, place, part[:, self.variables]].all(-1).sum(-1)
+            for part in rows.split(size)
+        ]
+        return torch.cat(parts).reshape(worlds.shape[:-1])
+
+    def draw(
+        self, log_prob: Tensor, n_draws: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Draw worlds in which a clause fails.
+
+        Parameters
+        ----------
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+            Log-probabilities of the states.
+        n_draws : int
+            Draws for each sample.
+        generator : torch.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
+            The worlds.
+        log_weight : Tensor of shape (n_draws, n_samples), float64
+            Logarithms of their weights, whose mean estimates p(violated); -inf where no clause
+            can fail.
+        """
+        n_samples = len(log_prob)
+        if not len(self):
+            worlds = draw_states(log_prob, n_draws, generator)
+            return worlds, torch.full_like(worlds[..., 0], -torch.inf, dtype=log_prob.dtype)
+        log_fails = log_prob.new_zeros((n_samples, len(self)))
+        for k in range(self.variables.shape[1]):
+            rows = log_prob[:, self.variables[:, k]].masked_fill(~self.fails[:, k], -torch.inf)
+            # Normalised: padding has the logarithm 0.
+            log_fails += torch.logsumexp(rows, -1).clamp(max=0.0)
+        log_total = torch.logsumexp(log_fails, dim=1)
+        chosen = draw_states(log_fails[:, None], n_draws, generator)[..., 0]
+        worlds = draw_states(log_prob, n_draws, generator)
+        sample = torch.arange(n_samples, device=log_prob.device).expand(n_draws, -1)
+        for k in range(self.variables.shape[1]):
+            variable = self.variables[chosen, k]
+            allowed = self.fails[chosen, k]
+            rows = log_prob[sample, variable].masked_fill(~allowed, -torch.inf)
+            state = draw_states(rows.reshape(-1, 1, rows.shape[-1]), 1, generator)
+            kept = worlds.gather(2, variable[..., None])[..., 0]
+            state = state.reshape(n_draws, n_samples)
+            # Padding leaves variable 0 as it is, which an earlier place may have set.
+            state = torch.where(allowed.all(-1), kept, state)
+            worlds.scatter_(2, variable[..., None], state[..., None])
+        return worlds, log_total - self.count(worlds).clamp(min=1).log()
