@@ -98,7 +98,7 @@ def test_worked_engine_keeps_the_contract_of_engines(name, problem, rng):
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
 def test_worked_lower_bound_is_the_most_probable_world_of_the_oracle(problem, rng):
-    engine = run(DOCS / "extending.md").ModeEngine()
+    engine = run(DOCS / "extending.md").CertainEngine()
     compiled = contract.compile_(engine, problem)
     log_prob, log_likelihood = contract.evidence(rng, problem, compiled)
     posterior = engine.infer(compiled, log_prob, log_likelihood)

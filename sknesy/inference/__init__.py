@@ -6,20 +6,28 @@ from sknesy.inference._belief_propagation import BeliefPropagationEngine, Compil
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
+from sknesy.inference._mode import ModeEngine
+from sknesy.inference._mode_black_box import BlackBoxSearch
+from sknesy.inference._mode_clauses import ClauseSearch
+from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._sampling import SamplingEngine
 from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
     "AutoEngine",
     "BeliefPropagationEngine",
+    "BlackBoxSearch",
+    "ClauseSearch",
     "Compiled",
     "CompiledCircuit",
     "CompiledDiagram",
     "CompiledFactors",
     "DiagramEngine",
+    "DiagramSearch",
     "EnumerationEngine",
     "ExactEngine",
     "InferenceEngine",
+    "ModeEngine",
     "Posterior",
     "SDDEngine",
     "SamplingEngine",
