@@ -1,5 +1,6 @@
 """The assignments of largest weight that satisfy clauses: MaxSAT."""
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ __all__ = ["RankedAssignments", "best_assignments"]
 
 # Weights are whole numbers inside: they are split again and again, and must add up.
 _UNITS_PER_NAT = 10**9
-# Glucose finds smaller cores than MiniSat, and takes wished-for phases.
-_SOLVER = "glucose3"
-_PROOF_SHARE = 0.5  # of the time is for the proof; the rest improves what was found without one
-_CONFLICTS_PER_DIVE = 300  # for one state of one variable
+_PROVER = "glucose3"  # finds smaller cores than others
+_DIVER = "minisat22"  # keeps to small budgets, which Glucose does not
+_DIVE_SHARE = 0.25  # of the time is at most for a first answer
+_PROOF_SHARE = 0.5  # of what is left is for the proof; the rest improves what was found without one
+_KEEP_SHARE = 0.6  # of the dives that improve keep part of the best
+_CONFLICTS_PER_DIVE = 100  # for one state of one variable
 _CONFLICTS_PER_TEST = 300  # for leaving one literal out of a core
 _MAX_CORE = 100  # literals; larger cores are not minimised
 
@@ -110,20 +113,19 @@ def best_assignments(
     rows = [weights[i, : len(variable)] for i, variable in enumerate(variables)]
     n_distinct = len(variables) if n_distinct is None else n_distinct
     start = time.monotonic()
+    end = math.inf if time_limit is None else start + time_limit
     if any((row == -np.inf).all() for row in rows):
         return _rank([], rows, n_best, is_optimal=True)
     doing = "Finding the best assignment"
     with _CoreGuidedSearch(clauses, variables, rows, n_best, n_distinct) as search:
         try:
-            search.start(Deadline(time_limit, doing))
-            spent = time.monotonic() - start
-            rest = None if time_limit is None else _PROOF_SHARE * (time_limit - spent)
-            search.prove(Deadline(rest, doing))
+            search.start(Deadline(time_limit, doing), start + _DIVE_SHARE * (end - start))
+            search.prove(Deadline(_PROOF_SHARE * (end - time.monotonic()), doing))
             is_optimal = True
         except TimeLimitError:
             is_optimal = False
             if search.found and time_limit is not None:
-                search.improve(start + time_limit)
+                search.improve(end)
         return _rank(search.found.values(), rows, n_best, is_optimal)
 
 
@@ -176,8 +178,11 @@ class _CoreGuidedSearch:
             ]
             self.state_costs.append(costs)
             self.wishes.update((-x, cost) for x, cost in zip(variable, costs, strict=True) if cost)
+        # What it costs at least not to take the best state.
+        ranked = [np.sort(row)[::-1] for row in rows]
+        self.gaps = np.array([r[0] - r[1] if len(r) > 1 else np.inf for r in ranked])
         self.clauses = clauses
-        self.solver = self.new_solver()
+        self.solver = self.new_solver(_PROVER)
         self.stratum = max(self.wishes.values(), default=0)
 
     def __enter__(self) -> "_CoreGuidedSearch":
@@ -193,9 +198,9 @@ class _CoreGuidedSearch:
             totalizer.delete()
         self.solver.delete()
 
-    def new_solver(self) -> Solver:
+    def new_solver(self, name: str) -> Solver:
         """A solver that knows the clauses, which states are ruled out, and which are the best."""
-        solver = Solver(_SOLVER, bootstrap_with=self.clauses)
+        solver = Solver(name, bootstrap_with=self.clauses)
         for variable, costs in zip(self.variables, self.state_costs, strict=True):
             for literal, cost in zip(variable, costs, strict=True):
                 if cost is None:
@@ -204,11 +209,11 @@ class _CoreGuidedSearch:
         solver.set_phases([variable[int(row.argmax())] for variable, row in best])
         return solver
 
-    def start(self, deadline: Deadline) -> None:
+    def start(self, deadline: Deadline, end: float) -> None:
         """Find a first assignment, and a good one."""
         if solve(self.solver, [], deadline):
             self.record()
-            self.dive(self.by_confidence(), self.rows)
+            self.dive(np.argsort(-self.gaps, kind="stable").tolist(), self.rows, end)
 
     def prove(self, deadline: Deadline) -> None:
         """Find the best assignments one after the other, each proven before the next."""
@@ -324,17 +329,19 @@ class _CoreGuidedSearch:
             self.costs[key] = sum(costs[v] or 0 for costs, v in chosen)
         return states
 
-    def by_confidence(self) -> list[int]:
-        """The variables, first those whose second best state costs most."""
-        gaps = []
-        for row in self.rows:
-            ranked = np.sort(row)[::-1]
-            gaps.append(np.inf if len(row) == 1 else ranked[0] - ranked[1])
-        return sorted(range(len(gaps)), key=gaps.__getitem__, reverse=True)
+    def dive(
+        self,
+        order: Iterable[int],
+        rows: Sequence[npt.NDArray[np.float64]],
+        end: float = math.inf,
+        max_cost: float = math.inf,
+    ) -> None:
+        """Let variables take the best state of a row that is possible, one after the other.
 
-    def dive(self, order: Sequence[int], rows: Sequence[npt.NDArray[np.float64]]) -> None:
-        """Let variables take the best state of a row that is possible, one after the other."""
+        Given up at a time, and where the states taken cost too much already.
+        """
         fixed: list[int] = []
+        cost = 0
         states = list(next(reversed(self.found.values())))  # those that fix what is fixed so far
         for i in order:
             variable, row = self.variables[i], rows[i]
@@ -346,21 +353,30 @@ class _CoreGuidedSearch:
                     states = self.record()
                     break
             fixed.append(variable[states[i]])
+            cost += self.state_costs[i][states[i]] or 0
+            if cost >= max_cost or time.monotonic() > end:
+                return
 
     def improve(self, end: float) -> None:
-        """Keep part of the best assignment and let the rest choose again, until the time ends."""
+        """Dive again until the time ends: with part of the best kept, or in another order."""
         self.solver.delete()  # which is slowed down by cores, and blocks what is proven
-        self.solver = self.new_solver()
+        self.solver = self.new_solver(_DIVER)
         rng = np.random.default_rng(0)
-        confident = self.by_confidence()
         while time.monotonic() < end:
             best = min(self.costs, key=self.costs.__getitem__)
-            keep = rng.random(len(self.rows)) < rng.uniform(0.2, 0.9)
-            scale, rows = rng.uniform(0, 2), []
+            keeps_part = rng.random() < _KEEP_SHARE
+            share = rng.uniform(0.2, 0.9) if keeps_part else 0.0
+            keep = rng.random(len(self.rows)) < share
+            scale = rng.uniform(0, 2) if keeps_part else 0.0
+            rows = []
             for row, v, is_kept in zip(self.rows, self.found[best], keep, strict=True):
                 noisy = row + rng.gumbel(scale=scale, size=len(row))
                 noisy[v] = np.inf if is_kept else noisy[v]
                 rows.append(noisy)
-            self.dive(
-                [i for i in confident if keep[i]] + [i for i in confident if not keep[i]], rows
-            )
+            # Without anything kept, each is first in proportion to what not to have its best costs.
+            with np.errstate(divide="ignore"):
+                priority = np.log(self.gaps)
+            if not keeps_part:
+                priority += rng.gumbel(size=len(rows))
+            order = np.lexsort((-priority, ~keep)).tolist()
+            self.dive(order, rows, end, self.costs[best])
