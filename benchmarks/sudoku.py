@@ -36,9 +36,9 @@ _NETS = {
     "LeNet": (LeNet, {}, 2e-3, 40),
     "distorted images": (WideNet, {"width": 16}, 4e-3, 30),
 }
-# p(valid) takes all 4 ** 16 grids to be equally frequent, so that it is too low by far: half of the
-# grids are valid, each of the 288 as often as any; and the rivals of a valid grid are those with one
-# cell replaced, an eighth of all, in 16 x 3 ways. So the odds to pass are (1/8/48) / (1/2) = 1/192.
+# p(valid) takes all 4 ** 16 grids to be equally frequent, and is too low by far: half of the grids
+# are valid, each of the 288 as often as any; and the rivals of a valid grid are those with one cell
+# replaced, an eighth of all, in 16 x 3 ways. So the odds to pass are (1/8/48) / (1/2) = 1/192.
 _THRESHOLD = 1 / 200
 
 
