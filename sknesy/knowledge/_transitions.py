@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sknesy._validation import is_hashable, plain
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError
 
-__all__ = ["END", "Check", "Machine", "Transitions", "unroll_machine"]
+__all__ = ["END", "Check", "Machine", "Reader", "Transitions", "read_off", "unroll_machine"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -117,7 +117,7 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
     tables, emitted = [], []
     n_states, n_transitions = 1, 0
     for position, symbol_states in enumerate(machine.symbol_states):
-        reading = _Position(machine, position, symbol_states)
+        reading = Reader(machine, position, symbol_states)
         for state in live:
             reading.read(state)
             n_transitions += len(reading.names)
@@ -130,7 +130,7 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
         tables.append(table)
         emitted.append(codes)
     last = [*live, *ended]
-    labels = [_read_off(machine, state) for state in last]
+    labels = [read_off(machine, state) for state in last]
     transitions = _trim(machine, tables, emitted, labels)
     if not transitions.output_states:
         raise InvalidKnowledgeError(
@@ -141,8 +141,27 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
 
 
 @dataclass
-class _Position:
-    """What is found while the states of one position read its symbol."""
+class Reader:
+    """What is found while the states of one position read its symbol.
+
+    Attributes
+    ----------
+    machine : Machine
+        The machine.
+    position : int
+        The position.
+    names : tuple of hashable
+        The names of the states of its symbol.
+    after : dict of hashable to int
+        The states reached, numbered as they appear.
+    outputs : dict of hashable to int
+        The names of outputs emitted, likewise.
+    targets, codes : list of int
+        For each state that was read, and each state of the symbol but `END`: the number of the
+        state reached and of the output, -1 for none.
+    silent, heard : pair of hashable or None
+        A state and a symbol for which nothing was emitted; for which something was.
+    """
 
     machine: Machine
     position: int
@@ -155,7 +174,18 @@ class _Position:
     heard: tuple[Hashable, Hashable] | None = None  # where something was
 
     def read(self, state: Hashable) -> None:
-        """Let one state read each symbol but `END`."""
+        """Let one state read each state of the symbol but `END`.
+
+        Parameters
+        ----------
+        state : hashable
+            The state before.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When `step` raises or returns what it must not.
+        """
         machine = self.machine
         for name in self.names[: -1 if machine.is_padded else None]:
             result = _call(machine, "step", state, name, self.position)
@@ -194,10 +224,14 @@ class _Position:
         named: Hashable = plain(value)
         return named
 
-    def finish(
-        self, live: list[Hashable], ended: list[Hashable]
-    ) -> tuple[IntArray, tuple[IntArray, list[Hashable]] | None, list[Hashable], list[Hashable]]:
-        """Return the table, what is emitted with its names, and the states after it."""
+    def check_emission(self) -> None:
+        """Raise if something is emitted for some of the worlds read so far only.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When it depends on the world.
+        """
         if self.silent is not None and self.heard is not None:
             raise InvalidKnowledgeError(
                 "step must emit an output at a position for all worlds or for none, but it emits "
@@ -205,6 +239,34 @@ class _Position:
                 f"{_at(*self.silent, self.position)}. Emit a name that stands for nothing, such "
                 "as ''."
             )
+
+    def finish(
+        self, live: list[Hashable], ended: list[Hashable]
+    ) -> tuple[IntArray, tuple[IntArray, list[Hashable]] | None, list[Hashable], list[Hashable]]:
+        """Return the table, what is emitted with its names, and the states after it.
+
+        Parameters
+        ----------
+        live : list of hashable
+            The states that were read, in the same order.
+        ended : list of hashable
+            The states in which `END` was read before.
+
+        Returns
+        -------
+        table : ndarray of shape (n_states_before, n_symbol_states), int64
+            The number of the state after.
+        emission : pair of such an array of outputs and the list of their names, or None
+            What is emitted.
+        after, ended_after : list of hashable
+            The states after, of either kind.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When it depends on the world whether something is emitted.
+        """
+        self.check_emission()
         shape = (len(live), len(self.names) - self.machine.is_padded)
         targets = np.array(self.targets, dtype=np.int64).reshape(shape)
         codes = np.array(self.codes, dtype=np.int64).reshape(shape)
@@ -298,8 +360,26 @@ def _call(machine: Machine, name: str, *arguments: Any) -> Any:
         ) from error
 
 
-def _read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
-    """The outputs that are read off a last state; None if it is ruled out."""
+def read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
+    """Return the outputs that are read off a last state.
+
+    Parameters
+    ----------
+    machine : Machine
+        The machine.
+    state : hashable
+        The state after the last symbol.
+
+    Returns
+    -------
+    list of hashable, or None
+        The label of each function of `final`; None if the state is ruled out.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When `accept` or `final` raises or returns what it must not.
+    """
     if machine.accept is not None and not _call(machine, "accept", state):
         return None
     label = [_name_last(function, state) for function in machine.final]

@@ -5,6 +5,7 @@ from sknesy.sampling._black_box import BlackBoxSampler, compile_black_box
 from sknesy.sampling._clauses import ClauseSampler, compile_clause_sampler
 from sknesy.sampling._distances import check_distance, measure_distances
 from sknesy.sampling._evidence import add_nameless, encode_found
+from sknesy.sampling._steps import StepSampler, compile_step_sampler
 
 __all__ = [
     "BlackBoxSampler",
@@ -12,11 +13,13 @@ __all__ = [
     "Draws",
     "Sampler",
     "SamplerOptions",
+    "StepSampler",
     "add_nameless",
     "check_distance",
     "compile_black_box",
     "compile_clause_sampler",
     "compile_sampler",
+    "compile_step_sampler",
     "encode_found",
     "measure_distances",
 ]
