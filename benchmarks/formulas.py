@@ -1,0 +1,257 @@
+"""Handwritten formulas: a net learnt from nothing but the values of formulas of 1 to 7 symbols.
+
+Training formulas are made of MNIST's training images, test formulas of its test images. Beside the
+net learnt from values stands the same net trained on the true symbols of the same formulas, with
+the same mini-batches, epochs and schedule: what can be expected of any method that sees values
+only.
+
+Of a test formula the most probable reading is evaluated that is a formula, as `predict_symbols` has
+it for knowledge of all values: so values that no training formula had can be found, too.
+"""
+
+import time
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
+from torch import nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmarks.long_addition import _Average
+from benchmarks.mnist_addition import standardise
+from sknesy import EMNeSyClassifier
+from sknesy.datasets import make_handwritten_formula
+from sknesy.inference import DiagramEngine
+from sknesy.knowledge import StepKnowledge
+from sknesy.nets import Sequences
+
+__all__ = ["run"]
+
+
+@dataclass
+class Recipe:
+    """How a net is trained, on the one-cycle schedule."""
+
+    n_epochs: int = 16
+    max_lr: float = 6e-3
+    weight_decay: float = 0.03
+    average: float = 0.998  # decay of an exponential mean of the weights
+    batch_size: int = 20  # formulas: with many more, the messages of the diagram leave the cache
+    width: int = 20
+
+
+class SymbolNet(nn.Module):
+    """Three convolutions on distorted images; channels last, and pooled early, for speed."""
+
+    def __init__(self, symbol_shape, n_states, width=20):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 5),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, 3),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * width, 128),
+            nn.BatchNorm1d(128),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(128, n_states),
+        ).to(memory_format=torch.channels_last)
+
+    def forward(self, X):
+        X = X[:, None]
+        if self.training:
+            X = distort(X)
+        return self.layers(X.to(memory_format=torch.channels_last))
+
+
+def distort(X, turn=0.12, shift=0.08, bend=0.04):
+    """Turn, scale, shear, shift and bend each image by a random amount."""
+    n = len(X)
+    affine = torch.eye(2, 3) + (torch.rand(n, 2, 3) * 2 - 1) * torch.tensor([turn, turn, shift])
+    grid = functional.affine_grid(affine, list(X.shape), align_corners=False)
+    knots = torch.randn(n, 2, 5, 5) * bend
+    field = functional.interpolate(knots, X.shape[2:], mode="bicubic", align_corners=True)
+    grid = grid + field.permute(0, 2, 3, 1)
+    return functional.grid_sample(X, grid, padding_mode="border", align_corners=False)
+
+
+def fit(X, y, knowledge, recipe, seed):
+    """Train on the values; return the fitted estimator and the seconds that `fit` took."""
+    steps = -(-len(X) // recipe.batch_size) * recipe.n_epochs
+    schedule = {"max_lr": recipe.max_lr, "total_steps": steps}
+    net = NeuralNet(
+        SymbolNet,
+        module__width=recipe.width,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=recipe.weight_decay,
+        optimizer__fused=True,
+        batch_size=recipe.batch_size,
+        callbacks=[
+            LRScheduler(OneCycleLR, step_every="batch", **schedule),
+            _Average(recipe.average),
+        ],
+        train_split=None,
+        verbose=0,
+    )
+    clf = EMNeSyClassifier(
+        _only(set(y.tolist()), knowledge),
+        net=net,
+        inference=DiagramEngine(),
+        max_iter=recipe.n_epochs,
+        tol=0,
+        n_iter_no_change=recipe.n_epochs + 1,
+        random_state=seed,
+    )
+    start = time.perf_counter()
+    clf.fit(X, y)
+    return clf, time.perf_counter() - start
+
+
+def _only(values, knowledge):
+    """The same knowledge, of formulas of some values alone: a smaller diagram, equal posteriors."""
+
+    def accept(state):
+        return knowledge.accept(state) and knowledge.final[0](state) in values
+
+    return StepKnowledge(
+        knowledge.step,
+        states=knowledge.states[0],
+        initial=knowledge.initial,
+        final=knowledge.final,
+        accept=accept,
+    )
+
+
+def supervise(X, symbols, n_states, recipe, seed):
+    """Train on the true symbols, by hand; return the net and the seconds."""
+    torch.manual_seed(seed)
+    start = time.perf_counter()
+    X = [torch.from_numpy(x) for x in X]
+    symbols = [torch.from_numpy(row) for row in symbols]
+    net = SymbolNet((28, 28), n_states, width=recipe.width)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=recipe.weight_decay, fused=True)
+    steps = -(-len(X) // recipe.batch_size) * recipe.n_epochs
+    schedule = OneCycleLR(optimizer, recipe.max_lr, steps)
+    averaging = get_ema_multi_avg_fn(recipe.average)
+    mean = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True)
+    loss = nn.CrossEntropyLoss()
+    for _ in range(recipe.n_epochs):
+        for rows in torch.randperm(len(X)).split(recipe.batch_size):
+            optimizer.zero_grad()
+            inputs = torch.cat([X[i] for i in rows])
+            loss(net(inputs), torch.cat([symbols[i] for i in rows])).backward()
+            optimizer.step()
+            schedule.step()
+            mean.update_parameters(net)
+    net.load_state_dict(mean.module.state_dict())
+    return net, time.perf_counter() - start
+
+
+def score(net, X, y, symbols, knowledge):
+    """Accuracy of the values of formulas; of all symbols, the digits and the operators."""
+    lengths = torch.tensor([len(x) for x in X])
+    images = torch.from_numpy(np.concatenate(X))
+    net.eval()
+    with torch.no_grad():
+        logits = torch.cat([net(part) for part in images.split(500)])
+    samples = Sequences(images, lengths, int(lengths.max()))
+    log_prob = samples.arrange(torch.log_softmax(logits.double(), dim=1))
+    names = knowledge.states[0]
+    grammar = StepKnowledge(_read, states=names, final=_no_value, accept=_is_digit)
+    engine = DiagramEngine()
+    compiled = engine.compile(grammar.unroll(samples.n_symbols))
+    anything = torch.zeros(len(X), 1, 1, dtype=torch.float64)
+    _, worlds, _ = engine.mode(compiled, log_prob, anything)
+    values = knowledge.unroll(samples.n_symbols).conclude(worlds.numpy())
+    true = np.concatenate(symbols)
+    is_right = worlds[samples.is_symbol].numpy() == true
+    is_digit = np.array([name.isdigit() for name in names])[true]
+    parts = is_right, is_right[is_digit], is_right[~is_digit]
+    return np.mean(values == y), *map(np.mean, parts)
+
+
+def _read(state, symbol, position):
+    """Whether symbols are a formula: the class of the last one decides what may follow."""
+    if symbol.isdigit() == _is_digit(state) or (state == "/" and symbol == "0"):
+        return None
+    return "digit" if symbol.isdigit() else symbol
+
+
+def _is_digit(state):
+    return state == "digit"
+
+
+def _no_value(state):
+    return 0
+
+
+def run(mnist, n_train=10_000, n_test=3_000, seed=0, recipe=None):
+    """Print the accuracy of formulas and of symbols, learnt from values and from symbols.
+
+    Parameters
+    ----------
+    mnist : tuple of arrays
+        What `sknesy.datasets.load_mnist` returns.
+    n_train, n_test : int
+        Formulas, made of MNIST's training images and of its test images. 3,000 show each test image
+        once, or very nearly.
+    seed : int
+        Seed of formulas and weights.
+    recipe : Recipe, optional
+        How nets are trained; None is the default.
+    """
+    recipe = recipe or Recipe()
+    x_train, d_train, x_test, d_test = standardise(*mnist)
+    X, y, symbols, knowledge = make_handwritten_formula(
+        n_train, images=x_train.astype(np.float32), digits=d_train, random_state=seed
+    )
+    test = make_handwritten_formula(
+        n_test, images=x_test.astype(np.float32), digits=d_test, random_state=seed
+    )[:3]
+    unseen = np.mean(~np.isin(test[1], y))
+    print(
+        f"Handwritten formulas of 1 to 7 symbols: {n_train:,} for training with "
+        f"{len(np.unique(y)):,} different values, {n_test:,} for testing, {unseen:.1%} of them of "
+        f"other values; seed {seed}\n{recipe}"
+    )
+    print(
+        f"{'learnt from':14}{'formulas':>10}{'95 % interval':>20}{'symbols':>9}{'digits':>9}"
+        f"{'operators':>11}{'fit s':>7}{'CPU s':>7}"
+    )
+    for source in ("values", "true symbols"):
+        start = time.process_time()
+        if source == "values":
+            clf, seconds = fit(X, y, knowledge, recipe, seed)
+            net = clf.net_.module_
+        else:
+            net, seconds = supervise(X, symbols, len(knowledge.states[0]), recipe, seed)
+        of_cpu = time.process_time() - start
+        accuracy, *shares = score(net, *test, knowledge)
+        low, high = _wilson(accuracy, n_test)
+        print(
+            f"{source:14}{accuracy:10.4f}{f'{low:.4f} ... {high:.4f}':>20}{shares[0]:9.4f}"
+            f"{shares[1]:9.4f}{shares[2]:11.4f}{seconds:7.0f}{of_cpu:7.0f}",
+            flush=True,
+        )
+
+
+def _wilson(share, n, level=0.95):
+    """Wilson's interval of a share of n."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return middle - half, middle + half
