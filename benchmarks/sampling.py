@@ -17,7 +17,7 @@ __all__ = ["addition_clauses", "run"]
 
 
 def addition_clauses(n_digits):
-    """Two numbers of n digits and their sum, lowest digits first: one-hot digits, Boolean carries."""
+    """Two numbers of n digits and their sum, lowest first: one-hot digits, Boolean carries."""
     counter = itertools.count(1)
 
     def variable(n_states):

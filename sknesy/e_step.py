@@ -15,13 +15,27 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sknesy.inference import Posterior
 from sknesy.numerics import flatten
 
-__all__ = ["Diagnostics", "EStep", "Memory", "Schedule", "StepSize", "Temperature", "shape_e_step"]
+_PRIOR_MEMORY = 0.1  # weight of the newest batch in the mean of predictions
+_LEAST_SHARE = 1e-4  # of a state in that mean: it bounds the tilt
+
+__all__ = [
+    "Diagnostics",
+    "EStep",
+    "Memory",
+    "Schedule",
+    "StatePrior",
+    "StepSize",
+    "Temperature",
+    "shape_e_step",
+]
 
 # log-probabilities (b, S, V) and indices (b,) of samples -> their posterior
 EStep = Callable[[Tensor, Tensor], Posterior]
@@ -205,6 +219,47 @@ class Memory:
         return after
 
 
+class StatePrior:
+    """How often each state occurs, where that is known beforehand.
+
+    The net is tilted before it is conditioned, by how much rarer a state has lately been in its
+    predictions than it should be:
+
+        p'(v | x) ~ p(v | x) prior(v) / mean of p(v | x) over recent batches.
+
+    Trained on posteriors of the tilted net, it comes to predict the states as often as they occur,
+    and is then no longer tilted ("distribution alignment": Berthelot et al. 2020; a form of
+    posterior regularisation: Ganchev et al. 2010).
+
+    Parameters
+    ----------
+    frequencies : array of shape (n_states,)
+        How often each state occurs: positive, with the sum 1.
+    """
+
+    def __init__(self, frequencies: npt.NDArray[np.float64]) -> None:
+        self._log_prior = torch.from_numpy(frequencies).log()
+        self._mean: Tensor | None = None
+
+    def tilt(self, log_prob: Tensor) -> Tensor:
+        """Tilt a batch of predictions, and take note of them.
+
+        Parameters
+        ----------
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states)
+            Log-probabilities of the states.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_symbols, n_states)
+            Those of the tilted net, normalised.
+        """
+        mean = log_prob.exp().mean((0, 1))
+        self._mean = mean if self._mean is None else torch.lerp(self._mean, mean, _PRIOR_MEMORY)
+        tilt = self._log_prior.to(log_prob.device) - self._mean.clamp(min=_LEAST_SHARE).log()
+        return torch.log_softmax(log_prob + tilt, dim=-1)
+
+
 class Diagnostics:
     """Means of what an engine reports of its own accuracy, over the samples of an iteration."""
 
@@ -248,6 +303,7 @@ def shape_e_step(
     temperature: float,
     step_size: float,
     memory: Memory | None,
+    state_prior: StatePrior | None,
     diagnostics: Diagnostics,
 ) -> EStep:
     """Put flattening before an E-step, and averaging and recording behind it.
@@ -264,6 +320,8 @@ def shape_e_step(
         The step size of this iteration.
     memory : Memory or None
         The running averages; None if nothing is averaged.
+    state_prior : StatePrior or None
+        The frequencies of states, if they are known.
     diagnostics : Diagnostics
         Filled in on the way.
 
@@ -277,6 +335,8 @@ def shape_e_step(
     def shaped(log_prob: Tensor, index: Tensor) -> Posterior:
         if temperature != 1.0:
             log_prob = flatten(log_prob, temperature)
+        if state_prior is not None:
+            log_prob = state_prior.tilt(log_prob)
         posterior = e_step(log_prob, index)
         diagnostics.record(posterior.diagnostics, len(index))
         if posterior.kind == "exact":

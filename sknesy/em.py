@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from sknesy._progress import Progress
-from sknesy.e_step import Diagnostics, EStep, Memory, StepSize, Temperature, shape_e_step
+from sknesy.e_step import (
+    Diagnostics,
+    EStep,
+    Memory,
+    StatePrior,
+    StepSize,
+    Temperature,
+    shape_e_step,
+)
 from sknesy.exceptions import DivergenceError, NoSignalError
 from sknesy.nets import Samples, SymbolNet
 
@@ -88,6 +96,8 @@ class Run:
         Filled in on the way, so that an interrupted run leaves it as far as it got.
     memory : Memory or None
         Running averages of posteriors, if they are averaged.
+    state_prior : StatePrior or None
+        The frequencies of states, if they are known.
     diagnostics : list of dict
         What the engine reported in each iteration: the means over the samples.
     """
@@ -95,6 +105,7 @@ class Run:
     net: SymbolNet
     convergence: Convergence
     memory: Memory | None = None
+    state_prior: StatePrior | None = None
     diagnostics: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -157,6 +168,7 @@ def run_em(
             temperature=temperature.at(n_iter),
             step_size=step_size.at(n_iter),
             memory=run.memory,
+            state_prior=run.state_prior,
             diagnostics=diagnostics,
         )
         lower_bound, asked_to_stop = iterate(run.net, X, shaped, weight, m_steps, progress)

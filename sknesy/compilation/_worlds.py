@@ -101,8 +101,11 @@ def enumerate_worlds(
     n_states = knowledge.n_states
     n_worlds = math.prod(n_states.tolist())
     if max_worlds is not None and n_worlds > max_worlds:
+        shown = n_states.tolist()
+        factors = " x ".join(map(str, shown if len(shown) <= 8 else [*shown[:6], "..."]))
+        size = f"{n_worlds:.3g}" if n_worlds < 1e300 else f"10^{math.log10(n_worlds):.0f}"
         raise TooManyWorldsError(
-            f"The symbols have {n_worlds:.3g} worlds ({' x '.join(map(str, n_states))}), more than "
+            f"The symbols have {size} worlds ({factors}), more than "
             f"max_worlds={max_worlds}. Raise the engine's `max_worlds`, use fewer symbols or "
             f"states, or state {type(knowledge).__name__} as ClauseKnowledge, of which only the "
             "worlds of observed labels are enumerated."

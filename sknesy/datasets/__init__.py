@@ -4,6 +4,7 @@ from sknesy.datasets._digit_sum import DigitSum, make_digit_sum
 from sknesy.datasets._handwritten_formula import FormulaStep, make_handwritten_formula
 from sknesy.datasets._mnist import load_mnist
 from sknesy.datasets._shortest_path import (
+    PathRegret,
     ShortestPath,
     is_shortest_path,
     make_shortest_path,
@@ -14,6 +15,7 @@ from sknesy.datasets._visual_sudoku import make_visual_sudoku
 __all__ = [
     "DigitSum",
     "FormulaStep",
+    "PathRegret",
     "ShortestPath",
     "is_shortest_path",
     "load_mnist",

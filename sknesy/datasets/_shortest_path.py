@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
 from sknesy.knowledge import FunctionKnowledge
 
-__all__ = ["ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
+__all__ = ["PathRegret", "ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
 
 _COSTS = (0.8, 1.2, 5.3, 7.7, 9.2)
 _UNIT = 1e-6  # of costs: as whole numbers of it they are compared without rounding
@@ -69,6 +69,41 @@ class ShortestPath:
         for part in _parts(costs):
             paths[part] = _trace(_distances(costs[part]))
         return (paths + ord("0")).view(f"U{self.size**2}")[:, 0]
+
+
+@dataclass(frozen=True)
+class PathRegret:
+    """By how much an observed path is dearer than the cheapest one, on maps that are supposed.
+
+    A distance for `sknesy.inference.WorldDistance`: a map on which the observed path is nearly the
+    cheapest explains it better than one on which it is far from that.
+
+    Parameters
+    ----------
+    costs : tuple of float
+        What it costs to enter a cell, for each state.
+
+    Examples
+    --------
+    On this map the way through the middle costs 1 + 9 + 1, the way around it 4:
+
+    >>> regret = PathRegret(costs=(1.0, 9.0))
+    >>> regret([[0, 0, 0, 0, 1, 0, 0, 0, 0]], ["110001001"], ["100010001"])
+    array([7.])
+    """
+
+    costs: tuple[float, ...] = _COSTS
+
+    def __call__(self, worlds, concluded, observed):
+        """Compute the regret of each observed path on its map."""
+        cost = np.array(self.costs)[np.asarray(worlds, dtype=np.int64)]
+        size = cost.shape[1]
+        on_path, on_best = (
+            np.array(paths, dtype=f"U{size}").view(np.uint32).reshape(-1, size) == ord("1")
+            for paths in (observed, concluded)
+        )
+        regret = np.where(on_path, cost, 0).sum(axis=1) - np.where(on_best, cost, 0).sum(axis=1)
+        return np.where(regret > _UNIT, regret, 0.0)
 
 
 def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=None):

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from sknesy._progress import Progress
-from sknesy.e_step import Memory, StepSize, Temperature
+from sknesy.e_step import Memory, StatePrior, StepSize, Temperature
 from sknesy.em import Convergence, Run, choose_start, run_em
 from sknesy.estimators._grid import GridLayout
 from sknesy.estimators._labels import LabelRows, SingleLabel, has_several_outputs
@@ -71,6 +71,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         the label (deterministic annealing). One T for all iterations; a sequence for the first
         ones, with 1 after it; or a function of the number of the iteration, from 1. `lower_bounds_`
         are then those of the flattened net.
+    state_prior : array-like of shape (n_states,) or None, default=None
+        How often each state of a symbol occurs, if that is known, for symbols that all have the
+        same states: positive, with the sum 1. Posteriors are held to it on average, by tilting
+        the net before it is conditioned (posterior regularisation). For knowledge that leaves
+        training free to merge states, or not to use some.
     step_size : float, sequence of float or callable, default=1.0
         Weight g of the newest posterior in a running average of those of each sample,
         ``q <- (1 - g) q + g q_new``, by the rule of `temperature` (stochastic-approximation EM).
@@ -185,6 +190,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_iter": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither"), "array-like", callable],
+        "state_prior": ["array-like", None],
         "step_size": [Interval(Real, 0, 1, closed="right"), "array-like", callable],
         "decision": [StrOptions({"marginals", "world"})],
         "symbol_shape": [tuple, list, None],
@@ -209,6 +215,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         n_init=1,
         init_iter=5,
         temperature=1.0,
+        state_prior=None,
         step_size=1.0,
         decision="marginals",
         symbol_shape=None,
@@ -229,6 +236,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         self.n_init = n_init
         self.init_iter = init_iter
         self.temperature = temperature
+        self.state_prior = state_prior
         self.step_size = step_size
         self.decision = decision
         self.symbol_shape = symbol_shape
@@ -326,6 +334,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
             device=str(self.device),
         )
         n_states, symbol_shape = layout.predicted_states(knowledge), samples.symbol_shape
+        self._check_state_prior(n_states)
         random_state = check_random_state(self.random_state)
         nets = []
         for _ in range(self.n_init):
@@ -339,6 +348,23 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         self._labels, self._layout, self._longer = space, layout, None
         self._run_em(nets, samples, y, codes.to(nets[0].device), weight, schedules)
         return self
+
+    def _check_state_prior(self, n_states):
+        """Check the frequencies of states, if there are any."""
+        if self.state_prior is None:
+            return
+        prior = np.asarray(self.state_prior, dtype=np.float64)
+        if len(set(n_states)) > 1 or prior.shape != (n_states[0],):
+            raise ValueError(
+                "state_prior must hold one frequency for each state, of symbols that all have the "
+                f"same number of them; the symbols have {sorted(set(n_states))} states, got "
+                f"{prior.size} frequencies. Pass None, or one number a state."
+            )
+        if not (prior > 0).all() or abs(prior.sum() - 1) > 1e-6:
+            raise ValueError(
+                "state_prior must hold positive numbers with the sum 1, got the least "
+                f"{prior.min():g} and the sum {prior.sum():g}. Divide the counts by their sum."
+            )
 
     def _run_em(self, nets, samples, y, codes, weight, schedules):
         # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
@@ -365,13 +391,12 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
             )
 
         self.init_lower_bounds_ = []
-        is_averaged = not schedules["step_size"].is_constant_one
-        runs = [
-            Run(
-                net, Convergence(self.tol, self.n_iter_no_change), Memory() if is_averaged else None
-            )
-            for net in nets
-        ]
+        runs = [Run(net, Convergence(self.tol, self.n_iter_no_change)) for net in nets]
+        for run in runs:
+            if not schedules["step_size"].is_constant_one:
+                run.memory = Memory()
+            if self.state_prior is not None:
+                run.state_prior = StatePrior(np.asarray(self.state_prior, dtype=np.float64))
         best = runs[0]
         n_iter = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
         passes = n_iter * (self.m_steps if self.e_step == "epoch" else 1)

@@ -10,7 +10,7 @@ from sknesy.inference._mode import ModeEngine
 from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
-from sknesy.inference._sampling import SamplingEngine
+from sknesy.inference._sampling import SamplingEngine, WorldDistance
 from sknesy.inference._sdd import CompiledCircuit, SDDEngine
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "SDDEngine",
     "SamplingEngine",
     "Selection",
+    "WorldDistance",
     "check_evidence",
 ]

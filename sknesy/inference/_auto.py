@@ -1,6 +1,7 @@
 """The choice of an engine, by what each makes of the knowledge."""
 
 import math
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -8,10 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
+from sknesy.exceptions import (
+    ApproximationWarning,
+    IntractableError,
+    UnsupportedKnowledgeError,
+)
 from sknesy.inference._base import Compiled, InferenceEngine, Posterior
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
+from sknesy.inference._pilot import run_pilot
 from sknesy.knowledge import Knowledge
 
 __all__ = ["AutoEngine", "Selection"]
@@ -83,6 +89,11 @@ class AutoEngine(InferenceEngine):
     listed, to a table of them; the one whose evaluation is estimated to be cheaper is kept. If the
     knowledge is too wide for a diagram, a table of the worlds of the observed labels is tried.
 
+    Where nothing exact reaches, engines that approximate are tried on made-up evidence: belief
+    propagation, weighted draws, and the most probable world. The one that is best by its own
+    account is taken, and an `ApproximationWarning` names it. The draws of a black box are judged
+    by the distance of labels, where these are numbers, or texts or tuples of one length.
+
     Parameters
     ----------
     max_worlds : int, default=1_000_000
@@ -91,6 +102,9 @@ class AutoEngine(InferenceEngine):
         As in `DiagramEngine`.
     time_limit : float or None, default=60.0
         Seconds that compilation may take, of which half may go into a diagram; None is no limit.
+        Engines that approximate have as long each.
+    exact_only : bool, default=False
+        Whether to raise an error where nothing exact reaches, in place of an approximation.
 
     Examples
     --------
@@ -108,11 +122,13 @@ class AutoEngine(InferenceEngine):
         max_width: int | None = 100_000,
         max_edges: int | None = 2_000_000,
         time_limit: float | None = 60.0,
+        exact_only: bool = False,
     ) -> None:
         self.max_worlds = max_worlds
         self.max_width = max_width
         self.max_edges = max_edges
         self.time_limit = time_limit
+        self.exact_only = exact_only
 
     def select(self, knowledge: Knowledge, labels: Sequence[Hashable] | None = None) -> Selection:
         """Choose the engine for some knowledge; this compiles it.
@@ -160,6 +176,11 @@ class AutoEngine(InferenceEngine):
             When no world gives one of the labels.
         IntractableError
             When no engine reaches, within the limits; the message has what each says.
+
+        Warns
+        -----
+        ApproximationWarning
+            When the engine taken is not exact.
         """
         if reuse is not None:
             compiled = reuse.engine.compile(knowledge, labels, reuse.compiled)
@@ -175,7 +196,8 @@ class AutoEngine(InferenceEngine):
             try:
                 table = by_table.compile(knowledge, labels)
             except IntractableError as error:
-                raise type(error)(f"{error} (A decision diagram: {obstacle})") from obstacle
+                refusal = type(error)(f"{error} (A decision diagram: {obstacle})")
+                return self._approximate(knowledge, labels, refusal)
             reason = f"exact; {len(table.table.rows):,} rows of worlds, as no diagram: {obstacle}"
             return CompiledChoice(by_table, table, reason)
         n_edges, n_worlds = diagram.diagram.n_edges, diagram.diagram.count()
@@ -189,6 +211,31 @@ class AutoEngine(InferenceEngine):
                 )
                 return CompiledChoice(by_table, table, f"{reason} of {n_edges:,} edges")
         return CompiledChoice(by_diagram, diagram, reason)
+
+    def _approximate(
+        self,
+        knowledge: Knowledge,
+        labels: Sequence[Hashable] | None,
+        refusal: IntractableError,
+    ) -> CompiledChoice:
+        """The best engine of a pilot, where no exact one reaches."""
+        trials = [] if self.exact_only else run_pilot(knowledge, labels, self.time_limit)
+        if not trials:
+            raise refusal
+        best, *others = trials
+        reason = f"exact; {best}" if best.kind == "exact" else f"{best.kind}; {best}"
+        if others:
+            reason += f" (others: {'; '.join(map(str, others))})"
+        reason += f"; nothing exact reaches: {refusal}"
+        if best.kind != "exact":
+            warnings.warn(
+                f"inference='auto' approximates, by {best.engine!r}: {best}. Nothing exact "
+                f"reaches: {refusal} Set `inference` to the engine you want, or exact_only=True "
+                "for an error in place of an approximation.",
+                ApproximationWarning,
+                stacklevel=2,
+            )
+        return CompiledChoice(best.engine, best.compiled, reason)
 
     def infer(
         self,

@@ -22,13 +22,13 @@ from sknesy.sampling import (
     Draws,
     Sampler,
     SamplerOptions,
+    WorldDistance,
     add_nameless,
     check_distance,
     compile_sampler,
-    encode_found,
 )
 
-__all__ = ["SamplingEngine"]
+__all__ = ["SamplingEngine", "WorldDistance"]
 
 
 class SamplingEngine(InferenceEngine):
@@ -63,14 +63,15 @@ class SamplingEngine(InferenceEngine):
     temperature : float, default=1.0
         For black boxes, by how much the net's probabilities are flattened to propose worlds; the
         weights make up for it.
-    distance : {"exact", "absolute", "hamming"}, callable or None, default=None
+    distance : {"exact", "absolute", "hamming"}, callable, WorldDistance or None, default=None
         For black boxes: how far the label of a draw is from the observed one. None asks for equal
         labels, and draws with another label have weight zero. With a distance d their weight is
         ``exp(-d / tolerance)`` instead (approximate Bayesian computation), with the smallest
         tolerance for each sample that leaves an effective sample size of ``min_ess * n_samples``:
         it comes down to 0 by itself as the net learns. "absolute" is the difference of numbers,
         "hamming" the share of places in which texts or tuples differ, "exact" 0 or 1; a callable
-        ``distance(concluded, observed)`` returns a number of at least 0.
+        ``distance(concluded, observed)`` returns a number of at least 0. A `WorldDistance` looks
+        at the world, too: at its cost, or at the constraints that it violates.
     min_ess : float, default=0.1
         Share of the draws that is to count, where a distance is given.
     n_moves : int, default=0
@@ -79,13 +80,14 @@ class SamplingEngine(InferenceEngine):
         much as the draws.
     block_size : int or None, default=None
         The largest number of symbols that a move changes; None is a quarter of them.
-    max_states : int, default=10_000
+    max_states : int, default=1_000
         For state machines, states that are kept at each position.
     n_jobs : int or None, default=None
         Jobs of joblib that call a black box in parallel, on any of its backends. The result does
         not depend on it.
     time_limit : float or None, default=60.0
-        Seconds for one batch, for clauses; draws that are not done by then have weight zero.
+        Seconds for one batch, for clauses and machines: draws that are not done by then have weight
+        zero. For black boxes, after which no further move is begun. None is no limit.
 
     See Also
     --------
@@ -138,11 +140,11 @@ class SamplingEngine(InferenceEngine):
         order: str = "auto",
         look_ahead: bool = True,
         temperature: float = 1.0,
-        distance: str | Callable[[Any, Any], float] | None = None,
+        distance: str | Callable[[Any, Any], float] | WorldDistance | None = None,
         min_ess: float = 0.1,
         n_moves: int = 0,
         block_size: int | None = None,
-        max_states: int = 10_000,
+        max_states: int = 1_000,
         n_jobs: int | None = None,
         time_limit: float | None = 60.0,
     ) -> None:
@@ -261,7 +263,11 @@ class SamplingEngine(InferenceEngine):
         fallback = torch.softmax(log_likelihood, dim=-1).masked_fill(is_dead[:, None, None], 0.0)
         diagnostics = {
             "effective_sample_size": size,
-            "log_evidence_error": (1 / size - 1 / self.n_samples).clamp(min=0).sqrt(),
+            "log_evidence_error": (
+                (self.n_samples / size - 1) / (draws.n_independent or self.n_samples)
+            )
+            .clamp(min=0)
+            .sqrt(),
             "is_dead": is_dead,
         }
         if draws.tolerance is not None:
@@ -297,17 +303,15 @@ class SamplingEngine(InferenceEngine):
         """
         draws = self._draw(compiled, log_prob, log_likelihood, self.n_samples, None)
         favourite = log_prob.argmax(-1)
-        labels = compiled.knowledge.conclude(favourite.cpu().numpy()).tolist()
-        codes = encode_found(labels, compiled.output_states).to(favourite.device)
+        codes, is_possible = compiled.encode(favourite.cpu().numpy())
+        codes = codes.to(favourite.device)
         worlds = torch.cat([draws.worlds, favourite[None]])
         outputs = torch.cat([draws.outputs, codes[None]])
         likely = add_nameless(log_likelihood, compiled.output_states)
         log_joint = pick_log_prob(log_prob, worlds).sum(-1)
         log_joint += pick_log_prob(likely, outputs % likely.shape[-1]).sum(-1)
         log_joint[:-1].masked_fill_(draws.log_weight == -torch.inf, -torch.inf)
-        log_joint[-1].masked_fill_(
-            torch.tensor([label is None for label in labels], device=log_joint.device), -torch.inf
-        )
+        log_joint[-1].masked_fill_(~is_possible.to(log_joint.device), -torch.inf)
         best, index = log_joint.max(dim=0)
         column = torch.arange(len(index), device=index.device)
         is_dead = (best == -torch.inf)[:, None]

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _N_BISECTIONS = 40
+_TIED = 1e-9  # relative difference of distances that is rounding
 _SHARPEST = 7.0  # exp(-7) = .001: the weight of the second nearest draw beside the nearest
 
 
@@ -207,7 +208,8 @@ def find_tolerance(
     # Beyond the scale at which the nearest draws differ, less tolerance tells no more.
     is_possible = log_weight > -torch.inf
     nearest = torch.where(is_possible, distance, torch.inf).amin(0)
-    gap = torch.where(is_possible & (distance > nearest), distance - nearest, torch.inf).amin(0)
+    is_farther = is_possible & (distance > nearest * (1 + _TIED))
+    gap = torch.where(is_farther, distance - nearest, torch.inf).amin(0)
     above = torch.maximum(low, _SHARPEST / gap)
     for _ in range(_N_BISECTIONS):
         # Geometric where the bounds are far apart, as tolerances range over orders of magnitude.

@@ -3,7 +3,7 @@
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
 from sknesy.sampling._black_box import BlackBoxSampler, compile_black_box
 from sknesy.sampling._clauses import ClauseSampler, compile_clause_sampler
-from sknesy.sampling._distances import check_distance, measure_distances
+from sknesy.sampling._distances import WorldDistance, check_distance, measure_distances
 from sknesy.sampling._evidence import add_nameless, encode_found
 from sknesy.sampling._steps import StepSampler, compile_step_sampler
 
@@ -14,6 +14,7 @@ __all__ = [
     "Sampler",
     "SamplerOptions",
     "StepSampler",
+    "WorldDistance",
     "add_nameless",
     "check_distance",
     "compile_black_box",

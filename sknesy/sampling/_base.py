@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sknesy.knowledge import Knowledge
+from sknesy.sampling._distances import WorldDistance
+from sknesy.sampling._evidence import encode_found
 
 __all__ = ["Draws", "Sampler", "SamplerOptions", "compile_sampler"]
 
-Distance = str | Callable[[Any, Any], float]
+Distance = str | Callable[[Any, Any], float] | WorldDistance
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +35,16 @@ class Draws:
         for a draw that does not agree with the evidence.
     tolerance : Tensor of shape (n_samples,), float64, or None
         Up to which distance the label may be missed, as a scale; 0 is not at all.
+    n_independent : int or None
+        Into how many groups of draws, one after the other, they fall, such that only groups are
+        independent; None where each draw is.
     """
 
     worlds: Tensor
     outputs: Tensor
     log_weight: Tensor
     tolerance: Tensor | None = None
+    n_independent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class SamplerOptions:
     min_ess: float = 0.1
     n_moves: int = 0
     block_size: int | None = None
-    max_states: int = 10_000
+    max_states: int = 1_000
     n_jobs: int | None = None
     time_limit: float | None = None
 
@@ -122,6 +130,25 @@ class Sampler(ABC):
         Draws
             The worlds and their weights.
         """
+
+    def encode(self, worlds: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Conclude from worlds.
+
+        Parameters
+        ----------
+        worlds : ndarray of shape (n_worlds, n_symbols), int64
+            The worlds.
+
+        Returns
+        -------
+        outputs : Tensor of shape (n_worlds, n_outputs), int64
+            The states of the outputs; -1 for a label without a name.
+        is_possible : Tensor of shape (n_worlds,), bool
+            False where the knowledge rules the world out.
+        """
+        labels = self.knowledge.conclude(worlds).tolist()
+        is_possible = torch.tensor([label is not None for label in labels], dtype=torch.bool)
+        return encode_found(labels, self.output_states), is_possible
 
     def estimate_cost(self, n_samples: int) -> float:
         """Estimate what drawing costs for a batch.

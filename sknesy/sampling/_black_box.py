@@ -1,7 +1,8 @@
 """Draws from the net, judged by the label that each concludes: nothing else is known."""
 
 import math
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from torch import Tensor
 
-from sknesy._validation import in_order
+from sknesy._validation import as_column, in_order
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
@@ -23,7 +24,7 @@ from sknesy.numerics.importance import (
 from sknesy.numerics.logspace import flatten
 from sknesy.numerics.rows import merge_rows
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
-from sknesy.sampling._distances import measure_distances
+from sknesy.sampling._distances import WorldDistance, measure_distances
 from sknesy.sampling._evidence import add_nameless, encode_found
 
 __all__ = ["BlackBoxSampler", "compile_black_box"]
@@ -81,7 +82,10 @@ class BlackBoxSampler(Sampler):
         wanted = max(1.0, options.min_ess * n_draws)
         tolerance = find_tolerance(particles.distance, particles.log_weight, wanted)
         log_weight = particles.log_weight - _ratio(particles.distance, tolerance)
+        started = time.monotonic()
         for _ in range(options.n_moves):
+            if time.monotonic() - started > (options.time_limit or math.inf):
+                break
             # Where draws enough agree with the label there is nothing to improve.
             active = torch.nonzero((tolerance > 0) & (log_weight.amax(0) > -torch.inf))[:, 0]
             if not len(active):
@@ -145,18 +149,18 @@ class _Particles:
     log_weight: Tensor  # (n_draws, n_samples): all but the distance
     distance: Tensor  # (n_draws, n_samples)
 
-    def _map(self, function):  # type: ignore[no-untyped-def]
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "_Particles":
         return _Particles(*(function(value) for value in vars(self).values()))
 
     def select(self, columns: Tensor) -> "_Particles":
-        return self._map(lambda value: value[:, columns])  # type: ignore[no-any-return]
+        return self._map(lambda value: value[:, columns])
 
     def reorder(self, chosen: Tensor) -> "_Particles":
         def pick(value: Tensor) -> Tensor:
             index = chosen if value.ndim == 2 else chosen[..., None].expand_as(value)
             return value.gather(0, index)
 
-        return self._map(pick)  # type: ignore[no-any-return]
+        return self._map(pick)
 
     def where(self, mask: Tensor, other: "_Particles") -> "_Particles":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
@@ -205,7 +209,7 @@ class _Judge:
             if is_aimed.any():
                 pairs = which[is_aimed.cpu().numpy()], aimed[is_aimed].cpu().numpy()
                 column = found if codes.shape[-1] == 1 else [x and x[o] for x in found]  # type: ignore[index]
-                measured = measure_distances(sampler.options.distance, column, names, pairs)
+                measured = self._measure(worlds[is_aimed], column, names, pairs)
                 distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
         is_possible = torch.tensor([label is not None for label in found], device=index.device)
         log_weight.masked_fill_(~is_possible[index], -torch.inf)
@@ -215,6 +219,25 @@ class _Judge:
             ratio = self.log_ratio if columns is None else self.log_ratio[columns]
             log_weight += pick_log_prob(ratio, worlds).sum(-1)
         return _Particles(worlds, codes, log_weight, distance)
+
+    def _measure(
+        self,
+        worlds: Tensor,
+        found: Sequence[Hashable],
+        names: Sequence[Hashable],
+        pairs: tuple[IntArray, IntArray],
+    ) -> npt.NDArray[np.float64]:
+        """The distance of each world, or of its label, from the label observed."""
+        distance = self.sampler.options.distance
+        assert distance is not None
+        if not isinstance(distance, WorldDistance):
+            return measure_distances(distance, found, names, pairs)
+        concluded, observed = as_column(found)[pairs[0]], as_column(names)[pairs[1]]
+        possible = np.array([label is not None for label in found])[pairs[0]]
+        measured = np.full(len(worlds), np.inf)
+        named = self.sampler.knowledge.name_worlds(worlds.cpu().numpy()[possible])
+        measured[possible] = distance.measure(named, concluded[possible], observed[possible])
+        return measured
 
 
 def _label_worlds(sampler: BlackBoxSampler, worlds: Tensor) -> tuple[list[Hashable], IntArray]:

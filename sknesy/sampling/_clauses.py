@@ -156,7 +156,8 @@ class ClauseSampler(Sampler):
         for order in range(len(ORDERS)):
             _, log_weight = draw(np.full(n_samples, order), n_pilot)
             found.append(np.logaddexp.reduce(log_weight, axis=0))
-        return np.argmax(found, axis=0)
+        best: IntArray = np.argmax(found, axis=0)
+        return best
 
     def _complete(
         self, states: IntArray, log_weight: FloatArray, tree: PrefixTree, guide: sat.Guide
@@ -196,7 +197,8 @@ class _Holds:
 
     def conclude(self, worlds: IntArray) -> npt.NDArray[np.object_]:
         count: IntArray = self.violations.count(torch.from_numpy(worlds)).numpy()
-        return (count == 0).astype(object)
+        labels: npt.NDArray[np.object_] = (count == 0).astype(object)
+        return labels
 
 
 def _pad(log_weights: Tensor, other: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """How far labels are from each other: what a black box that misses the label is judged by."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,75 @@ import numpy.typing as npt
 from sknesy._validation import check_option, plain
 from sknesy.exceptions import InvalidKnowledgeError
 
-__all__ = ["check_distance", "measure_distances"]
+__all__ = ["WorldDistance", "check_distance", "measure_distances"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NAMES = ("exact", "absolute", "hamming")
+
+
+@dataclass(frozen=True)
+class WorldDistance:
+    """A distance that looks at the world, not only at the label it concludes.
+
+    By how much a plan is dearer than the best one, or the share of constraints that a world
+    violates, says more than that two labels differ.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(worlds, concluded, observed)`` gives a number of at least 0 for each world, 0
+        where it agrees with the label observed: `worlds` is an array (n_worlds, n_symbols) of
+        names of states, `concluded` and `observed` are arrays (n_worlds,) of labels.
+
+    Examples
+    --------
+    How many of the symbols would have to change for the largest to be the one observed?
+
+    >>> def n_changes(worlds, concluded, observed):
+    ...     return (worlds > observed[:, None]).sum(axis=1) + (concluded < observed)
+    >>> distance = WorldDistance(n_changes)
+    """
+
+    function: Callable[..., Any]
+
+    def measure(
+        self,
+        worlds: npt.NDArray[Any],
+        concluded: npt.NDArray[Any],
+        observed: npt.NDArray[Any],
+    ) -> FloatArray:
+        """Call the function, and check what it returns.
+
+        Parameters
+        ----------
+        worlds : ndarray of shape (n_worlds, n_symbols)
+            Names of states.
+        concluded, observed : ndarray of shape (n_worlds,)
+            Labels.
+
+        Returns
+        -------
+        ndarray of shape (n_worlds,), float64
+            The distances.
+
+        Raises
+        ------
+        InvalidKnowledgeError
+            When it does not return one number of at least 0 for each world.
+        """
+        returned = self.function(worlds, concluded, observed)
+        measured = np.asarray(returned, dtype=np.float64)
+        if measured.shape != (len(worlds),) or not (measured >= 0).all():
+            what = f"shape {measured.shape}"
+            if measured.shape == (len(worlds),):
+                what = f"{measured[~(measured >= 0)][0]} for world {worlds[~(measured >= 0)][0]}"
+            raise InvalidKnowledgeError(
+                "The function of a WorldDistance must return a number of at least 0 for each of "
+                f"{len(worlds)} worlds, got {what}. Return 0 for worlds that agree with the label."
+            )
+        return measured
 
 
 def check_distance(distance: Any) -> None:
@@ -30,7 +94,7 @@ def check_distance(distance: Any) -> None:
     ValueError
         When it is neither callable nor the name of a distance.
     """
-    if distance is not None and not callable(distance):
+    if distance is not None and not callable(distance) and not isinstance(distance, WorldDistance):
         check_option(distance, "distance", NAMES)
 
 
@@ -122,7 +186,8 @@ def _hamming(
         (rows[position[part]] != targets[right[part]]).mean(axis=1)
         for part in np.array_split(np.arange(len(left)), 1 + len(left) * rows.shape[1] // 10**7)
     ]
-    return np.concatenate(parts)
+    measured: FloatArray = np.concatenate(parts)
+    return measured
 
 
 def _exact(
@@ -130,7 +195,8 @@ def _exact(
 ) -> FloatArray:
     index = {label: i for i, label in enumerate(wanted)}
     codes = np.array([index.get(label, -1) for label in found], dtype=np.int64)
-    return (codes[left] != right).astype(np.float64)
+    differs: FloatArray = (codes[left] != right).astype(np.float64)
+    return differs
 
 
 def _call(

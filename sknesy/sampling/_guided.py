@@ -11,6 +11,7 @@ __all__ = ["ORDERS", "draw_guided"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 ORDERS = ("natural", "constrained", "confident")
 
@@ -61,8 +62,8 @@ def draw_guided(
     node = root.copy()
     n_draws, n_variables = len(sample), log_weights.shape[1]
     log_q = np.zeros(n_draws)
-    is_alive = tree.is_open[node].any(axis=2).all(axis=1)
-    is_done = ~is_alive
+    is_alive: BoolArray = (tree.is_open[node].sum(axis=2) > 0).all(axis=1)
+    is_done: BoolArray = ~is_alive
     rank = _rank(log_weights)
     try:
         while True:
@@ -102,7 +103,7 @@ def draw_guided(
     return states, np.where(is_alive, picked.sum(axis=1) - log_q, -np.inf)
 
 
-def _rank(log_weights: FloatArray) -> npt.NDArray[np.float64]:
+def _rank(log_weights: FloatArray) -> FloatArray:
     """Which variable goes first, in each order and sample: (n_orders, n_samples, n_variables)."""
     n_samples, n_variables, _ = log_weights.shape
     natural = np.broadcast_to(np.arange(n_variables), (n_samples, n_variables))
@@ -112,7 +113,7 @@ def _rank(log_weights: FloatArray) -> npt.NDArray[np.float64]:
 
 
 def _draw_states(
-    log_weights: FloatArray, is_open: npt.NDArray[np.bool_], rng: np.random.Generator
+    log_weights: FloatArray, is_open: BoolArray, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
     """A state for each row among those open, and the logarithm of its probability; -1 for none."""
     masked = np.where(is_open, log_weights, -np.inf)

@@ -79,6 +79,7 @@ def filter_forward(
     n_filters: int,
     guide: Callable[[], Guide | None],
     rng: np.random.Generator,
+    check: Callable[[], None],
 ) -> Filtered:
     """Find the states that are reached, and keep some, unbiasedly.
 
@@ -102,6 +103,8 @@ def filter_forward(
         states the logarithm of what is thought to lie ahead, or None for nothing.
     rng : numpy.random.Generator
         Source of randomness.
+    check : callable
+        Called at each position; raises to stop.
 
     Returns
     -------
@@ -125,6 +128,7 @@ def filter_forward(
     kept = [now]
     n_positions = len(run.emission)
     for position in range(n_positions):
+        check()
         edges = _read(run, evidence, position, now)
         now = _merge(edges, now.n_rows, run.n_states(position + 1))
         if position + 1 == n_positions:

@@ -1,11 +1,12 @@
 """State machines whose states are too many: those that matter are kept, and worlds drawn back."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Never
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from sknesy._validation import plain
 from sknesy.exceptions import (
     InconsistentLabelError,
     InvalidKnowledgeError,
+    TimeLimitError,
     TooWideError,
     UnsupportedKnowledgeError,
 )
@@ -28,6 +30,7 @@ from sknesy.sampling._step_filter import (
 )
 from sknesy.sampling._step_guide import RegressionGuide
 from sknesy.sampling._step_tables import StepRun, StepTables
+from sknesy.sat import Deadline
 
 __all__ = ["StepSampler", "compile_step_sampler"]
 
@@ -101,14 +104,29 @@ class StepSampler(Sampler):
         log_weight = np.full((n_draws, n_samples), -np.inf)
         size = n_symbols * self.options.max_states * _N_FILTERS
         n_chunk = max(1, _MAX_PARTICLES // size)
+        deadline = Deadline(self.options.time_limit, "Drawing worlds")
         for start in range(0, n_samples, n_chunk):
             part = slice(start, start + n_chunk)
             shown = Evidence(evidence.log_prob[part], evidence.log_likelihood[part])
-            drawn, given, weight = self._draw(shown, n_draws, rng)
+            try:
+                drawn, given, weight = self._draw(shown, n_draws, rng, deadline.check)
+            except TimeLimitError:  # what is not done keeps the weight zero
+                break
             worlds[:, part, order], outputs[:, part], log_weight[:, part] = drawn, given, weight
-        return Draws(*(torch.from_numpy(a).to(device) for a in (worlds, outputs, log_weight)))
+        return Draws(
+            torch.from_numpy(worlds).to(device),
+            torch.from_numpy(outputs).to(device),
+            torch.from_numpy(log_weight).to(device),
+            n_independent=min(_N_FILTERS, n_draws),
+        )
 
-    def _draw(self, evidence: Evidence, n_draws: int, rng: np.random.Generator) -> Any:
+    def _draw(
+        self,
+        evidence: Evidence,
+        n_draws: int,
+        rng: np.random.Generator,
+        check: Callable[[], None],
+    ) -> Any:
         """Draw worlds for some of the samples: symbols in the order of reading."""
         run = StepRun(self._tables(), self.emission, self.final_outputs, self.output_states)
         n_filters = min(_N_FILTERS, n_draws)
@@ -117,7 +135,7 @@ class StepSampler(Sampler):
             return RegressionGuide(run, evidence, rng).log_value
 
         filtered = filter_forward(
-            run, evidence, self.options.max_states, n_filters, find_guide, rng
+            run, evidence, self.options.max_states, n_filters, find_guide, rng, check
         )
         n_samples = len(evidence.log_prob)
         n_filters = len(filtered.log_evidence) // n_samples
@@ -131,6 +149,32 @@ class StepSampler(Sampler):
         outputs = np.full((*row.shape, len(self.output_states)), -1, dtype=np.int64)
         worlds[alive], outputs[alive] = draw_backward(run, evidence, filtered, row[alive], rng)
         return worlds, outputs, log_weight
+
+    def encode(self, worlds: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Run the machine on some worlds, and on no others; see `Sampler.encode`."""
+        run = StepRun(self._tables(), self.emission, self.final_outputs, self.output_states)
+        n_worlds = len(worlds)
+        state = np.zeros(n_worlds, dtype=np.int64)
+        is_possible = np.ones(n_worlds, dtype=bool)
+        outputs = np.full((n_worlds, len(self.output_states)), -1, dtype=np.int64)
+        for position, symbol in enumerate(self.knowledge.reading_order):
+            alive = np.flatnonzero(is_possible)
+            if not len(alive):
+                break
+            targets, codes = run.read(position, state[alive])
+            pick = np.arange(len(alive)), worlds[alive, symbol]
+            is_possible[alive] = targets[pick] >= 0
+            state[alive] = targets[pick]
+            if self.emission[position] >= 0:
+                outputs[alive, self.emission[position]] = run.encode_emitted(position, codes[pick])
+        alive = np.flatnonzero(is_possible)
+        if len(alive):
+            labels = run.labels(state[alive])
+            outputs[np.ix_(alive, np.array(self.final_outputs, dtype=np.int64))] = run.encode(
+                labels
+            )
+            is_possible[alive] = [label is not None for label in labels]
+        return torch.from_numpy(outputs), torch.from_numpy(is_possible)
 
     def _tables(self) -> StepTables:
         """The transitions found so far, unless they are too many."""

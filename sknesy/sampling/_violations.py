@@ -85,7 +85,7 @@ class Violations:
         place = torch.arange(self.variables.shape[1], device=rows.device)
         parts = [
             self.fails[clause, place, part[:, self.variables]].all(-1).sum(-1)
-            for part in rows.split(size)
+            for part in torch.split(rows, size)
         ]
         return torch.cat(parts).reshape(worlds.shape[:-1])
 

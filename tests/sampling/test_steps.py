@@ -180,7 +180,7 @@ def test_what_lies_ahead_tells_which_states_to_keep(rng):
         def guide():
             return RegressionGuide(run, evidence, rng).log_value if is_guided else None
 
-        found = filter_forward(run, evidence, 40, 25, guide, rng).log_evidence
+        found = filter_forward(run, evidence, 40, 25, guide, rng, lambda: None).log_evidence
         ratio = np.exp(found.reshape(-1, 25) - expected.numpy()[:, None])
         return ((ratio - 1) ** 2).mean(axis=1)
 

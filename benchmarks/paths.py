@@ -1,0 +1,143 @@
+"""Cheapest paths on maps of terrain: classes of ground learnt from paths alone, by a black box.
+
+The knowledge is Dijkstra's problem as a Python function of all cells, of which nothing is known but
+what it returns. Draws of maps are weighted by how much dearer the observed path is on them than the
+cheapest one (approximate Bayesian computation), and the frequencies of the five classes are known
+(`state_prior`). Beside it, the same net trained on the true classes of the same tiles: the ceiling.
+
+The maps are made (`make_shortest_path`): tiles are 8 x 8 noisy textures, easier than the published
+terrain for a net that is told the classes; costs and the measure are those of the literature.
+"""
+
+import time
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from sknesy import EMNeSyClassifier
+from sknesy.datasets import PathRegret, is_shortest_path, make_shortest_path
+from sknesy.inference import SamplingEngine, WorldDistance
+
+__all__ = ["run"]
+
+_COSTS = np.array((0.8, 1.2, 5.3, 7.7, 9.2))
+# Cells along a side -> training maps, epochs, maps a batch, draws of each
+_SIZES = {12: (800, 40, 10, 100), 30: (200, 45, 4, 100)}
+
+
+class TileNet(nn.Module):
+    """Two convolutions and a hidden layer, with batch norm."""
+
+    def __init__(self, symbol_shape, n_states):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 12, 3),
+            nn.BatchNorm2d(12),
+            nn.ReLU(),
+            nn.Conv2d(12, 16, 3),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(256, 32),
+            nn.BatchNorm1d(32),
+            nn.ReLU(),
+            nn.Linear(32, n_states),
+        )
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def fit(size, distance, with_prior, seed):
+    """Train on paths; return the estimator, the training data and the seconds of `fit`."""
+    n_maps, n_epochs, batch_size, n_draws = _SIZES[size]
+    X, y, symbols, knowledge = make_shortest_path(n_maps, size=size, random_state=seed)
+    net = NeuralNet(
+        TileNet,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=batch_size,
+        train_split=None,
+        verbose=0,
+    )
+    clf = EMNeSyClassifier(
+        knowledge,
+        net=net,
+        inference=SamplingEngine(n_draws, distance=distance),
+        state_prior=np.bincount(symbols.ravel()) / symbols.size if with_prior else None,
+        max_iter=n_epochs,
+        tol=0,
+        n_iter_no_change=n_epochs + 1,
+        random_state=seed,
+    )
+    start = time.perf_counter()
+    clf.fit(X, y)
+    return clf, (X, symbols, knowledge), time.perf_counter() - start
+
+
+def supervise(X, symbols, n_epochs, seed):
+    """Train the same net on the true classes of the tiles; return the module and the seconds."""
+    torch.manual_seed(seed)
+    start = time.perf_counter()
+    tiles, classes = torch.from_numpy(X).flatten(0, 1), torch.from_numpy(symbols).flatten()
+    net = TileNet(tiles.shape[1:], 5)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for _ in range(n_epochs):
+        for rows in torch.randperm(len(tiles)).split(1440):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(tiles[rows]), classes[rows]).backward()
+            optimizer.step()
+    return net, time.perf_counter() - start
+
+
+def score(module, X, symbols, knowledge):
+    """Shares of tiles that are right, and of paths that are optimal."""
+    with torch.no_grad():
+        parts = torch.from_numpy(X).flatten(0, 1).split(4_000)
+        found = torch.cat([module.eval()(part).argmax(1) for part in parts]).numpy()
+    found = found.reshape(symbols.shape)
+    optimal = is_shortest_path(knowledge.conclude(found).tolist(), _COSTS[symbols])
+    return float((found == symbols).mean()), float(optimal.mean())
+
+
+def run(sizes=(12, 30), n_test=1_000, seed=0, variants=(("regret", True), ("hamming", True))):
+    """Print the share of optimal paths.
+
+    Parameters
+    ----------
+    sizes : sequence of {12, 30}
+        Cells along a side.
+    n_test : int
+        Test maps.
+    seed : int
+        Seed of maps, weights and draws; test maps have another.
+    variants : sequence of pairs
+        The distance, and whether the frequencies of classes are known.
+    """
+    print(f"Cheapest paths, {n_test} test maps; 95 % interval of the share by Wilson")
+    print(f"{'':40}{'tiles':>8}{'optimal':>9}{'interval':>16}{'fit s':>8}")
+    for size in sizes:
+        test = make_shortest_path(n_test, size=size, random_state=seed + 1_000)
+        X, _, symbols, knowledge = test
+        for name, with_prior in variants:
+            distance = WorldDistance(PathRegret()) if name == "regret" else name
+            clf, train, seconds = fit(size, distance, with_prior, seed)
+            prior = "known" if with_prior else "unknown"
+            row = f"{size}x{size}, {name}, frequencies {prior}"
+            _report(row, score(clf.net_.module_, X, symbols, knowledge), n_test, seconds)
+        module, seconds = supervise(*train[:2], 10, seed)
+        row = f"{size}x{size}, true classes"
+        _report(row, score(module, X, symbols, knowledge), n_test, seconds)
+
+
+def _report(name, scores, n_test, seconds):
+    tiles, optimal = scores
+    z = 1.96
+    centre = (optimal + z**2 / (2 * n_test)) / (1 + z**2 / n_test)
+    half = z * (optimal * (1 - optimal) / n_test + z**2 / (4 * n_test**2)) ** 0.5
+    half /= 1 + z**2 / n_test
+    interval = f"{centre - half:.3f}-{centre + half:.3f}"
+    print(f"{name:40}{tiles:8.4f}{optimal:9.3f}{interval:>16}{seconds:8.0f}", flush=True)
