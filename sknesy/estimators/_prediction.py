@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sknesy.estimators._sequences import check_predictable
 from sknesy.exceptions import ApproximationWarning
-from sknesy.inference import Compiled
+from sknesy.inference import Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
 from sknesy.metrics import exact_match
@@ -223,9 +223,29 @@ class PredictionMixin:
     def _mode(self, seen):
         """The most probable worlds and their outputs."""
         evidence = self._candidates(seen)
-        log_joint, worlds, outputs = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
+        try:
+            found = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
+        except NotImplementedError:  # belief propagation has marginals only
+            found = self._search_mode(seen, evidence)
+        log_joint, worlds, outputs = found
         check_predictable(log_joint)
         return worlds.cpu().numpy(), outputs.cpu().numpy()
+
+    def _search_mode(self, seen, evidence):
+        """The most probable worlds, searched for by an engine made for it."""
+        engine = ModeEngine()
+        compiled = engine.compile(seen.knowledge, self._labels.wanted([]) or None)
+        if compiled.output_states != seen.compiled.output_states:
+            evidence = self._labels.candidates(compiled).expand(len(seen.log_prob), -1, -1)
+        device = seen.log_prob.device
+        found = engine.mode(compiled.to(device), seen.log_prob, evidence.to(device))
+        # The states of outputs are named by what the estimator's own engine compiled.
+        names = [
+            torch.tensor([own.index(name) for name in states])
+            for own, states in zip(seen.compiled.output_states, compiled.output_states, strict=True)
+        ]
+        outputs = [name.to(device)[found[2][:, o]] for o, name in enumerate(names)]
+        return found[0], found[1], torch.stack(outputs, dim=1)
 
 
 def _warn_of_dead(log_evidence):
