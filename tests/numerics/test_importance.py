@@ -216,7 +216,7 @@ def test_draws_that_are_all_at_one_distance_all_count(noise):
 
 
 def test_draws_without_weight_do_not_set_the_scale():
-    distance = column(0.001, 0.002, *np.linspace(1, 3, 20))
+    distance = column(0.0, 0.5, *np.linspace(1, 1.002, 20))
     log_weight = torch.zeros_like(distance)
     log_weight[:2] = -INF
     tolerance = find_tolerance(distance, log_weight, 5.0)
