@@ -6,7 +6,19 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import diagrams, enumeration, long_addition, mnist_addition, sum_n
+from benchmarks import (
+    black_box,
+    diagrams,
+    engines,
+    enumeration,
+    formulas,
+    long_addition,
+    mnist_addition,
+    paths,
+    sampling,
+    sudoku,
+    sum_n,
+)
 from sknesy.datasets import load_mnist
 
 # Name -> what runs it, given MNIST and the arguments. The first three take a few minutes, the
@@ -23,6 +35,15 @@ BENCHMARKS = {
     "wide": lambda mnist, args: long_addition.run_wide(mnist(), seed=args.seed),
     "seeds": lambda mnist, args: long_addition.run_seeds(mnist(), n_seeds=args.seeds),
     "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
+    "engines": lambda mnist, args: engines.run(),
+    "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
+    "black-box": lambda mnist, args: black_box.run(mnist(), seed=args.seed),
+    "sudoku": lambda mnist, args: (
+        sudoku.run_small(mnist(), seed=args.seed),
+        sudoku.run_large(mnist(), seed=args.seed),
+    ),
+    "paths": lambda mnist, args: paths.run(seed=args.seed),
+    "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
 }
 
 

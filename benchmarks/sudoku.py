@@ -48,7 +48,7 @@ _LARGE_THRESHOLD = 1 / (4 * 81 * 8)
 _LARGE_NET = (WideNet, {"width": 16}, 1e-3, 40)
 
 
-def fit(X, y, knowledge, recipe, seed, **parameters):
+def fit(X, y, knowledge, recipe, seed, **options):
     """Train on the labels of grids; return the fitted estimator and the seconds that it took."""
     module, parameters, max_lr, n_epochs = recipe
     steps = -(-len(X) // _GRIDS_A_BATCH) * n_epochs
@@ -71,7 +71,7 @@ def fit(X, y, knowledge, recipe, seed, **parameters):
         tol=0,
         n_iter_no_change=n_epochs + 1,
         random_state=seed,
-        **parameters,
+        **options,
     )
     start = time.perf_counter()
     clf.fit(X, y)
