@@ -5,11 +5,13 @@ from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import check_clauses, enumerate_clause_worlds
 from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
+from sknesy.compilation._failures import Failures, read_failures
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._step_levels import compile_step_levels
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
 __all__ = [
+    "Failures",
     "Factors",
     "Levels",
     "Limits",
@@ -26,4 +28,5 @@ __all__ = [
     "compile_step_levels",
     "enumerate_clause_worlds",
     "enumerate_worlds",
+    "read_failures",
 ]

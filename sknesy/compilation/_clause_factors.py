@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sknesy import sat
 from sknesy._validation import join_names
-from sknesy.compilation._clause_levels import _read_relation
+from sknesy.compilation._clause_levels import read_relation
 from sknesy.compilation._clauses import check_outputs, warn_of_auxiliaries
 from sknesy.compilation._factors import Factors, compile_factors, link_levels
 from sknesy.compilation._multivalued import MultiClause, Relation
@@ -69,7 +69,7 @@ def compile_clause_factors(
     """
     deadline = sat.Deadline(time_limit, "Compiling the clauses to factors")
     n_named = knowledge.n_symbols + len(knowledge.output_variables)
-    relation = _read_relation(knowledge, deadline)
+    relation = read_relation(knowledge, deadline)
     if knowledge.outputs is not None:
         check_outputs(knowledge, deadline)
     relation, kept = _drop_unused(relation, n_named)

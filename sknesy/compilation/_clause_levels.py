@@ -19,7 +19,7 @@ from sknesy.compilation._sums import read_sums, tabulate_sums
 from sknesy.knowledge import ClauseKnowledge
 from sknesy.numerics.diagram import reduce_tables
 
-__all__ = ["compile_clause_levels"]
+__all__ = ["compile_clause_levels", "read_relation"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -75,7 +75,7 @@ def compile_clause_levels(
     )
     n_symbols = knowledge.n_symbols
     n_named = n_symbols + len(knowledge.output_variables)
-    relation = _read_relation(knowledge, deadline)
+    relation = read_relation(knowledge, deadline)
     levels = order_variables(relation, order, n_symbols, n_named - n_symbols)
     totals = tabulate_sums(relation.sums, levels, relation.sizes, relation.domains)
     tables = descend(build_residuals(relation, levels), totals, limits, deadline)
@@ -96,8 +96,26 @@ def compile_clause_levels(
     return Levels(tuple(levels), tuple(tables), knowledge.output_states)
 
 
-def _read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relation:
-    """The clauses and constraints over variables: symbols, outputs, and remaining auxiliaries."""
+def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relation:
+    """Read clauses and constraints over variables: symbols, outputs, and remaining auxiliaries.
+
+    Parameters
+    ----------
+    knowledge : ClauseKnowledge
+        The clauses.
+    deadline : Deadline
+        When to give up.
+
+    Returns
+    -------
+    Relation
+        The clauses, over variables of several states.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the clauses cannot be satisfied.
+    """
     named = [*knowledge.symbol_variables, *knowledge.output_variables]
     clauses = knowledge.clauses if _is_encoding_small(knowledge) else knowledge.given_clauses
     if not sat.is_satisfiable(clauses, named, deadline=deadline):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sknesy import sat
 from sknesy._validation import encode_labels, plain
-from sknesy.compilation._clauses import check_clauses
+from sknesy.compilation import Failures, check_clauses, read_failures
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference._mode_black_box import find_best_first
 from sknesy.inference._mode_search import (
@@ -22,7 +22,7 @@ from sknesy.inference._mode_search import (
     compile_search,
     search_one_by_one,
 )
-from sknesy.inference._mode_violations import Violations
+from sknesy.inference._mode_violations import find_best_failing
 from sknesy.knowledge import ClauseKnowledge
 
 __all__ = ["ClauseSearch", "compile_clause_search"]
@@ -65,11 +65,11 @@ class ClauseSearch(Search):
         return [*self.knowledge.clauses, *sat.exactly_one(self.variables)]
 
     @cached_property
-    def violations(self) -> Violations | None:
+    def failures(self) -> Failures | None:
         """The clauses turned round; None if there are auxiliary propositions."""
         if self.knowledge.auxiliaries:
             return None
-        return Violations.of(self.knowledge.clauses, self.knowledge.symbol_variables)
+        return read_failures(self.knowledge.clauses, self.knowledge.symbol_variables)
 
     def find(self, log_prob: Tensor, log_likelihood: Tensor, limits: SearchLimits) -> Found:
         """Find the most probable worlds; see `Search.find`."""
@@ -113,7 +113,7 @@ class ClauseSearch(Search):
         codes = encode_labels(list(labels or ()), self.output_states).tolist()
         for label, code in zip(labels or (), codes, strict=True):
             if self.knowledge.outputs is None:
-                is_possible = label or self.violations is None or self.violations.count() > 0
+                is_possible = label or self.failures is None or self.failures.n_clauses > 0
             else:
                 pairs = zip(self.knowledge.output_variables, code, strict=True)
                 assumed = [variable[v] for variable, v in pairs]
@@ -157,13 +157,13 @@ class ClauseSearch(Search):
     ) -> tuple[list[Candidate], bool]:
         if log_label == -np.inf:
             return [], True
-        if self.violations is None:
+        if self.failures is None:
             seconds = np.inf if limits.time_limit is None else limits.time_limit
             only_false = np.array([[log_label, -np.inf]])
             return find_best_first(
                 self.knowledge, self.output_states, log_prob, only_false, limits, seconds
             )
-        best = self.violations.find_best(log_prob, limits.n_worlds)
+        best = find_best_failing(self.failures, log_prob, limits.n_worlds)
         return [Candidate(value + log_label, world, (0,)) for value, world in best], True
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sknesy.compilation import read_failures
 from sknesy.numerics.importance import draw_states
 from sknesy.sat import Clauses, Variable
 
@@ -34,28 +36,16 @@ class Violations:
     """
 
     def __init__(self, clauses: Clauses, variables: Sequence[Variable]) -> None:
-        width = max(map(len, variables))
-        place = {literal: (i, v) for i, x in enumerate(variables) for v, literal in enumerate(x)}
-        rows: dict[tuple[tuple[int, int], ...], None] = {}
-        for clause in clauses:
-            fails: dict[
-                int, int
-            ] = {}  # variable -> its states, as bits, in which all literals fail
-            for literal in clause:
-                i, v = place.get(literal) or place[-literal]
-                everything = (1 << len(variables[i])) - 1
-                true = 1 << v if literal in place else everything & ~(1 << v)
-                fails[i] = fails.get(i, everything) & ~true
-            if all(fails.values()):  # else the clause always holds
-                rows[tuple(sorted(fails.items()))] = None
-        longest = max(map(len, rows), default=1)
+        failures = read_failures(clauses, variables)
+        lengths = np.bincount(failures.clause, minlength=failures.n_clauses)
+        longest, width = int(lengths.max(initial=1)), failures.states.shape[1]
         # Padding is variable 0 in any state: it never keeps a clause from failing.
-        self.variables = torch.zeros((len(rows), longest), dtype=torch.int64)
-        self.fails = torch.ones((len(rows), longest, width), dtype=torch.bool)
-        for c, row in enumerate(rows):
-            for k, (i, states) in enumerate(row):
-                self.variables[c, k] = i
-                self.fails[c, k] = torch.tensor([bool(states >> v & 1) for v in range(width)])
+        self.variables = torch.zeros((failures.n_clauses, longest), dtype=torch.int64)
+        self.fails = torch.ones((failures.n_clauses, longest, width), dtype=torch.bool)
+        start = lengths.cumsum() - lengths
+        place = np.arange(len(failures.clause)) - start[failures.clause]
+        self.variables[failures.clause, place] = torch.from_numpy(failures.variable)
+        self.fails[failures.clause, place] = torch.from_numpy(failures.states)
 
     def __len__(self) -> int:
         return len(self.variables)
