@@ -1,10 +1,23 @@
 """Which engine is chosen, and what is said about it."""
 
-import pytest
+import pickle
+import warnings
 
-from sknesy.exceptions import InconsistentLabelError, IntractableError, TooManyWorldsError
-from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine
+import pytest
+import torch
+from puzzles import queens, sudoku
+
+from sknesy.exceptions import (
+    ApproximationWarning,
+    InconsistentLabelError,
+    IntractableError,
+    TooManyWorldsError,
+)
+from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine, SamplingEngine
 from sknesy.knowledge import DigitAddition, FunctionKnowledge, IdentityKnowledge
+
+# Too little for anything exact.
+SMALL = {"max_worlds": 50, "max_width": 5, "max_edges": 60, "time_limit": 5.0}
 
 
 def add(*digits):
@@ -67,3 +80,73 @@ def test_costs_grow_with_the_batch(n_samples):
     for engine in (EnumerationEngine(), DiagramEngine(), AutoEngine()):
         compiled = engine.compile(FunctionKnowledge(add, [range(10)] * 3))
         assert 0 < compiled.estimate_cost(n_samples) < compiled.estimate_cost(2 * n_samples)
+
+
+def choose(knowledge, labels=None, **parameters):
+    """The compiled choice, and the warnings on the way."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compiled = AutoEngine(**{**SMALL, **parameters}).compile(knowledge, labels)
+    return compiled, caught
+
+
+def test_where_nothing_exact_reaches_one_warning_names_engine_and_cure():
+    compiled, caught = choose(queens(8))
+    [warning] = caught
+    assert warning.category is ApproximationWarning
+    message = str(warning.message)
+    assert message.startswith("inference='auto' approximates, by SamplingEngine(time_limit=5.0)")
+    assert "max_worlds=50" in message
+    assert "max_width=5" in message
+    assert message.endswith(
+        "Set `inference` to the engine you want, or exact_only=True for an error in place of an "
+        "approximation."
+    )
+    assert isinstance(compiled.engine, SamplingEngine)
+
+
+def test_reason_tells_kind_others_and_what_stopped_exact_engines():
+    compiled, _ = choose(queens(8))
+    reason = compiled.reason
+    assert reason.startswith("estimate; SamplingEngine: an effective share of 0.")
+    others = reason.index("(others: ")
+    obstacle = reason.index("; nothing exact reaches: ")
+    assert "BeliefPropagationEngine: converged for 0." in reason[others:obstacle]
+    assert "ModeEngine: optimal worlds" in reason[others:obstacle]
+    assert "A decision diagram: " in reason[obstacle:]
+
+
+def test_exact_only_raises_in_place_of_an_approximation():
+    with pytest.raises(IntractableError, match="A decision diagram: "):
+        AutoEngine(**SMALL, exact_only=True).compile(queens(8))
+
+
+def test_the_approximation_is_kept_for_further_labels_without_a_warning():
+    knowledge = FunctionKnowledge(add, [range(10)] * 5)
+    engine = AutoEngine(max_worlds=50, max_edges=60, max_width=5)
+    first, _ = choose(knowledge, [3, 20])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = engine.compile(knowledge, [44], reuse=first)
+    assert again.engine is first.engine
+    assert again.reason == first.reason
+    assert 44 in again.output_states[0]
+
+
+def test_the_choice_answers_as_its_engine_does():
+    compiled, _ = choose(sudoku(2))
+    log_prob = torch.full((2, 16, 4), 0.25, dtype=torch.float64).log()
+    holds = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(2, 1, 2)
+    engine, inner = compiled.engine, compiled.compiled
+    auto = AutoEngine()
+    posterior = auto.infer(compiled, log_prob, holds)
+    assert torch.equal(posterior.log_evidence, engine.infer(inner, log_prob, holds).log_evidence)
+    assert posterior.kind == "estimate"
+    for found, expected in zip(
+        auto.mode(compiled, log_prob, holds), engine.mode(inner, log_prob, holds), strict=True
+    ):
+        assert torch.equal(found, expected)
+    worlds, _ = auto.sample(compiled, log_prob, holds, 7)
+    assert torch.equal(worlds, engine.sample(inner, log_prob, holds, 7)[0])
+    again = pickle.loads(pickle.dumps(compiled)).to("cpu")
+    assert torch.equal(auto.infer(again, log_prob, holds).log_evidence, posterior.log_evidence)

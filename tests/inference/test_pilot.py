@@ -1,0 +1,157 @@
+"""The pilot: which approximation is taken, and what is said of the others."""
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from puzzles import queens, sudoku
+
+from sknesy.exceptions import ApproximationWarning
+from sknesy.inference import (
+    AutoEngine,
+    BeliefPropagationEngine,
+    DiagramEngine,
+    ModeEngine,
+    SamplingEngine,
+)
+from sknesy.inference._pilot import run_pilot
+from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, SymbolSum
+
+
+def multiply(*digits):
+    product = 1
+    for digit in digits:
+        product = product * (digit + 1) % 1009
+    return product
+
+
+def multiply_as_text(*digits):
+    return f"{multiply(*digits):04d}"
+
+
+def multiply_as_pair(*digits):
+    return divmod(multiply(*digits), 100)
+
+
+def parity_of_product(*digits):
+    return multiply(*digits) % 2 == 0
+
+
+def name_of_parity(*digits):
+    return "even" if parity_of_product(*digits) else "odd"
+
+
+def black_box(function, n_symbols=7):
+    """A function of digits, and labels that it has."""
+    knowledge = FunctionKnowledge(function, [range(10)] * n_symbols)
+    rng = np.random.default_rng(0)
+    worlds = rng.integers(10, size=(40, n_symbols))
+    return knowledge, list(dict.fromkeys(knowledge.conclude(worlds).tolist()))
+
+
+def chain(n=40):
+    """One of each two neighbours: factors without a loop."""
+    return ClauseKnowledge([[i, i + 1] for i in range(1, n)], [[i] for i in range(1, n + 1)])
+
+
+@pytest.mark.parametrize(
+    ("function", "distance"),
+    [
+        (multiply, "absolute"),
+        (multiply_as_text, "hamming"),
+        (multiply_as_pair, "hamming"),
+    ],
+    ids=["numbers", "texts", "tuples"],
+)
+def test_labels_of_a_black_box_get_the_distance_of_their_type(function, distance):
+    best = run_pilot(*black_box(function), 2.0)[0]
+    assert isinstance(best.engine, SamplingEngine)
+    assert best.engine.distance == distance
+
+
+@pytest.mark.parametrize("function", [parity_of_product, name_of_parity])
+def test_labels_that_are_alike_or_not_get_no_distance(function):
+    trials = run_pilot(*black_box(function), 2.0)
+    engines = [trial.engine for trial in trials if isinstance(trial.engine, SamplingEngine)]
+    assert [engine.distance for engine in engines] == [None]
+
+
+@pytest.mark.parametrize("knowledge", [chain(), SymbolSum(8)], ids=["chain", "sum"])
+def test_factors_without_loops_are_exact_and_come_first(knowledge):
+    best, *others = run_pilot(knowledge, None, 2.0)
+    assert isinstance(best.engine, BeliefPropagationEngine)
+    assert best.kind == "exact"
+    assert "exact" in str(best)
+    assert others
+
+
+def test_trials_come_in_the_order_of_what_they_found_and_how_well():
+    for knowledge in (queens(8), sudoku(2)):
+        trials = run_pilot(knowledge, [True], 2.0)
+        assert {type(t.engine) for t in trials} == {
+            SamplingEngine,
+            BeliefPropagationEngine,
+            ModeEngine,
+        }
+        assert trials == sorted(trials, key=lambda trial: trial.rank, reverse=True)
+        for trial in trials:
+            assert 0 < trial.usable <= 1
+            assert 0 <= trial.quality <= 1
+
+
+def test_what_is_compiled_is_ready_for_the_engine_that_is_taken():
+    knowledge, labels = black_box(multiply)
+    best = run_pilot(knowledge, labels, 2.0)[0]
+    log_prob = torch.full((1, 7, 10), 0.1, dtype=torch.float64).log()
+    names = best.compiled.output_states[0]
+    evidence = torch.full((1, 1, len(names)), -torch.inf, dtype=torch.float64)
+    evidence[0, 0, names.index(labels[0])] = 0.0
+    posterior = best.engine.infer(best.compiled, log_prob, evidence)
+    assert posterior.log_evidence.item() > -torch.inf
+    assert set(names) == set(labels)
+
+
+@pytest.mark.slow
+def test_the_same_knowledge_gives_the_same_choice():
+    for knowledge, labels in (black_box(multiply), (queens(8), [True]), (chain(), [True])):
+        first, second = (run_pilot(knowledge, labels, 5.0) for _ in range(2))
+        assert [repr(t.engine) for t in first] == [repr(t.engine) for t in second]
+        assert [t.rank for t in first] == [t.rank for t in second]
+
+
+def test_global_randomness_is_left_alone():
+    torch.manual_seed(3)
+    np.random.seed(3)
+    expected = torch.get_rng_state(), np.random.get_state()[1].copy()
+    run_pilot(sudoku(2), [True], 2.0)
+    assert torch.equal(torch.get_rng_state(), expected[0])
+    assert (np.random.get_state()[1] == expected[1]).all()
+
+
+@pytest.mark.slow
+def test_a_choice_for_an_empty_sudoku_takes_a_few_time_limits():
+    start = time.monotonic()
+    with pytest.warns(ApproximationWarning, match="inference='auto' approximates, by "):
+        engine, reason = AutoEngine(time_limit=1.0).select(sudoku(3))
+    assert time.monotonic() - start < 9.0
+    assert not isinstance(engine, DiagramEngine)
+    assert reason.startswith(("estimate; ", "lower bound; "))
+
+
+def test_no_clock_decides_between_engines():
+    # What took how long is told, but does not count.
+    trials = run_pilot(sudoku(2), [True], 5.0)
+    for trial in trials:
+        assert trial.seconds > 0
+        assert f"{trial.seconds:.2g} s" in str(trial)
+        assert trial.seconds not in trial.rank
+
+
+def test_knowledge_that_is_exact_by_factors_raises_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine, reason = AutoEngine(max_width=2, max_edges=30, max_worlds=100).select(chain())
+    assert isinstance(engine, BeliefPropagationEngine)
+    assert reason.startswith("exact; BeliefPropagationEngine: exact")
