@@ -212,7 +212,7 @@ class Memory:
             self._is_known = torch.zeros(n_samples, dtype=torch.bool, device=posterior.device)
         before = self._average[index].to(posterior.dtype)
         is_found = posterior.flatten(1).any(1)
-        share = torch.where(self._is_known[index], step, 1.0) * is_found
+        share = torch.where(self._is_known[index], posterior.new_tensor(step), 1.0) * is_found
         after = torch.lerp(before, posterior, share[:, None, None])
         self._average[index] = after.float()
         self._is_known[index] |= is_found
