@@ -1,0 +1,303 @@
+"""EMNeSyClassifier with engines that estimate."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from sknesy import EMNeSyClassifier
+from sknesy.datasets import make_digit_sum
+from sknesy.exceptions import ApproximationWarning, NoSignalError
+from sknesy.inference import SamplingEngine
+from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge
+from sknesy.metrics import symbol_accuracy
+from sknesy.nets import MLP
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def add(*digits):
+    return sum(digits)
+
+
+def hardly_ever(*digits):
+    """1 for one world of very many."""
+    return int(all(digit == 2 for digit in digits))
+
+
+def falling(n_iter):
+    return n_iter**-0.7
+
+
+ADDITION = FunctionKnowledge(add, [range(3)] * 2)
+
+
+def blobs(n=120, seed=0, n_symbols=2):
+    """Symbols that are points of Gaussian blobs; easy to tell apart."""
+    rng = np.random.default_rng(seed)
+    centres = 3 * np.eye(3, 4)
+    symbols = rng.integers(3, size=(n, n_symbols))
+    X = centres[symbols] + 0.5 * rng.standard_normal((n, n_symbols, 4))
+    return X, symbols.sum(1), symbols
+
+
+def make(knowledge=ADDITION, inference=None, **parameters):
+    defaults = {"max_iter": 25, "learning_rate": 0.01, "random_state": 0}
+    inference = inference or SamplingEngine(60, distance="absolute")
+    return EMNeSyClassifier(knowledge, inference=inference, **{**defaults, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y, symbols = blobs()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make().fit(X, y), X, y, symbols
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_digits_are_learned_from_sums_of_numbers_by_a_black_box(seed):
+    # Measured: .987 of the digits, .95 of the sums; of the latter there are 199.
+    X, y, digits, knowledge = make_digit_sum(n_digits=2, random_state=seed)
+    clf = EMNeSyClassifier(
+        knowledge,
+        inference=SamplingEngine(200, distance="absolute"),
+        decision="world",
+        max_iter=15,
+        batch_size=16,
+        learning_rate=3e-3,
+        random_state=seed,
+    ).fit(X[:350], y[:350])
+    assert symbol_accuracy(digits[350:], clf.predict_symbols(X[350:])) > 0.95
+    assert clf.score(X[350:], y[350:]) > 0.85
+    assert clf.diagnostics_[-1]["tolerance"] < 0.1 * clf.diagnostics_[0]["tolerance"]
+
+
+@pytest.mark.parametrize("e_step", ["batch", "epoch"])
+def test_symbols_are_learned_from_sums(e_step):
+    X, y, symbols = blobs()
+    clf = make(e_step=e_step, m_steps=2).fit(X, y)
+    X_test, y_test, symbols_test = blobs(seed=1)
+    assert symbol_accuracy(symbols_test, clf.predict_symbols(X_test)) > 0.95
+    assert clf.score(X_test, y_test) > 0.92
+
+
+@pytest.mark.parametrize(
+    "step_size", [0.5, [0.3, 0.6], falling], ids=["one", "sequence", "function"]
+)
+def test_symbols_are_learned_from_averaged_posteriors(step_size):
+    X, y, symbols = blobs()
+    clf = make(step_size=step_size).fit(X, y)
+    assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
+
+
+def test_step_size_below_1_is_not_that_of_1():
+    X, y, _ = blobs(n=40)
+    averaged, newest = (make(step_size=g, max_iter=3).fit(X, y) for g in (0.5, 1.0))
+    assert averaged.lower_bounds_[0] == pytest.approx(newest.lower_bounds_[0])
+    assert averaged.lower_bounds_[2] != newest.lower_bounds_[2]
+
+
+def test_diagnostics_have_one_entry_an_iteration(fitted):
+    clf, *_ = fitted
+    assert len(clf.diagnostics_) == len(clf.lower_bounds_) == clf.n_iter_
+    for entry in clf.diagnostics_:
+        assert set(entry) == {
+            "effective_sample_size",
+            "log_evidence_error",
+            "is_dead",
+            "tolerance",
+        }
+        assert 6 * (1 - 1e-6) <= entry["effective_sample_size"] <= 60
+    assert clf.diagnostics_[-1]["tolerance"] < clf.diagnostics_[0]["tolerance"]
+
+
+def test_exact_engines_have_empty_diagnostics():
+    X, y, _ = blobs(n=40)
+    clf = EMNeSyClassifier(ADDITION, max_iter=2, random_state=0).fit(X, y)
+    assert clf.diagnostics_ == [{}, {}]
+
+
+def test_predictions_are_the_same_twice(fitted):
+    clf, X, y, _ = fitted
+    np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(clf.predict_symbols(X), clf.predict_symbols(X))
+    first, second = clf.posterior(X, y), clf.posterior(X, y)
+    np.testing.assert_array_equal(first.log_evidence, second.log_evidence)
+    assert first.kind == "estimate"
+
+
+def test_two_fits_with_one_random_state_agree():
+    X, y, _ = blobs(n=40)
+    first, second, other = (make(max_iter=3, random_state=s).fit(X, y) for s in (7, 7, 8))
+    assert first.lower_bounds_ == second.lower_bounds_ != other.lower_bounds_
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+def test_clone_and_pickle(fitted):
+    clf, X, y, _ = fitted
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    fresh = clone(clf).set_params(inference__n_samples=7)
+    assert fresh.inference.n_samples == 7
+    assert clf.inference.n_samples == 60
+
+
+@pytest.mark.slow
+def test_grid_search_over_parameters_of_the_engine():
+    X, y, _ = blobs(n=60)
+    grid = {"inference__n_samples": [5, 40], "inference__distance": [None, "absolute"]}
+    search = GridSearchCV(make(max_iter=4), grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_estimator_.engine_.n_samples in (5, 40)
+    assert search.best_score_ > 0.2
+
+
+def test_world_decision_predicts_labels_not_seen_in_fit():
+    X, y, _ = blobs()
+    seen = y != 3
+    clf = make(decision="world").fit(X[seen], y[seen])
+    assert 3 not in clf.classes_
+    predicted = clf.predict(X[~seen])
+    assert (predicted == 3).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_clauses_are_learned_from_whether_they_hold():
+    # Two symbols of three states that differ.
+    clauses = [[-i, -(i + 3)] for i in (1, 2, 3)]
+    knowledge = ClauseKnowledge(clauses, [[1, 2, 3], [4, 5, 6]])
+    X, _, symbols = blobs(n=200)
+    y = symbols[:, 0] != symbols[:, 1]
+    clf = make(knowledge, SamplingEngine(50), max_iter=40).fit(X, y)
+    # States are known up to their names: alike is alike.
+    found = clf.predict_symbols(X)
+    assert ((found[:, 0] != found[:, 1]) == y).mean() > 0.9
+
+
+def test_an_iteration_without_any_signal_is_named_with_the_cure():
+    knowledge = FunctionKnowledge(hardly_ever, [range(3)] * 24)
+    X = np.random.default_rng(0).standard_normal((20, 24, 4))
+    clf = make(knowledge, SamplingEngine(20), max_iter=5)
+    with pytest.raises(NoSignalError, match="no sample had a draw that agrees") as caught:
+        clf.fit(X, np.ones(20, dtype=int))
+    for cure in ("a `distance` between labels", "`n_samples`", "clauses"):
+        assert cure in str(caught.value)
+
+
+def test_some_dead_samples_do_not_stop_training():
+    X, y, symbols = blobs()
+    clf = make(inference=SamplingEngine(5), max_iter=40).fit(X, y)
+    assert 0 < clf.diagnostics_[0]["is_dead"] < 1
+    assert np.isfinite(clf.lower_bounds_).all()
+    assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
+
+
+def test_dead_predictions_warn_with_the_cure():
+    X, y, _ = blobs()
+    # Of one draw for each sample hardly one in nine has the only label of fit.
+    clf = make(inference=SamplingEngine(1), max_iter=1, learning_rate=1e-6)
+    clf.fit(X[y == 0].repeat(8, axis=0), y[y == 0].repeat(8))
+    with pytest.warns(
+        ApproximationWarning, match=r"No world was found for \d+ of 120 samples"
+    ) as w:
+        clf.predict_proba(X)
+    assert "Raise `n_samples`" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ([0.5, 0.5], r"have \[3\] states, got 2 frequencies\. Pass None, or one number a state"),
+        ([0.5, 0.5, 0.5], r"got the least 0\.5 and the sum 1\.5\. Divide the counts by their sum"),
+        ([1.0, 0.0, 0.0], r"positive numbers with the sum 1, got the least 0 and the sum 1"),
+        ([1.5, -0.25, -0.25], r"got the least -0\.25 and the sum 1"),
+        ([np.nan, 0.5, 0.5], r"positive numbers with the sum 1, got the least nan"),
+    ],
+)
+def test_state_prior_that_is_none_is_named(prior, message):
+    X, y, _ = blobs(n=20)
+    with pytest.raises(ValueError, match=message):
+        make(state_prior=prior).fit(X, y)
+
+
+def test_state_prior_needs_symbols_of_the_same_states():
+    knowledge = FunctionKnowledge(add, [range(2), range(3)])
+    X, y, _ = blobs(n=20)
+    with pytest.raises(ValueError, match=r"the symbols have \[2, 3\] states"):
+        make(knowledge, state_prior=[0.2, 0.3, 0.5]).fit(X, np.minimum(y, 3))
+
+
+def test_state_prior_of_what_occurs_does_not_hinder_training():
+    X, y, symbols = blobs()
+    prior = np.bincount(symbols.ravel(), minlength=3) / symbols.size
+    clf = make(state_prior=prior).fit(X, y)
+    assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
+
+
+def same(a, b):
+    return int(a == b)
+
+
+@pytest.mark.slow
+def test_state_prior_tells_states_apart_that_knowledge_leaves_alike():
+    # Whether two symbols are the same does not tell their names; how often they occur does.
+    rng = np.random.default_rng(0)
+    symbols = rng.choice(3, p=[0.6, 0.3, 0.1], size=(300, 2))
+    X = 3 * np.eye(3, 4)[symbols] + 0.5 * rng.standard_normal((300, 2, 4))
+    y = (symbols[:, 0] == symbols[:, 1]).astype(int)
+    shares = []
+    for prior in (None, [0.6, 0.3, 0.1]):
+        knowledge = FunctionKnowledge(same, [range(3)] * 2)
+        clf = make(knowledge, SamplingEngine(50), state_prior=prior, max_iter=40).fit(X, y)
+        found = clf.predict_symbols_proba(X).mean((0, 1))
+        shares.append(np.abs(found - [0.6, 0.3, 0.1]).sum())
+    assert shares[1] < 0.1 < shares[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"step_size": 0.0}, "step_size"),
+        ({"step_size": 1.5}, "step_size"),
+        ({"step_size": [0.5, 2.0]}, r"step_size must be .* got 2\.0 for iteration 2"),
+        ({"temperature": [2.0, 0.0]}, r"temperature must be .* got 0\.0 for iteration 2"),
+        ({"inference": SamplingEngine(distance="l2")}, "distance must be"),
+        ({"inference": SamplingEngine(0)}, "n_samples == 0, must be >= 1"),
+        ({"inference": SamplingEngine(order="first")}, "order must be"),
+        ({"inference": SamplingEngine(proposal="best")}, "proposal must be"),
+        ({"inference": SamplingEngine(min_ess=2.0)}, "min_ess == 2.0, must be <= 1"),
+        ({"inference": SamplingEngine(temperature=0.0)}, "temperature == 0.0, must be > 0"),
+    ],
+)
+def test_parameters_out_of_range_are_named(parameters, message):
+    X, y, _ = blobs(n=20)
+    with pytest.raises(ValueError, match=message):
+        make(**parameters).fit(X, y)
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C within the third epoch."""
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step_size", [1.0, 0.5])
+def test_interrupt_leaves_an_estimator_that_predicts(step_size):
+    X, y, _ = blobs()
+    net = NeuralNet(MLP, criterion=None, train_split=None, callbacks=[Interrupt()], verbose=0)
+    clf = make(net=net, step_size=step_size)
+    with pytest.raises(KeyboardInterrupt, match="after 2 of at most 25 iterations.*can predict"):
+        clf.fit(X, y)
+    assert clf.n_iter_ == len(clf.lower_bounds_) == len(clf.diagnostics_) == 2
+    assert not clf.converged_
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict(X), clf.predict(X))
