@@ -103,6 +103,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         Seed of weights, order of the samples, and dropout.
     device : str, default="cpu"
         Device of net and inference; not used with a NeuralNet that has its own.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit, with another engine, say, or further
+        data; the optimiser starts anew. Of several starts, the first does.
     verbose : int, default=0
         1 shows a progress bar with the log-evidence and the rate.
 
@@ -201,6 +204,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],
         "device": [str, torch.device],
+        "warm_start": ["boolean"],
         "verbose": ["verbose"],
     }
 
@@ -226,6 +230,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         learning_rate=1e-3,
         random_state=None,
         device="cpu",
+        warm_start=False,
         verbose=0,
     ):
         self.knowledge = knowledge
@@ -247,6 +252,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.random_state = random_state
         self.device = device
+        self.warm_start = warm_start
         self.verbose = verbose
 
     def set_params(self, **params: Any) -> "EMNeSyClassifier":
@@ -312,7 +318,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
             y = self.knowledge.split_labels(y)
         X, y = layout.validate(self, X, y, multi_output=several)
         if not several:
-            check_classification_targets(y)
+            _check_targets(y, self.knowledge)
         X, y, weight = drop_unweighted(X, y, sample_weight)
         schedules = {
             "temperature": Temperature(self.temperature),
@@ -340,6 +346,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         for _ in range(self.n_init):
             seed = int(random_state.randint(np.iinfo(np.int32).max))
             nets.append(SkorchNet(clone(net), n_states, symbol_shape, seed=seed))
+        if self.warm_start and hasattr(self, "_symbol_net"):
+            nets[0].adopt(self._symbol_net)
         self._seed = int(random_state.randint(np.iinfo(np.int32).max))
 
         # All checks have passed: from here on the estimator is a fitted one.
@@ -438,6 +446,14 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         if isinstance(self.knowledge, Knowledge):
             tags.target_tags.multi_output = has_several_outputs(self.knowledge)
         return tags
+
+
+def _check_targets(y, knowledge):
+    """Check that labels are classes. Knowledge says so, however many there are of them."""
+    with warnings.catch_warnings():
+        if knowledge is not None:
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        check_classification_targets(y)
 
 
 def _lengths(states):

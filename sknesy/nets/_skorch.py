@@ -156,6 +156,27 @@ class SkorchNet(SymbolNet):
             return True
         return False
 
+    def adopt(self, other: "SkorchNet") -> None:
+        """Take over the weights of another net.
+
+        Parameters
+        ----------
+        other : SkorchNet
+            A net of the same module, with parameters of the same shapes.
+
+        Raises
+        ------
+        InvalidNetError
+            When the weights do not fit.
+        """
+        try:
+            self.net.module_.load_state_dict(other.net.module_.state_dict())
+        except RuntimeError as error:
+            raise InvalidNetError(
+                "With warm_start=True the net must be built like that of the last fit, but "
+                f"{error} Set warm_start=False, or fit a new estimator."
+            ) from error
+
     def _initialize(self) -> None:
         net = self.net
         net.set_params(criterion=SymbolLoss, criterion__n_states=self.n_states)

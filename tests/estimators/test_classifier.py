@@ -565,3 +565,28 @@ def test_posterior_of_an_impossible_label_is_named(fitted):
         clf.posterior(X[:1], [9])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.posterior(X[:2], [1])
+
+
+def test_warm_start_goes_on_from_the_weights_of_the_last_fit():
+    X, y, _, knowledge = make_digit_sum(200, random_state=0)
+    clf = EMNeSyClassifier(knowledge, max_iter=3, random_state=0).fit(X, y)
+    last, weights = clf.lower_bounds_[-1], clf.net_.module_.state_dict()
+    first_again = clone(clf).fit(X, y).lower_bounds_[0]
+    clf.set_params(warm_start=True, max_iter=1, learning_rate=1e-12).fit(X, y)
+    assert clf.lower_bounds_[0] >= last > first_again
+    for name, value in clf.net_.module_.state_dict().items():
+        torch.testing.assert_close(value, weights[name], rtol=1e-6, atol=1e-8)
+
+
+def test_warm_start_with_another_net_is_refused():
+    X, y, _, knowledge = make_digit_sum(50, random_state=0)
+    clf = EMNeSyClassifier(knowledge, net=MLP, max_iter=1, random_state=0, warm_start=True)
+    clf.fit(X, y)
+    with pytest.raises(InvalidNetError, match="(?s)like that of the last fit.*warm_start=False"):
+        clf.set_params(net__module__hidden=7).fit(X, y)
+
+
+def test_many_labels_are_no_regression_where_knowledge_says_so():
+    X, y, _, knowledge = make_digit_sum(60, n_digits=2, random_state=0)
+    assert len(np.unique(y)) > len(y) / 2
+    EMNeSyClassifier(knowledge, max_iter=1, random_state=0).fit(X, y)  # warnings are errors
