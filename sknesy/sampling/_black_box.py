@@ -97,7 +97,7 @@ class BlackBoxSampler(Sampler):
             flat = torch.zeros_like(part.distance)
             lower = find_tolerance(part.distance, flat, wanted, reached=tolerance[active])
             change = _ratio(part.distance, tolerance[active]) - _ratio(part.distance, lower)
-            log_weight[:, active] = log_evidence + change.nan_to_num(nan=-torch.inf)
+            log_weight[:, active] = log_evidence + change
             tolerance[active] = lower
             particles.replace_columns(active, part)
         return Draws(particles.worlds, particles.outputs, log_weight, tolerance)
@@ -211,10 +211,11 @@ class _Judge:
                 column = found if codes.shape[-1] == 1 else [x and x[o] for x in found]  # type: ignore[index]
                 measured = self._measure(worlds[is_aimed], column, names, pairs)
                 distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
-        is_possible = torch.tensor([label is not None for label in found], device=index.device)
-        log_weight.masked_fill_(~is_possible[index], -torch.inf)
-        # What is ruled out has no distance; its weight is zero anyway.
-        distance.masked_fill_(~is_possible[index], 0.0)
+        is_label = torch.tensor([label is not None for label in found], device=index.device)
+        # What is ruled out, or infinitely far, has no distance that could be weighed.
+        is_possible = is_label[index] & (distance < torch.inf)
+        log_weight.masked_fill_(~is_possible, -torch.inf)
+        distance.masked_fill_(~is_possible, 0.0)
         if self.log_ratio is not None:
             ratio = self.log_ratio if columns is None else self.log_ratio[columns]
             log_weight += pick_log_prob(ratio, worlds).sum(-1)
