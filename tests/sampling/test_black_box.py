@@ -198,6 +198,33 @@ def test_moves_keep_to_worlds_that_the_knowledge_allows():
     assert (draws.outputs[draws.worlds[..., 0] == draws.worlds[..., 1]] == -1).all()
 
 
+@pytest.mark.parametrize("n_moves", [0, 2])
+def test_draws_infinitely_far_have_no_weight(n_moves):
+    def gap_or_never(concluded, observed):
+        return math.inf if concluded > observed else observed - concluded
+
+    engine, compiled, log_prob, evidence = prepare(
+        add, 2, [9, 14], n_samples=300, distance=gap_or_never, min_ess=0.3, n_moves=n_moves
+    )
+    draws = compiled.draw(log_prob, evidence, 300, seeded())
+    too_far = draws.worlds.sum(-1) > torch.tensor([9, 14])
+    assert (draws.log_weight[too_far] == -torch.inf).all()
+    assert not draws.log_weight.isnan().any()
+    posterior = engine.infer(compiled, log_prob, evidence)
+    assert (posterior.log_evidence > -torch.inf).all()
+
+
+def test_where_moves_reach_the_label_draws_that_miss_it_have_no_weight():
+    _, compiled, log_prob, evidence = prepare(
+        add, 2, [9, 14], n_samples=300, distance="absolute", min_ess=0.4, n_moves=6
+    )
+    draws = compiled.draw(log_prob, evidence, 300, seeded())
+    assert draws.tolerance.tolist() == [0.0, 0.0]
+    misses = draws.worlds.sum(-1) != torch.tensor([9, 14])
+    assert torch.equal(draws.log_weight == -torch.inf, misses)
+    assert misses.any()
+
+
 @pytest.mark.parametrize("block_size", [1, 2])
 def test_a_move_changes_no_more_symbols_than_a_block_holds(block_size):
     batches = []
