@@ -205,9 +205,7 @@ def test_dead_predictions_warn_with_the_cure():
     # Of one draw for each sample hardly one in nine has the only label of fit.
     clf = make(inference=SamplingEngine(1), max_iter=1, learning_rate=1e-6)
     clf.fit(X[y == 0].repeat(8, axis=0), y[y == 0].repeat(8))
-    with pytest.warns(
-        ApproximationWarning, match=r"No world was found for \d+ of 120 samples"
-    ) as w:
+    with pytest.warns(ApproximationWarning, match="No world was found for .* of 120") as caught:
         clf.predict_proba(X)
     assert "Raise `n_samples`" in str(caught[0].message)
 
