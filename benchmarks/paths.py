@@ -23,8 +23,8 @@ from sknesy.inference import SamplingEngine, WorldDistance
 __all__ = ["run"]
 
 _COSTS = np.array((0.8, 1.2, 5.3, 7.7, 9.2))
-# Cells along a side -> training maps, epochs, maps a batch, draws of each
-_SIZES = {12: (800, 40, 10, 100), 30: (200, 45, 4, 100)}
+# Cells along a side -> training maps, epochs, maps a batch, draws of each, learning rate
+_SIZES = {12: (800, 40, 10, 100, 1e-3), 30: (200, 80, 2, 100, 2e-3)}
 
 
 class TileNet(nn.Module):
@@ -52,13 +52,13 @@ class TileNet(nn.Module):
 
 def fit(size, distance, with_prior, seed):
     """Train on paths; return the estimator, the training data and the seconds of `fit`."""
-    n_maps, n_epochs, batch_size, n_draws = _SIZES[size]
+    n_maps, n_epochs, batch_size, n_draws, lr = _SIZES[size]
     X, y, symbols, knowledge = make_shortest_path(n_maps, size=size, random_state=seed)
     net = NeuralNet(
         TileNet,
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
-        lr=1e-3,
+        lr=lr,
         batch_size=batch_size,
         train_split=None,
         verbose=0,

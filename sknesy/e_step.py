@@ -264,8 +264,7 @@ class Diagnostics:
     """Means of what an engine reports of its own accuracy, over the samples of an iteration."""
 
     def __init__(self) -> None:
-        self._totals: dict[str, Tensor] = {}
-        self._n_samples = 0
+        self._totals: dict[str, Tensor] = {}  # the sum, and how many it is of
 
     def record(self, diagnostics: Mapping[str, Any], n_samples: int) -> None:
         """Take note of a batch.
@@ -273,15 +272,17 @@ class Diagnostics:
         Parameters
         ----------
         diagnostics : mapping of str to object
-            Those of a posterior. What is an array of shape (n_samples,) counts.
+            Those of a posterior. What is an array of shape (n_samples,) counts; what is infinite,
+            as the tolerance of a dead sample, does not.
         n_samples : int
             Samples in the batch.
         """
         for name, value in diagnostics.items():
             if isinstance(value, Tensor) and value.shape == (n_samples,):
-                total = value.double().nan_to_num(posinf=0.0).sum()
+                finite = value.double()
+                finite = finite[finite.isfinite()]
+                total = torch.stack([finite.sum(), finite.new_tensor(len(finite))])
                 self._totals[name] = self._totals.get(name, torch.zeros_like(total)) + total
-        self._n_samples += n_samples
 
     def means(self) -> dict[str, float]:
         """Give the means so far, and begin anew.
@@ -291,8 +292,12 @@ class Diagnostics:
         dict of str to float
             The mean of each quantity over the samples; empty for exact engines.
         """
-        means = {name: float(total) / self._n_samples for name, total in self._totals.items()}
-        self._totals, self._n_samples = {}, 0
+        means = {
+            name: float(total) / float(count)
+            for name, (total, count) in self._totals.items()
+            if count > 0
+        }
+        self._totals = {}
         return means
 
 

@@ -76,7 +76,8 @@ def run_pilot(
     """Try approximate engines on evidence such as a half-trained net would give.
 
     Worlds that agree with random labels are drawn where that is possible; the made-up net favours
-    their states a little. No clock decides: the choice is the same on every machine.
+    their states a little. The choice is the same on every machine, unless a time limit cuts an
+    engine short.
 
     Parameters
     ----------
