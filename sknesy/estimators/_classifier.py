@@ -129,7 +129,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         Mean log-evidence of each start when the best of several was chosen; empty with one start.
     lower_bounds_ : list of float
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
-        net before the iteration; with "batch" the mean over the mini-batches on the way.
+        net before the iteration; with "batch" the mean over the mini-batches on the way. As the
+        engine computes it: an estimate if it estimates, without samples for which it found nothing.
     diagnostics_ : list of dict of str to float
         For each iteration, what the engine reported of its own accuracy, as means over the
         samples: ``effective_sample_size``, ``is_dead`` (the share of samples without a draw that
@@ -307,6 +308,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
             When knowledge or net cannot be used.
         IntractableError
             When the engine does not reach, within its limits.
+        NoSignalError
+            When no draw of an engine agrees with any label, in a whole iteration.
         DivergenceError
             When the loss becomes NaN or infinite.
         """
