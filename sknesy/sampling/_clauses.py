@@ -180,10 +180,6 @@ class ClauseSampler(Sampler):
             self._trees[:] = [PrefixTree(variables)]
         return self._trees[0]
 
-    def to(self, device: torch.device | str) -> "ClauseSampler":
-        """Return it; the solver works on the CPU."""
-        return self
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what was found on the way."""
         return {**self.__dict__, "_trees": []}
