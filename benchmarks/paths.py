@@ -24,7 +24,7 @@ __all__ = ["run"]
 
 _COSTS = np.array((0.8, 1.2, 5.3, 7.7, 9.2))
 # Cells along a side -> training maps, epochs, maps a batch, draws of each, learning rate
-_SIZES = {12: (800, 40, 10, 100, 1e-3), 30: (200, 130, 2, 100, 2e-3)}
+_SIZES = {12: (800, 40, 10, 100, 1e-3), 30: (200, 80, 2, 100, 2e-3)}
 
 
 class TileNet(nn.Module):
