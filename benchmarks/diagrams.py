@@ -10,20 +10,22 @@ import torch
 from sknesy.inference import DiagramEngine
 from sknesy.knowledge import ClauseKnowledge, DigitAddition, Exactly
 
-_SUDOKU = ".3..7....6..1.5....98......8...6...34..8.3..17...2...6.6....28....419..5....8...9"
+GIVENS = ".3..7....6..1.5....98......8...6...34..8.3..17...2...6.6....28....419..5....8...9"
 
 
 def sudoku(givens):
-    """Clauses of a 9 x 9 sudoku; givens by rows, a dot for an empty cell."""
-    cell = np.arange(1, 730).reshape(9, 9, 9)
-    boxes = cell.reshape(3, 3, 3, 3, 9).swapaxes(1, 2).reshape(9, 9, 9)
+    """Clauses of a sudoku; givens by rows, a dot for an empty cell, 81 of them or 16."""
+    box = round(len(givens) ** 0.25)
+    size = box**2
+    cell = np.arange(1, size**3 + 1).reshape(size, size, size)
+    boxes = cell.reshape(box, box, box, box, size).swapaxes(1, 2).reshape(size, size, size)
     clauses = [
         [-int(group[a, v]), -int(group[b, v])]
         for group in [*cell, *cell.swapaxes(0, 1), *boxes]
-        for v in range(9)
-        for a, b in itertools.combinations(range(9), 2)
+        for v in range(size)
+        for a, b in itertools.combinations(range(size), 2)
     ]
-    symbols = cell.reshape(81, 9).tolist()
+    symbols = cell.reshape(size**2, size).tolist()
     clauses += [[symbols[i][int(digit) - 1]] for i, digit in enumerate(givens) if digit != "."]
     return ClauseKnowledge(clauses, symbols)
 
@@ -63,7 +65,7 @@ def run_compile():
     problems = {
         "8 queens": queens(8),
         "12 queens": queens(12),
-        f"9x9 sudoku, {81 - _SUDOKU.count('.')} givens": sudoku(_SUDOKU),
+        f"9x9 sudoku, {81 - GIVENS.count('.')} givens": sudoku(GIVENS),
         "50 of 100": Exactly(50, 100),
         "addition, N=100": DigitAddition(100),
         "addition, N=1000": DigitAddition(1000),

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import torch
 
-from benchmarks.diagrams import queens, sudoku
+from benchmarks.diagrams import GIVENS, queens, sudoku
 from benchmarks.sampling import addition_clauses
 from sknesy.exceptions import SknesyError
 from sknesy.inference import (
@@ -20,8 +20,6 @@ from sknesy.knowledge import ClauseKnowledge
 
 __all__ = ["run"]
 
-_GIVENS = ".3..7....6..1.5....98......8...6...34..8.3..17...2...6.6....28....419..5....8...9"
-
 ENGINES = {
     "table": EnumerationEngine(max_worlds=200_000, time_limit=20),
     "diagram": DiagramEngine(max_width=50_000, max_edges=1_000_000, time_limit=20),
@@ -30,20 +28,6 @@ ENGINES = {
     "best world": ModeEngine(max_width=1, time_limit=20),
     "10 best worlds": ModeEngine(10, max_width=1, time_limit=20),
 }
-
-
-def small_sudoku():
-    """The rules of 4 x 4."""
-    cell = np.arange(1, 65).reshape(4, 4, 4)
-    boxes = cell.reshape(2, 2, 2, 2, 4).swapaxes(1, 2).reshape(4, 4, 4)
-    clauses = [
-        [-int(group[a, v]), -int(group[b, v])]
-        for group in [*cell, *cell.swapaxes(0, 1), *boxes]
-        for v in range(4)
-        for a in range(4)
-        for b in range(a)
-    ]
-    return ClauseKnowledge(clauses, cell.reshape(16, 4).tolist())
 
 
 def random_clauses(n=30, m=100, seed=0):
@@ -59,10 +43,10 @@ def random_clauses(n=30, m=100, seed=0):
 PROBLEMS = {
     "addition, N=2, clauses": lambda: addition_clauses(2),
     "addition, N=4, clauses": lambda: addition_clauses(4),
-    "4x4 sudoku": small_sudoku,
+    "4x4 sudoku": lambda: sudoku("." * 16),
     "8 queens": lambda: queens(8),
     "3-CNF 30/100": random_clauses,
-    "9x9 sudoku, 26 givens": lambda: sudoku(_GIVENS),
+    "9x9 sudoku, 26 givens": lambda: sudoku(GIVENS),
     "9x9 sudoku, empty": lambda: sudoku("." * 81),
 }
 

@@ -9,7 +9,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from sknesy._validation import encode_labels, plain
+from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
+from sknesy.numerics import mask_states
 
 __all__ = ["Compiled", "InferenceEngine", "Posterior"]
 
@@ -208,6 +211,79 @@ class InferenceEngine(BaseEstimator, ABC):
         raise NotImplementedError(
             f"{type(self).__name__} cannot draw worlds. EnumerationEngine can."
         )
+
+
+def leave_open(n_states: Sequence[int], n_samples: int) -> Tensor:
+    """Weigh all states of all symbols alike: what is known before any net.
+
+    Parameters
+    ----------
+    n_states : sequence of int
+        Number of states of each symbol.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_symbols, max(n_states)), float64
+        Zeros; -inf for padding.
+    """
+    exists = mask_states(torch.tensor(n_states))
+    return torch.where(exists, 0.0, -torch.inf).double().expand(n_samples, -1, -1)
+
+
+def observe(labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]) -> Tensor:
+    """Turn labels into evidence that is never wrong.
+
+    Parameters
+    ----------
+    labels : sequence of hashable
+        Labels, one a sample.
+    output_states : sequence of sequences of hashable
+        The names of the states of each output.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        0 at the states of the label, else -inf.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When a label names no states.
+    """
+    codes = torch.from_numpy(encode_labels(labels, output_states))
+    shape = (*codes.shape, max(map(len, output_states)))
+    evidence = torch.full(shape, -torch.inf, dtype=torch.float64)
+    return evidence.scatter_(2, codes[..., None], 0.0)
+
+
+def check_possible(engine: InferenceEngine, compiled: Any, labels: Sequence[Hashable]) -> None:
+    """Check that some world gives each label: each is tried as evidence, symbols open.
+
+    Parameters
+    ----------
+    engine : InferenceEngine
+        An engine whose log-evidence is -inf only where no world agrees.
+    compiled : Compiled
+        What it compiled.
+    labels : sequence of hashable
+        The labels.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When no world gives one of them.
+    """
+    compiled = compiled.to("cpu")
+    evidence = observe(labels, compiled.output_states)
+    posterior = engine.infer(compiled, leave_open(compiled.n_states, len(evidence)), evidence)
+    for label, value in zip(labels, posterior.log_evidence.tolist(), strict=True):
+        if value == -torch.inf:
+            raise InconsistentLabelError(
+                f"y holds {plain(label)!r}, which the knowledge cannot conclude. Check y or "
+                "`knowledge`."
+            )
 
 
 def check_evidence(

@@ -8,10 +8,8 @@ import torch
 from sklearn.utils import check_scalar
 from torch import Tensor
 
-from sknesy._validation import encode_labels, plain
 from sknesy.compilation import compile_factors
-from sknesy.exceptions import InconsistentLabelError
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.inference._base import InferenceEngine, Posterior, check_evidence, check_possible
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.belief_propagation import propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph
@@ -193,7 +191,7 @@ class BeliefPropagationEngine(InferenceEngine):
         self._check_parameters()
         compiled = reuse or self._compile(knowledge)
         if labels is not None:
-            self._check_possible(compiled, list(dict.fromkeys(labels)))
+            check_possible(self, compiled, list(dict.fromkeys(labels)))
         return compiled
 
     def infer(
@@ -260,26 +258,6 @@ class BeliefPropagationEngine(InferenceEngine):
             factors.output_states,
             factors.label_is_truth,
         )
-
-    def _check_possible(self, compiled: CompiledFactors, labels: list[Hashable]) -> None:
-        """Raise if messages rule one of the labels out: each is tried as evidence, symbols open."""
-        compiled = compiled.to("cpu")
-        codes = torch.from_numpy(encode_labels(labels, compiled.output_states))
-        n_outputs, widest = len(compiled.output_states), max(map(len, compiled.output_states))
-        log_prob = torch.full(
-            (len(codes), len(compiled.n_states), max(compiled.n_states)), -torch.inf
-        ).double()
-        for s, n in enumerate(compiled.n_states):
-            log_prob[:, s, :n] = 0.0
-        log_likelihood = torch.full((len(codes), n_outputs, widest), -torch.inf).double()
-        log_likelihood.scatter_(2, codes[:, :, None], 0.0)
-        log_evidence = self.infer(compiled, log_prob, log_likelihood).log_evidence
-        for label, value in zip(labels, log_evidence.tolist(), strict=True):
-            if value == -torch.inf:
-                raise InconsistentLabelError(
-                    f"y holds {plain(label)!r}, which the knowledge cannot conclude. Check y or "
-                    "`knowledge`."
-                )
 
 
 def _join(evidence: Sequence[Tensor], graph: FactorGraph) -> Tensor:

@@ -6,9 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sknesy._validation import encode_labels, plain
-from sknesy.exceptions import InconsistentLabelError
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.inference._base import InferenceEngine, Posterior, check_evidence, check_possible
 
 __all__ = ["ExactEngine"]
 
@@ -74,21 +72,7 @@ class ExactEngine(InferenceEngine):
 
     def _check_possible(self, compiled: Any, labels: list[Hashable]) -> None:
         """Raise if no world gives one of the labels: each is tried as evidence, symbols open."""
-        compiled = compiled.to("cpu")
-        codes = torch.from_numpy(encode_labels(labels, compiled.output_states))
-        n_symbols, n_outputs = len(compiled.n_states), len(compiled.output_states)
-        widest = max(map(len, compiled.output_states))
-        log_prob = torch.zeros((len(codes), n_symbols, max(compiled.n_states)), dtype=torch.float64)
-        log_likelihood = torch.full(
-            (len(codes), n_outputs, widest), -torch.inf, dtype=torch.float64
-        ).scatter_(2, codes[:, :, None], 0.0)
-        log_evidence = self.infer(compiled, log_prob, log_likelihood).log_evidence
-        for label, value in zip(labels, log_evidence.tolist(), strict=True):
-            if value == -torch.inf:
-                raise InconsistentLabelError(
-                    f"y holds {plain(label)!r}, which the knowledge cannot conclude. Check y or "
-                    "`knowledge`."
-                )
+        check_possible(self, compiled, labels)
 
     def _checked(self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor) -> Any:
         n_output_states = tuple(map(len, compiled.output_states))

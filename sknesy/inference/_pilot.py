@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sknesy._validation import encode_labels
 from sknesy.exceptions import IntractableError, SknesyError, UnsupportedKnowledgeError
-from sknesy.inference._base import InferenceEngine, Posterior
+from sknesy.inference._base import InferenceEngine, Posterior, leave_open, observe
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
 from sknesy.inference._mode import ModeEngine
 from sknesy.inference._sampling import SamplingEngine
 from sknesy.knowledge import Knowledge
+from sknesy.numerics import mask_states
 
 __all__ = ["Trial", "run_pilot"]
 
@@ -108,7 +108,7 @@ def run_pilot(
             start = time.perf_counter()
             compiled = engine.compile(knowledge, labels)
             # A black box tells the label of any world, so that nothing need be guessed.
-            evidence = _observe(compiled.output_states, wanted)
+            evidence = observe(wanted, compiled.output_states)
             start = time.perf_counter()
             posterior = engine.infer(compiled, log_prob, evidence, generator)
         except SknesyError:
@@ -164,10 +164,8 @@ def _draw_worlds(
 ) -> Tensor:
     """A world for each label, where one is found; else any, (n, n_symbols)."""
     n_states = torch.tensor(compiled.n_states)
-    exists = torch.arange(int(n_states.max())) < n_states[:, None]
-    log_prob = torch.where(exists, 0.0, -torch.inf).double().expand(len(labels), -1, -1)
-    log_prob = torch.log_softmax(log_prob, dim=-1)
-    evidence = _observe(compiled.output_states, labels)
+    log_prob = torch.log_softmax(leave_open(compiled.n_states, len(labels)), dim=-1)
+    evidence = observe(labels, compiled.output_states)
     worlds, _ = engine.sample(compiled, log_prob, evidence, 1, generator)
     anything = (torch.rand(worlds.shape, generator=generator) * n_states).long()
     return torch.where(worlds < 0, anything, worlds)[0]
@@ -179,16 +177,8 @@ def _imagine(worlds: Tensor, n_states: Sequence[int], generator: torch.Generator
     width = int(counts.max())
     logits = torch.randn((*worlds.shape, width), generator=generator, dtype=torch.float64)
     logits += _LEAD * torch.nn.functional.one_hot(worlds, width)
-    logits.masked_fill_(torch.arange(width) >= counts[:, None], -torch.inf)
+    logits.masked_fill_(~mask_states(counts), -torch.inf)
     return torch.log_softmax(logits, dim=-1)
-
-
-def _observe(output_states: Sequence[Sequence[Hashable]], labels: Sequence[Hashable]) -> Tensor:
-    """The evidence of labels, (n, n_outputs, n_output_states)."""
-    codes = torch.from_numpy(encode_labels(labels, output_states))
-    widest = max(map(len, output_states))
-    evidence = torch.full((*codes.shape, widest), -torch.inf, dtype=torch.float64)
-    return evidence.scatter_(2, codes[..., None], 0.0)
 
 
 def _quality(posterior: Posterior, engine: InferenceEngine) -> float:

@@ -142,7 +142,7 @@ class ClauseSampler(Sampler):
                 return states.reshape(n, n_samples, -1), log_weight.reshape(n, n_samples)
 
             states, log_weight = draw(self._orders(draw, n_samples, n_draws), n_draws)
-            if self.knowledge.auxiliaries and not self.options.look_ahead:
+            if not self.options.look_ahead and self.knowledge.auxiliaries:
                 self._complete(states, log_weight, tree, guide)
         device = log_weights.device
         return torch.from_numpy(states).to(device), torch.from_numpy(log_weight).to(device)
