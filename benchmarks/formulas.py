@@ -129,7 +129,7 @@ def _only(values, knowledge):
 
     return StepKnowledge(
         knowledge.step,
-        states=knowledge.states[0],
+        states=knowledge.states,
         initial=knowledge.initial,
         final=knowledge.final,
         accept=accept,
@@ -170,7 +170,7 @@ def score(net, X, y, symbols, knowledge):
         logits = torch.cat([net(part) for part in images.split(500)])
     samples = Sequences(images, lengths, int(lengths.max()))
     log_prob = samples.arrange(torch.log_softmax(logits.double(), dim=1))
-    names = knowledge.states[0]
+    names = knowledge.states
     grammar = StepKnowledge(_read, states=names, final=_no_value, accept=_is_digit)
     engine = DiagramEngine()
     compiled = engine.compile(grammar.unroll(samples.n_symbols))
@@ -238,7 +238,7 @@ def run(mnist, n_train=10_000, n_test=3_000, seed=0, recipe=None):
             clf, seconds = fit(X, y, knowledge, recipe, seed)
             net = clf.net_.module_
         else:
-            net, seconds = supervise(X, symbols, len(knowledge.states[0]), recipe, seed)
+            net, seconds = supervise(X, symbols, len(knowledge.states), recipe, seed)
         of_cpu = time.process_time() - start
         accuracy, *shares = score(net, *test, knowledge)
         low, high = _wilson(accuracy, n_test)

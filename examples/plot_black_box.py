@@ -34,7 +34,7 @@ def add(worlds):
     return worlds @ np.array([100, 10, 1, 100, 10, 1])
 
 
-knowledge = FunctionKnowledge(add, states=[range(10)] * 6, batched=True)
+knowledge = FunctionKnowledge(add, states=range(10), n_symbols=6, batched=True)
 
 # %%
 # Fit

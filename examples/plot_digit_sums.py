@@ -31,7 +31,7 @@ print(f"{len(X_train)} pairs to learn from, of shape {X_train.shape[1:]}; sums {
 # Knowledge is a plain Python function of the states, and the states that each symbol can have.
 # (``make_digit_sum`` returns the same knowledge as its last value. Here we write it out.)
 
-addition = FunctionKnowledge(lambda a, b: a + b, states=[range(10), range(10)])
+addition = FunctionKnowledge(lambda a, b: a + b, states=range(10), n_symbols=2)
 print("3 and 4 give", addition.conclude([[3, 4]])[0])
 
 # %%

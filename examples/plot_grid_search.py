@@ -44,7 +44,7 @@ rules = {
     "the difference": lambda a, b: abs(a - b),
     "the larger digit": max,
 }
-hypotheses = [FunctionKnowledge(rule, states=[range(10)] * 2) for rule in rules.values()]
+hypotheses = [FunctionKnowledge(rule, states=range(10), n_symbols=2) for rule in rules.values()]
 
 # %%
 # Fit

@@ -239,7 +239,7 @@ def transducer():
         initial=(None, -1),
         final=_largest,
         emits=True,
-        order=[1, 2, 0],
+        reading_order=[1, 2, 0],
         output_order=[2, 0, 1],
     )
     directions = ("down", "up")

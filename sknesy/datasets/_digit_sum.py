@@ -100,5 +100,5 @@ def make_digit_sum(
     function = DigitSum(n_digits)
     place = 10 ** np.arange(n_digits - 1, -1, -1, dtype=np.int64)
     y = symbols @ np.tile(place, n_numbers)
-    knowledge = FunctionKnowledge(function, states=[range(10)] * n_symbols)
+    knowledge = FunctionKnowledge(function, [range(10)] * n_symbols)
     return X, y, symbols, knowledge

@@ -108,7 +108,7 @@ def make_handwritten_formula(
     symbols : ndarray of shape (n_samples,), object
         The true states of the symbols, for evaluation only, int64 arrays of shape ``(length,)``.
         0 ... 9 are the digits, 10 ... 13 are ``+ - * /``. Their names, which predictions have,
-        are strings: ``knowledge.states[0]``.
+        are strings: ``knowledge.states``.
     knowledge : StepKnowledge
         The value, for any number of symbols up to `max_length`.
 
@@ -122,7 +122,7 @@ def make_handwritten_formula(
     >>> X, y, symbols, value = make_handwritten_formula(4, max_length=5, random_state=1)
     >>> [x.shape for x in X]
     [(3, 8, 8), (5, 8, 8), (1, 8, 8), (3, 8, 8)]
-    >>> ["".join(value.states[0][s] for s in row) for row in symbols]
+    >>> ["".join(value.states[s] for s in row) for row in symbols]
     ['0+1', '7/9/4', '5', '2-2']
     >>> y.tolist()
     ['1', '7/36', '5', '0']

@@ -42,7 +42,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
     ----------
     knowledge : Knowledge or None, default=None
         What relates symbols and label. None is ordinary classification: the label is the symbol. A
-        family, such as ``sknesy.knowledge.Any()``, is for sequences of differing length.
+        family, such as ``sknesy.knowledge.AnyOf()``, is for sequences of differing length.
     net : None, torch module class or skorch.NeuralNet, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;

@@ -150,7 +150,7 @@ def check_regular(X: Any, knowledge: Knowledge | None) -> None:
             f"X must hold equally many symbols in each sample, as the knowledge speaks of "
             f"{speaks_of}, got samples of the lengths {join_names(sorted(lengths))}. For sequences "
             "of differing length pass knowledge of any number of symbols, as StepKnowledge(..., "
-            "n_symbols=None) and sknesy.knowledge.Any() are."
+            "n_symbols=None) and sknesy.knowledge.AnyOf() are."
         )
 
 

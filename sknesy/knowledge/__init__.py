@@ -4,8 +4,8 @@ from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._constraints import LinearConstraint
 from sknesy.knowledge._counting import (
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     AtLeast,
     AtMost,
     Count,
@@ -34,8 +34,8 @@ __all__ = [
     "AtLeast",
     "AtMost",
     "Exactly",
-    "Any",
-    "All",
+    "AnyOf",
+    "AllOf",
     "Parity",
     "END",
     "Transitions",

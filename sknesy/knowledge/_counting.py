@@ -7,7 +7,7 @@ from numbers import Integral, Rational
 from sknesy._validation import as_names, is_hashable, join_names
 from sknesy.knowledge._steps import StepKnowledge
 
-__all__ = ["All", "Any", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
+__all__ = ["AllOf", "AnyOf", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
 
 _BOOLEAN = (False, True)
 
@@ -117,7 +117,7 @@ class SymbolSum(StepKnowledge):
         super().__init__(_add, names, n_symbols)
 
     def _source(self) -> str:
-        return join_names(self.states[0])
+        return join_names(self.states)
 
 
 @dataclass(frozen=True, repr=False)
@@ -297,7 +297,7 @@ class Exactly(StepKnowledge):
 
 
 @dataclass(frozen=True, repr=False)
-class Any(AtLeast):
+class AnyOf(AtLeast):
     """Whether any symbol is in a state: multiple-instance learning.
 
     A bag of instances is positive if at least one instance is; the label of a bag is known, those
@@ -319,12 +319,12 @@ class Any(AtLeast):
 
     Examples
     --------
-    >>> Any(3).conclude([[0, 1, 0], [0, 0, 0]])
+    >>> AnyOf(3).conclude([[0, 1, 0], [0, 0, 0]])
     array([True, False], dtype=object)
 
     Bags of up to two instances, filled up with `END`, here state 2:
 
-    >>> Any().unroll(2).conclude([[0, 1], [1, 2], [0, 2], [2, 2]])
+    >>> AnyOf().unroll(2).conclude([[0, 1], [1, 2], [0, 2], [2, 2]])
     array([True, True, False, False], dtype=object)
     """
 
@@ -342,7 +342,7 @@ class Any(AtLeast):
 
 
 @dataclass(frozen=True, repr=False)
-class All(StepKnowledge):
+class AllOf(StepKnowledge):
     """Whether all symbols are in a state.
 
     The label is True where ``states[w_s]`` is in `of` for every symbol s.
@@ -358,7 +358,7 @@ class All(StepKnowledge):
 
     Examples
     --------
-    >>> All(3).conclude([[0, 1, 0], [1, 1, 1]])
+    >>> AllOf(3).conclude([[0, 1, 0], [1, 1, 1]])
     array([False, True], dtype=object)
     """
 

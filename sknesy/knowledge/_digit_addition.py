@@ -108,7 +108,7 @@ class DigitAddition(StepKnowledge):
             final=[_CarryDigit(place, self.base) for place in range(n_outputs - self.n_digits)],
             emits=True,
             # Column by column, from the least significant digit.
-            order=[
+            reading_order=[
                 number * self.n_digits + digit
                 for digit in reversed(range(self.n_digits))
                 for number in range(self.n_numbers)

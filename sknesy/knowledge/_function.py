@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_worlds, is_hashable, join_names, plain
+from sknesy._validation import as_worlds, is_hashable, join_names, plain
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._states import as_symbol_states
 
 __all__ = ["FunctionKnowledge"]
 
@@ -29,8 +30,13 @@ class FunctionKnowledge(Knowledge):
         hashable value, or None for a combination of states that cannot occur. It must be
         deterministic. Use a function defined in a module, rather than a lambda, where the
         estimator is to be pickled.
-    states : iterable of iterables of hashable
-        The states of each symbol, one collection a symbol; they may differ in number.
+    symbol_states : iterable of iterables of hashable, optional
+        The names of the states of each symbol, one collection a symbol; they may differ in number.
+    states : iterable of hashable, optional
+        The names of the states of a symbol, the same for all symbols; in place of `symbol_states`.
+        Names are never lists or ranges: a list of these is one collection a symbol.
+    n_symbols : int, optional
+        Number of symbols, along with `states`.
     batched : bool, default=False
         Whether the function takes many worlds at once: an array of shape (n_worlds, n_symbols) of
         names of states. It returns a sequence of as many labels. Much faster, where the function
@@ -38,7 +44,7 @@ class FunctionKnowledge(Knowledge):
 
     Examples
     --------
-    >>> addition = FunctionKnowledge(lambda a, b: a + b, states=[range(10)] * 2)
+    >>> addition = FunctionKnowledge(lambda a, b: a + b, states=range(10), n_symbols=2)
     >>> addition.conclude([[3, 4], [9, 9]])
     array([7, 18], dtype=object)
 
@@ -46,7 +52,8 @@ class FunctionKnowledge(Knowledge):
 
     >>> turn = FunctionKnowledge(
     ...     lambda a, b: None if a == b == "left" else "straight" if a == b else "turn",
-    ...     states=[["left", "right"]] * 2,
+    ...     states=["left", "right"],
+    ...     n_symbols=2,
     ... )
     >>> turn.conclude([[0, 0], [0, 1], [1, 1]])
     array([None, 'turn', 'straight'], dtype=object)
@@ -61,14 +68,16 @@ class FunctionKnowledge(Knowledge):
     """
 
     function: Callable[..., Any]
-    states: tuple[tuple[Hashable, ...], ...]
+    _symbol_states: tuple[tuple[Hashable, ...], ...]
     batched: bool
 
     def __init__(
         self,
         function: Callable[..., Any],
-        states: Iterable[Iterable[Hashable]],
+        symbol_states: Iterable[Iterable[Hashable]] | None = None,
         *,
+        states: Iterable[Hashable] | Iterable[Iterable[Hashable]] | None = None,
+        n_symbols: int | None = None,
         batched: bool = False,
     ) -> None:
         if not callable(function):
@@ -76,16 +85,12 @@ class FunctionKnowledge(Knowledge):
                 f"function must be callable, got {function!r}. Pass a function of the states, "
                 "for example lambda a, b: a + b."
             )
-        if isinstance(states, str | bytes) or not isinstance(states, Iterable):
-            raise TypeError(
-                f"states must hold one collection of states for each symbol, got {states!r}. "
-                "Pass for example [range(10)] * 2."
-            )
-        named = tuple(as_names(names, f"states[{s}]") for s, names in enumerate(states))
-        if not named:
+        named, is_open = as_symbol_states(states, n_symbols, symbol_states)
+        if is_open:
             raise ValueError(
-                "states must hold the states of at least one symbol, got none. "
-                "Pass for example [range(10)] * 2."
+                f"n_symbols must be given along with states={join_names(named[0])}, the names of "
+                "the states of all symbols alike. Pass n_symbols=2, or symbol_states=[range(10), "
+                "range(10)] for one collection a symbol."
             )
         if not isinstance(batched, bool | np.bool_):
             raise TypeError(
@@ -94,13 +99,13 @@ class FunctionKnowledge(Knowledge):
             )
         _check_takes(function, named, bool(batched))
         object.__setattr__(self, "function", function)
-        object.__setattr__(self, "states", named)
+        object.__setattr__(self, "_symbol_states", named)
         object.__setattr__(self, "batched", bool(batched))
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The states of each symbol."""
-        return self.states
+        """The names of the states of each symbol."""
+        return self._symbol_states
 
     def _source(self) -> str:
         return str(getattr(self.function, "__name__", None) or self.function)
@@ -127,7 +132,7 @@ class FunctionKnowledge(Knowledge):
         if self.batched:
             return self._conclude_at_once(indices)
         columns = [
-            [names[v] for v in indices[:, s].tolist()] for s, names in enumerate(self.states)
+            [names[v] for v in indices[:, s].tolist()] for s, names in enumerate(self.symbol_states)
         ]
         labels = np.empty(len(indices), dtype=object)
         for i, names in enumerate(zip(*columns, strict=True)):
@@ -203,5 +208,5 @@ def _check_takes(
             ) from None
         raise TypeError(
             f"function must take {len(states)} arguments, one state of each symbol, but its "
-            f"signature is {signature}: {error}. Change the function, or the number of `states`."
+            f"signature is {signature}: {error}. Change the function, or the number of symbols."
         ) from None

@@ -4,15 +4,15 @@ import copy
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_worlds, is_hashable, plain
+from sknesy._validation import as_worlds, is_hashable, plain
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._states import as_count, as_length, as_symbol_states
 from sknesy.knowledge._transitions import (
     END,
     Check,
@@ -44,7 +44,8 @@ class StepKnowledge(Knowledge):
         symbols read before. It must be deterministic. Use a function defined in a module, rather
         than a lambda, where the estimator is to be pickled.
     states : iterable of hashable, optional
-        The names of the states of a symbol, the same for all symbols.
+        The names of the states of a symbol, the same for all symbols. Names are never lists or
+        ranges: a list of these is one collection a symbol.
     n_symbols : int, optional
         Number of symbols. None makes a family for sequences of any length; see `unroll`.
     symbol_states : sequence of iterables of hashable, optional
@@ -61,7 +62,7 @@ class StepKnowledge(Knowledge):
     emits : bool, default=False
         Whether `step` returns pairs ``(next state, output)``. Each output emitted is an output of
         the knowledge; None is no output. Which positions emit must not depend on the world.
-    order : sequence of int, optional
+    reading_order : sequence of int, optional
         The symbols in the order in which they are read; by default from first to last.
     output_order : sequence of int, optional
         Which output each one emitted is, and then each of `final`; by default from first to last.
@@ -100,12 +101,12 @@ class StepKnowledge(Knowledge):
     """
 
     step: Callable[[Any, Any, int], Any]
-    states: tuple[tuple[Hashable, ...], ...]  # of each symbol; of a family only once
+    _symbol_states: tuple[tuple[Hashable, ...], ...]  # of a family only once
     initial: Hashable
     final: tuple[Callable[[Any], Hashable], ...]
     accept: Callable[[Any], Any] | None
     emits: bool
-    order: tuple[int, ...] | None
+    reading_order: tuple[int, ...]  # empty for a family
     output_order: tuple[int, ...] | None
     max_states: int = field(compare=False)
     is_padded: bool
@@ -114,34 +115,38 @@ class StepKnowledge(Knowledge):
     def __init__(
         self,
         step: Callable[[Any, Any, int], Any],
-        states: Iterable[Hashable] | None = None,
+        states: Iterable[Hashable] | Iterable[Iterable[Hashable]] | None = None,
         n_symbols: int | None = None,
         *,
-        symbol_states: Sequence[Iterable[Hashable]] | None = None,
+        symbol_states: Iterable[Iterable[Hashable]] | None = None,
         initial: Hashable = 0,
         final: Callable[[Any], Hashable] | Sequence[Callable[[Any], Hashable]] | None = None,
         accept: Callable[[Any], Any] | None = None,
         emits: bool = False,
-        order: Sequence[int] | None = None,
+        reading_order: Sequence[int] | None = None,
         output_order: Sequence[int] | None = None,
         max_states: int = 1_000_000,
     ) -> None:
         if final is None:
             final = () if emits else (_same,)
         functions = tuple(final) if isinstance(final, Sequence) else (final,)
-        names = _as_states(states, n_symbols, symbol_states)
-        is_family = n_symbols is None and symbol_states is None
+        names, is_family = as_symbol_states(states, n_symbols, symbol_states)
+        if symbol_states is None and END in names[0]:
+            raise ValueError(
+                f"states must hold the names of a symbol's states without END, got {names[0]!r}. "
+                "Use unroll(n_symbols), which adds it."
+            )
         values = {
             "step": _as_function(step, "step", (initial, "symbol", 0)),
-            "states": names,
+            "_symbol_states": names,
             "initial": _as_initial(initial),
             "final": tuple(_as_function(f, "final", (initial,)) for f in functions),
             "accept": None if accept is None else _as_function(accept, "accept", (initial,)),
             "emits": bool(emits),
-            "max_states": _as_count(max_states, "max_states", "how many states to try"),
+            "max_states": as_count(max_states, "max_states", "how many states to try"),
             "is_padded": False,
             "_is_family": is_family,
-            "order": _as_order(order, len(names), is_family),
+            "reading_order": _as_order(reading_order, len(names), is_family),
             "output_order": None if output_order is None else tuple(map(plain, output_order)),
         }
         if not emits and not functions:
@@ -166,12 +171,16 @@ class StepKnowledge(Knowledge):
                 "own. Give n_symbols, or use unroll(n_symbols) with the length of the longest "
                 "sequence."
             )
-        return self.states
+        return self._symbol_states
 
     @property
-    def reading_order(self) -> tuple[int, ...]:
-        """The symbols in the order in which they are read."""
-        return tuple(range(self.n_symbols)) if self.order is None else self.order
+    def states(self) -> tuple[Hashable, ...]:
+        """The names of the states of a symbol, where all symbols have the same."""
+        if len(set(self._symbol_states)) > 1:
+            raise UnsupportedKnowledgeError(
+                f"{self!r} has symbols that differ in their states. Use symbol_states."
+            )
+        return self._symbol_states[0]
 
     @property
     def emission_order(self) -> tuple[int, ...]:
@@ -233,8 +242,10 @@ class StepKnowledge(Knowledge):
                 "with n_symbols=None."
             )
         unrolled = copy.copy(self)
-        names = (*self.states[0], END)
-        object.__setattr__(unrolled, "states", (names,) * _as_length(n_symbols))
+        names = (*self.states, END)
+        length = as_length(n_symbols, len(names))
+        object.__setattr__(unrolled, "_symbol_states", (names,) * length)
+        object.__setattr__(unrolled, "reading_order", tuple(range(length)))
         object.__setattr__(unrolled, "is_padded", True)
         object.__setattr__(unrolled, "_is_family", False)
         return unrolled
@@ -262,13 +273,14 @@ class StepKnowledge(Knowledge):
         """
         cached: Transitions | None = self.__dict__.get("_transitions")
         if cached is None:
+            states = self.symbol_states
             machine = Machine(
                 step=self.step,
                 initial=self.initial,
                 final=self.final,
                 accept=self.accept,
                 emits=self.emits,
-                symbol_states=tuple(self.symbol_states[s] for s in self.reading_order),
+                symbol_states=tuple(states[s] for s in self.reading_order),
                 is_padded=self.is_padded,
                 max_states=self.max_states,
             )
@@ -334,60 +346,6 @@ def _same(state: Hashable) -> Hashable:
     return state
 
 
-def _as_states(
-    states: Iterable[Hashable] | None,
-    n_symbols: int | None,
-    symbol_states: Sequence[Iterable[Hashable]] | None,
-) -> tuple[tuple[Hashable, ...], ...]:
-    """The names of the states of each symbol; of a family, of one."""
-    if (states is None) == (symbol_states is None):
-        raise ValueError(
-            f"Either states or symbol_states must be given, got states={states!r} and "
-            f"symbol_states={symbol_states!r}. Pass states=range(10), n_symbols=5 for symbols "
-            "alike, or symbol_states=[range(24), range(60)] for symbols that differ."
-        )
-    if states is not None:
-        names = as_names(states, "states")
-        if isinstance(names[0], range):
-            raise ValueError(
-                f"states must hold the names of the states of one symbol, got {names!r}. Pass one "
-                "collection a symbol as symbol_states."
-            )
-        if END in names:
-            raise ValueError(
-                f"states must hold the names of a symbol's states without END, got {names!r}. "
-                "Use unroll(n_symbols), which adds it."
-            )
-        return (names,) * (1 if n_symbols is None else _as_length(n_symbols))
-    assert symbol_states is not None
-    if n_symbols is not None and n_symbols != len(symbol_states):
-        raise ValueError(
-            f"n_symbols must be {len(symbol_states)}, the length of symbol_states, got "
-            f"{n_symbols}. Leave it out."
-        )
-    if isinstance(symbol_states, str) or not isinstance(symbol_states, Sequence):
-        raise TypeError(
-            "symbol_states must hold one collection of names for each symbol, got "
-            f"{symbol_states!r}. Pass for example [range(24), range(60)]."
-        )
-    if not symbol_states:
-        raise ValueError(
-            "symbol_states must hold the states of at least one symbol, got none. "
-            "Pass for example [range(24), range(60)]."
-        )
-    return tuple(as_names(names, f"symbol_states[{s}]") for s, names in enumerate(symbol_states))
-
-
-def _as_length(n_symbols: Any) -> int:
-    return _as_count(n_symbols, "n_symbols", "the number of symbols")
-
-
-def _as_count(value: Any, name: str, what: str) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1, got {value!r}. Pass {what}.")
-    return int(value)
-
-
 def _as_initial(initial: Any) -> Hashable:
     if initial is None or not is_hashable(initial) or initial != initial:
         raise TypeError(
@@ -398,19 +356,19 @@ def _as_initial(initial: Any) -> Hashable:
     return state
 
 
-def _as_order(order: Any, n_symbols: int, is_family: bool) -> tuple[int, ...] | None:
+def _as_order(order: Any, n_symbols: int, is_family: bool) -> tuple[int, ...]:
     if order is None:
-        return None
+        return () if is_family else tuple(range(n_symbols))
     if is_family:
         raise ValueError(
-            f"order must be None where n_symbols is None, got {order!r}: sequences of any length "
-            "are read from first to last. Give n_symbols, or leave out order."
+            f"reading_order must be None where n_symbols is None, got {order!r}: sequences of any "
+            "length are read from first to last. Give n_symbols, or leave out reading_order."
         )
     numbers = tuple(plain(s) for s in order)
     if sorted(numbers) != list(range(n_symbols)):
         raise ValueError(
-            f"order must hold each of the symbols 0 ... {n_symbols - 1} once, got {numbers}. "
-            f"Pass for example range({n_symbols})[::-1]."
+            f"reading_order must hold each of the symbols 0 ... {n_symbols - 1} once, got "
+            f"{numbers}. Pass for example range({n_symbols})[::-1]."
         )
     return numbers
 

@@ -14,7 +14,7 @@ from skorch.dataset import ValidSplit
 from sknesy import EMNeSyClassifier
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import DiagramEngine, EnumerationEngine
-from sknesy.knowledge import END, Any, FunctionKnowledge, Parity, StepKnowledge, SymbolSum
+from sknesy.knowledge import END, AnyOf, FunctionKnowledge, Parity, StepKnowledge, SymbolSum
 from sknesy.metrics import symbol_accuracy
 from sknesy.nets import MLP
 
@@ -76,7 +76,7 @@ def make(knowledge, **parameters):
 @pytest.fixture(scope="module")
 def fitted():
     X, y, _ = bags()
-    return make(Any(), max_iter=3).fit(X, y)
+    return make(AnyOf(), max_iter=3).fit(X, y)
 
 
 def probabilities(clf, X):
@@ -109,7 +109,7 @@ def brute_force(p, conclude, label=None):
 @pytest.mark.parametrize("e_step", ["batch", "epoch"])
 def test_instances_are_learned_from_labels_of_bags(e_step):
     X, y, _ = bags(n=120)
-    clf = make(Any(), e_step=e_step, m_steps=2, max_iter=15).fit(X, y)
+    clf = make(AnyOf(), e_step=e_step, m_steps=2, max_iter=15).fit(X, y)
     X_test, y_test, symbols_test = bags(seed=1)
     assert clf.score(X_test, y_test) > 0.97
     assert symbol_accuracy(symbols_test, clf.predict_symbols(X_test)) > 0.97
@@ -181,9 +181,9 @@ def test_words_are_spelled_as_trying_all_alignments_says():
 def test_sequences_of_one_length_are_the_regular_layout():
     X, y, _ = bags(n=60, longest=3, shortest=3)
     engine = DiagramEngine()
-    regular = make(Any(3), max_iter=4, inference=engine).fit(np.array(X), y)
-    by_list = make(Any(), max_iter=4, inference=engine).fit(X, y)
-    by_array = make(Any(), max_iter=4, inference=engine).fit(np.array(X), y)
+    regular = make(AnyOf(3), max_iter=4, inference=engine).fit(np.array(X), y)
+    by_list = make(AnyOf(), max_iter=4, inference=engine).fit(X, y)
+    by_array = make(AnyOf(), max_iter=4, inference=engine).fit(np.array(X), y)
     np.testing.assert_array_equal(by_list.predict_proba(X), by_array.predict_proba(np.array(X)))
     np.testing.assert_allclose(regular.lower_bounds_, by_list.lower_bounds_, atol=1e-6)
     np.testing.assert_allclose(
@@ -296,14 +296,14 @@ def test_forms_of_x_are_the_same(fitted, change):
     X, y, _ = bags(n=30)
     same = change(X)
     np.testing.assert_array_equal(fitted.predict_proba(same), fitted.predict_proba(X))
-    a, b = make(Any(), max_iter=2).fit(X, y), make(Any(), max_iter=2).fit(same, y)
+    a, b = make(AnyOf(), max_iter=2).fit(X, y), make(AnyOf(), max_iter=2).fit(same, y)
     assert a.lower_bounds_ == b.lower_bounds_
 
 
 def test_flat_samples_are_cut_by_symbol_shape():
     X, y, _ = bags(n=30)
     flat = [x.ravel() for x in X]
-    shaped, by_flat = make(Any(), max_iter=2), make(Any(), max_iter=2, symbol_shape=[3])
+    shaped, by_flat = make(AnyOf(), max_iter=2), make(AnyOf(), max_iter=2, symbol_shape=[3])
     np.testing.assert_array_equal(
         shaped.fit(X, y).predict_proba(X), by_flat.fit(flat, y).predict_proba(flat)
     )
@@ -315,7 +315,7 @@ def test_flat_samples_are_cut_by_symbol_shape():
 def test_samples_are_not_changed():
     X, y, _ = bags(n=20)
     before = [x.copy() for x in X]
-    make(Any(), max_iter=1).fit(X, y).predict(X)
+    make(AnyOf(), max_iter=1).fit(X, y).predict(X)
     for x, copy in zip(X, before, strict=True):
         np.testing.assert_array_equal(x, copy)
 
@@ -333,7 +333,7 @@ def test_images_as_symbols():
 
 def test_clone_pickle_and_seeds():
     X, y, _ = bags(n=40)
-    clf = make(Any(), max_iter=3).fit(X, y)
+    clf = make(AnyOf(), max_iter=3).fit(X, y)
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
     same, other = clone(clf).fit(X, y), clone(clf).set_params(random_state=1).fit(X, y)
@@ -343,46 +343,46 @@ def test_clone_pickle_and_seeds():
 
 def test_cross_validation_and_search_take_lists_and_arrays_of_objects():
     X, y, _ = bags(n=60)
-    clf = make(Any(), max_iter=3)
+    clf = make(AnyOf(), max_iter=3)
     by_list = cross_val_score(clf, X, y, cv=KFold(3), error_score="raise")
     by_array = cross_val_score(clf, as_objects(X), y, cv=KFold(3), error_score="raise")
     np.testing.assert_array_equal(by_list, by_array)
-    grid = {"knowledge": [Any(), Parity()], "net__lr": [0.01]}
+    grid = {"knowledge": [AnyOf(), Parity()], "net__lr": [0.01]}
     search = GridSearchCV(make(None, max_iter=10), grid, cv=2, error_score="raise").fit(X, y)
-    assert search.best_params_["knowledge"] == Any()
+    assert search.best_params_["knowledge"] == AnyOf()
 
 
 def test_samples_of_weight_zero_are_left_out_with_their_length():
     X, y, _ = bags(n=40)
     long, y_long, _ = bags(n=2, longest=8, shortest=8)
     weight = np.r_[np.ones(40), 0, 0]
-    dropped = make(Any(), max_iter=3).fit(X + long, np.r_[y, y_long], sample_weight=weight)
-    absent = make(Any(), max_iter=3).fit(X, y)
+    dropped = make(AnyOf(), max_iter=3).fit(X + long, np.r_[y, y_long], sample_weight=weight)
+    absent = make(AnyOf(), max_iter=3).fit(X, y)
     assert dropped.knowledge_.n_symbols == 5
     np.testing.assert_array_equal(dropped.predict_proba(X), absent.predict_proba(X))
 
 
 def test_weights_move_the_bound():
     X, y, _ = bags(n=60)
-    heavy = make(Any(), max_iter=3).fit(X, y, sample_weight=np.where(y, 10.0, 1.0))
-    light = make(Any(), max_iter=3).fit(X, y)
+    heavy = make(AnyOf(), max_iter=3).fit(X, y, sample_weight=np.where(y, 10.0, 1.0))
+    light = make(AnyOf(), max_iter=3).fit(X, y)
     assert heavy.predict_proba(X)[:, 1].mean() > light.predict_proba(X)[:, 1].mean()
 
 
 def test_several_starts_and_held_out_samples():
     X, y, _ = bags(n=60)
-    clf = make(Any(), n_init=2, max_iter=4).fit(X, y)
+    clf = make(AnyOf(), n_init=2, max_iter=4).fit(X, y)
     assert len(clf.init_lower_bounds_) == 2
     net = NeuralNet(MLP, criterion=None, lr=0.01, train_split=ValidSplit(4), verbose=0)
-    clf = make(Any(), net=net, max_iter=2).fit(X, y)
+    clf = make(AnyOf(), net=net, max_iter=2).fit(X, y)
     assert "valid_loss" in clf.net_.history[-1]
 
 
 def test_sequences_have_no_number_of_features():
     X, y, _ = bags(n=30, longest=3, shortest=3)
-    clf = make(Any(3), max_iter=1).fit(np.array(X), y)
+    clf = make(AnyOf(3), max_iter=1).fit(np.array(X), y)
     assert clf.n_features_in_ == 3
-    clf.set_params(knowledge=Any()).fit(np.array(X), y)
+    clf.set_params(knowledge=AnyOf()).fit(np.array(X), y)
     assert not hasattr(clf, "n_features_in_")
     longer, _, _ = bags(n=5, longest=4, shortest=4)
     assert clf.predict(np.array(longer)).shape == (5,)
@@ -405,7 +405,7 @@ def test_differing_lengths_need_a_family(convert):
     with pytest.raises(ValueError, match=r"one symbol, got .* 1, 2, 3"):
         make(None).fit(X, y)
     pairs, y, _ = bags(n=30, longest=2, shortest=2)
-    clf = make(Any(2), max_iter=1).fit(np.array(pairs), y)
+    clf = make(AnyOf(2), max_iter=1).fit(np.array(pairs), y)
     with pytest.raises(ValueError, match=message):
         clf.predict(X)
 
@@ -435,7 +435,7 @@ GOOD = np.zeros((2, 3))
 )
 def test_wrong_sequences_are_named(X, error, message):
     with pytest.raises(error, match=message):
-        make(Any()).fit(X, [True, False])
+        make(AnyOf()).fit(X, [True, False])
 
 
 def test_wrong_sequences_at_predict_are_named(fitted):

@@ -8,8 +8,8 @@ import pytest
 
 from sknesy.knowledge import (
     END,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     AtLeast,
     AtMost,
     Count,
@@ -24,8 +24,8 @@ COUNTING = {
     "AtLeast": (lambda *a, **k: AtLeast(2, *a, **k), lambda c, n: c >= 2),
     "AtMost": (lambda *a, **k: AtMost(1, *a, **k), lambda c, n: c <= 1),
     "Exactly": (lambda *a, **k: Exactly(2, *a, **k), lambda c, n: c == 2),
-    "Any": (Any, lambda c, n: c > 0),
-    "All": (All, lambda c, n: c == n),
+    "AnyOf": (AnyOf, lambda c, n: c > 0),
+    "AllOf": (AllOf, lambda c, n: c == n),
     "Parity": (Parity, lambda c, n: c % 2 == 1),
 }
 each = pytest.mark.parametrize("name", COUNTING)
@@ -75,7 +75,7 @@ def test_knowledge_is_a_value(name):
 def test_thresholds_of_another_number_or_kind_differ():
     assert AtLeast(1, 3) != AtLeast(2, 3)
     assert AtMost(1, 3) != Exactly(1, 3)
-    assert Any(3) != AtLeast(1, 3)
+    assert AnyOf(3) != AtLeast(1, 3)
 
 
 def test_numbers_are_added():
@@ -95,11 +95,11 @@ def test_numbers_are_added():
         (lambda: Count(2, of=["x"]), ValueError, "of must name one of the states .* got 'x'"),
         (lambda: Count(2, of=[]), ValueError, "of must name .* got none"),
         (lambda: Count(2, states=range(3)), ValueError, "one of the states 0, 1, 2.* got True"),
-        (lambda: Any(2, of=1), ValueError, "one of the states False, True.* got 1"),
+        (lambda: AnyOf(2, of=1), ValueError, "one of the states False, True.* got 1"),
         (lambda: AtLeast(-1), ValueError, "k must be an int of at least 0, got -1"),
         (lambda: AtMost(1.5), ValueError, "k must be an int of at least 0, got 1.5"),
         (lambda: Exactly(True), ValueError, "k must be an int of at least 0, got True"),
-        (lambda: Any(0), ValueError, "n_symbols must be an int of at least 1, got 0"),
+        (lambda: AnyOf(0), ValueError, "n_symbols must be an int of at least 1, got 0"),
     ],
 )
 def test_wrong_arguments_are_named(make, error, message):
@@ -109,6 +109,6 @@ def test_wrong_arguments_are_named(make, error, message):
 
 def test_repr_says_what_is_counted():
     assert repr(AtLeast(2, 3)) == "AtLeast(2, of=True, n_states=[2, 2, 2])"
-    assert repr(Any()) == "Any(of=True, any number of symbols)"
+    assert repr(AnyOf()) == "AnyOf(of=True, any number of symbols)"
     assert repr(Count(1, of=[0, 2], states=range(3))) == "Count(of=[0, 2], n_states=[3])"
     assert repr(SymbolSum(2, states=[0, 1])) == "SymbolSum(0, 1, n_states=[2, 2])"
