@@ -66,7 +66,7 @@ def reduced_paths(diagram):
 def naive(machine, word):
     """Run a machine on one word, as its documentation says."""
     state, outputs = machine["initial"], []
-    for position, symbol in enumerate(machine["order"]):
+    for position, symbol in enumerate(machine["reading_order"]):
         result = machine["step"](state, machine["symbol_states"][symbol][word[symbol]], position)
         if result is None:
             return None
@@ -108,7 +108,7 @@ def machines(draw):
         "final": [lambda state: state % 2, str] if with_final else [],
         "accept": lambda state: state != refused,
         "emits": emits,
-        "order": draw(st.permutations(range(n_symbols))),
+        "reading_order": draw(st.permutations(range(n_symbols))),
     }
 
 
