@@ -54,7 +54,7 @@ PROBLEMS = {
 def imagine(knowledge, n_samples, lead, seed=0):
     """Log-probabilities of a net that favours a world of the knowledge, and its label."""
     generator = torch.Generator().manual_seed(seed)
-    guide = SamplingEngine(1, order="constrained")
+    guide = SamplingEngine(1, draw_order="constrained")
     compiled = guide.compile(knowledge)
     counts = torch.tensor(compiled.n_states)
     width = int(counts.max())

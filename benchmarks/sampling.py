@@ -87,7 +87,7 @@ def run(mnist, n_draws=200, n_samples=40, seed=0):
     print(f"{'':8}" + "".join(f"{name:>16}" for name in nets) + f"{'ms a draw':>14}")
     for n_digits in (1, 2, 4, 8):
         knowledge = addition_clauses(n_digits)
-        engine = SamplingEngine(n_draws, order="natural")
+        engine = SamplingEngine(n_draws, draw_order="natural")
         compiled = engine.compile(knowledge)
         symbols = y_test[: n_samples * 2 * n_digits].reshape(n_samples, -1)
         evidence = observe(knowledge, symbols)
@@ -122,7 +122,7 @@ def run_sudoku(net, images, digits, n_draws, n_samples=5):
     print(f"{len(X)} grids, {n_draws} draws, label True; means, and log-evidence of each grid")
     print(f"{'order':14}{'log-evidence':>14}{'ESS':>8}{'ms a draw':>12}")
     for order in ("natural", "constrained", "confident", "auto"):
-        engine = SamplingEngine(n_draws, order=order)
+        engine = SamplingEngine(n_draws, draw_order=order)
         compiled = engine.compile(knowledge)
         start = time.perf_counter()
         posterior = engine.infer(compiled, log_prob, evidence)

@@ -192,7 +192,7 @@ def run_large(mnist, n_draws=3, n_train=100, n_test=100, seed=0):
         start = time.perf_counter()
         messages = BeliefPropagationEngine(max_iter=50)
         clf, _ = fit(X, y, sudoku, _LARGE_NET, draw, inference=messages)
-        draws = SamplingEngine(8, order="confident")
+        draws = SamplingEngine(8, draw_order="confident")
         clf.set_params(inference=draws, warm_start=True, max_iter=_LARGE_NET[3] - 2)
         clf.fit(X, y)
         seconds = time.perf_counter() - start

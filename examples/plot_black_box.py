@@ -43,7 +43,7 @@ knowledge = FunctionKnowledge(add, states=range(10), n_symbols=6, batched=True)
 # off by d counts ``exp(-d / tolerance)``, with the smallest tolerance that leaves a tenth of the
 # draws to count. Where the sum is nearly right, the leading digits are: enough to begin with.
 
-engine = SamplingEngine(n_samples=200, distance="absolute")
+engine = SamplingEngine(n_draws=200, distance="absolute")
 clf = EMNeSyClassifier(
     knowledge, inference=engine, max_iter=40, batch_size=8, random_state=0, decision="world"
 )

@@ -200,7 +200,7 @@ def answer(log_prob, kind="estimate", dead=(), **diagnostics):
     return Posterior(log_evidence, marginals, marginals[:, :1], kind, diagnostics)
 
 
-@pytest.mark.parametrize("kind", ["estimate", "lower bound"])
+@pytest.mark.parametrize("kind", ["estimate", "lower_bound"])
 def test_log_evidence_of_dead_samples_is_no_bound(kind):
     e_step = shaped(lambda log_prob, index: answer(log_prob, kind, dead=[1]))
     posterior = e_step(distributions(3, 2, 4).log(), torch.arange(3))

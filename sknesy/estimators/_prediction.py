@@ -254,7 +254,7 @@ def _warn_of_dead(log_evidence):
     if n_dead:
         warnings.warn(
             f"No world was found for {n_dead} of {len(log_evidence)} samples of X: their "
-            "probabilities are 0 and their predictions arbitrary. Raise `n_samples` or "
+            "probabilities are 0 and their predictions arbitrary. Raise `n_draws` or "
             "`max_tried` of the engine, or use an exact one.",
             ApproximationWarning,
             stacklevel=4,

@@ -1,7 +1,7 @@
 """Engines that compute the posterior, the E-step."""
 
 from sknesy.inference._auto import AutoEngine, Selection
-from sknesy.inference._base import Compiled, InferenceEngine, Posterior, check_evidence
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, check_evidence
 from sknesy.inference._belief_propagation import BeliefPropagationEngine, CompiledFactors
 from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
@@ -27,6 +27,7 @@ __all__ = [
     "EnumerationEngine",
     "ExactEngine",
     "InferenceEngine",
+    "Kind",
     "ModeEngine",
     "Posterior",
     "SDDEngine",

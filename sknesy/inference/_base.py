@@ -3,18 +3,37 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sknesy._validation import encode_labels, plain
+from sknesy._validation import check_option, encode_labels, plain
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import mask_states
 
-__all__ = ["Compiled", "InferenceEngine", "Posterior"]
+__all__ = ["Compiled", "InferenceEngine", "Kind", "Posterior"]
+
+
+class Kind(StrEnum):
+    """Relation of a posterior to the true one; each equals its text, ``Kind.EXACT == "exact"``.
+
+    Attributes
+    ----------
+    EXACT : str
+        Log-evidence and marginals are the true ones, up to rounding.
+    LOWER_BOUND : str
+        The log-evidence is never above the true one.
+    ESTIMATE : str
+        Both are near the true ones, on either side; diagnostics tell how near.
+    """
+
+    EXACT = "exact"
+    LOWER_BOUND = "lower_bound"
+    ESTIMATE = "estimate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +48,9 @@ class Posterior:
         p(symbol s is in state v | X, y); 0 for padding, and everywhere where no world agrees.
     output_marginals : array of shape (n_samples, n_outputs, n_output_states)
         p(output o is in state w | X, y), by the same rule.
-    kind : {"exact", "lower bound", "estimate"}
-        How `log_evidence` and the marginals relate to the true ones.
+    kind : Kind
+        Relation of `log_evidence` and the marginals to the true ones: "exact", "lower_bound" or
+        "estimate".
     diagnostics : mapping of str to object
         What the engine measured about its own accuracy; empty if exact. What differs from sample
         to sample is an array of shape (n_samples,).
@@ -39,8 +59,12 @@ class Posterior:
     log_evidence: Any
     symbol_marginals: Any
     output_marginals: Any
-    kind: str = "exact"
+    kind: Kind | str = Kind.EXACT
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_option(self.kind, "kind", [kind.value for kind in Kind])
+        object.__setattr__(self, "kind", Kind(self.kind))
 
     def numpy(self) -> "Posterior":
         """Return the posterior with numpy arrays in place of tensors."""

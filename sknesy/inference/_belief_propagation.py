@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy.compilation import compile_factors
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence, check_possible
+from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence, check_possible
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.belief_propagation import propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph
@@ -132,7 +132,7 @@ class BeliefPropagationEngine(InferenceEngine):
     >>> holds = torch.tensor([[[0.0, 1.0]]], dtype=torch.float64).log()
     >>> posterior = engine.infer(compiled, log_prob, holds)
     >>> posterior.kind
-    'exact'
+    <Kind.EXACT: 'exact'>
     >>> posterior.log_evidence.exp()
     tensor([0.5000], dtype=torch.float64)
     >>> posterior.symbol_marginals
@@ -241,7 +241,7 @@ class BeliefPropagationEngine(InferenceEngine):
         if graph.is_forest:
             return Posterior(*found)
         diagnostics = {"converged": beliefs.has_converged, "n_iter": beliefs.n_iter}
-        return Posterior(*found, kind="estimate", diagnostics=diagnostics)
+        return Posterior(*found, kind=Kind.ESTIMATE, diagnostics=diagnostics)
 
     def _check_parameters(self) -> None:
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)

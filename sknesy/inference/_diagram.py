@@ -75,7 +75,7 @@ class DiagramEngine(ExactEngine):
 
     Parameters
     ----------
-    order : {"auto", "natural", "force"}, default="auto"
+    symbol_order : {"auto", "natural", "force"}, default="auto"
         Order in which clauses are decided: that of the symbols, that of the FORCE heuristic, or
         that of both which promises the narrower diagram. Other knowledge comes in its own order.
     max_width : int or None, default=1_000_000
@@ -125,12 +125,12 @@ class DiagramEngine(ExactEngine):
 
     def __init__(
         self,
-        order: str = "auto",
+        symbol_order: str = "auto",
         max_width: int | None = 1_000_000,
         max_edges: int | None = 10_000_000,
         time_limit: float | None = 60.0,
     ) -> None:
-        self.order = order
+        self.symbol_order = symbol_order
         self.max_width = max_width
         self.max_edges = max_edges
         self.time_limit = time_limit
@@ -168,7 +168,7 @@ class DiagramEngine(ExactEngine):
         TooWideError, TooManyWorldsError, TimeLimitError
             When a limit is reached.
         """
-        check_option(self.order, "order", ("auto", "natural", "force"))
+        check_option(self.symbol_order, "symbol_order", ("auto", "natural", "force"))
         for name in ("max_width", "max_edges"):
             if getattr(self, name) is not None:
                 check_scalar(getattr(self, name), name, Integral, min_val=1)
@@ -181,7 +181,7 @@ class DiagramEngine(ExactEngine):
 
     def _compile(self, knowledge: Knowledge) -> CompiledDiagram:
         limits = Limits(self.max_width, self.max_edges, self.time_limit)
-        levels = compile_levels(knowledge, order=self.order, limits=limits)
+        levels = compile_levels(knowledge, order=self.symbol_order, limits=limits)
         diagram = levels.to_diagram()
         if not diagram.widths[0]:
             raise InvalidKnowledgeError(

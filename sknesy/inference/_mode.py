@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
@@ -95,7 +95,7 @@ class ModeEngine(InferenceEngine):
     tensor([[[0.0000, 0.1765, 0.8235],
              [0.8235, 0.1765, 0.0000]]], dtype=torch.float64)
     >>> posterior.kind, posterior.diagnostics["is_optimal"]
-    ('lower bound', tensor([True]))
+    (<Kind.LOWER_BOUND: 'lower_bound'>, tensor([True]))
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class ModeEngine(InferenceEngine):
         Returns
         -------
         Posterior
-            Of the kind "lower bound", with diagnostics.
+            Of the kind "lower_bound", with diagnostics.
         """
         found = self._find(compiled, log_prob, log_likelihood, self.n_worlds)
         share = _shares(found.log_joint)
@@ -190,7 +190,7 @@ class ModeEngine(InferenceEngine):
             log_evidence=found.log_joint.logsumexp(1),
             symbol_marginals=_collect(share, found.worlds, log_prob.shape[-1]),
             output_marginals=_collect(share, found.outputs, log_likelihood.shape[-1]),
-            kind="lower bound",
+            kind=Kind.LOWER_BOUND,
             diagnostics={
                 "is_optimal": found.is_optimal,
                 "n_worlds": (found.log_joint > -torch.inf).sum(1),

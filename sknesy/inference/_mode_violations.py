@@ -12,7 +12,7 @@ __all__ = ["find_best_failing"]
 
 
 def find_best_failing(
-    failures: Failures, log_prob: FloatArray, n_best: int
+    failures: Failures, log_prob: FloatArray, n_worlds: int
 ) -> list[tuple[float, tuple[int, ...]]]:
     """Find the most probable worlds that violate at least one clause.
 
@@ -26,7 +26,7 @@ def find_best_failing(
         The clauses, turned round.
     log_prob : ndarray of shape (n_variables, n_states), float64
         The net's log-probabilities, in nats.
-    n_best : int
+    n_worlds : int
         Worlds wanted.
 
     Returns
@@ -46,7 +46,7 @@ def find_best_failing(
     np.add.at(loss, failures.clause, best[failures.variable] - confined)
     found: dict[tuple[int, ...], float] = {}
     for c in np.argsort(loss, kind="stable").tolist():
-        least = sorted(found.values(), reverse=True)[n_best - 1 : n_best]
+        least = sorted(found.values(), reverse=True)[n_worlds - 1 : n_worlds]
         if loss[c] == np.inf or (least and best.sum() - loss[c] <= least[0]):
             break
         restricted = log_prob.copy()
@@ -55,7 +55,7 @@ def find_best_failing(
             failures.variable[first:last], failures.states[first:last], strict=True
         ):
             restricted[i, ~states] = -np.inf
-        for value, world in islice(best_worlds(restricted), n_best):
+        for value, world in islice(best_worlds(restricted), n_worlds):
             found[world] = value
     ranked = sorted(found.items(), key=lambda item: item[1], reverse=True)
-    return [(value, world) for world, value in ranked[:n_best]]
+    return [(value, world) for world, value in ranked[:n_worlds]]

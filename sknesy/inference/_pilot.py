@@ -60,7 +60,7 @@ class Trial:
     def __str__(self) -> str:
         what = {
             "estimate": "converged for" if _is_loopy(self.engine) else "an effective share of",
-            "lower bound": "optimal worlds, tenfold,",
+            "lower_bound": "optimal worlds, tenfold,",
         }.get(self.kind, "exact,")
         return (
             f"{type(self.engine).__name__}: {what} {self.quality:.2f} in {self.seconds:.2g} s, "
@@ -94,7 +94,7 @@ def run_pilot(
         Those that could take the knowledge and found anything, the best first.
     """
     generator = torch.Generator().manual_seed(0)
-    guide = SamplingEngine(n_samples=50, time_limit=time_limit)
+    guide = SamplingEngine(n_draws=50, time_limit=time_limit)
     try:
         compiled = guide.compile(knowledge, labels)
     except (IntractableError, UnsupportedKnowledgeError):
@@ -130,7 +130,7 @@ def _candidates(
     ]
     distance = _guess_distance(labels)
     if distance is not None:
-        engines.append(SamplingEngine(n_samples=200, distance=distance, time_limit=time_limit))
+        engines.append(SamplingEngine(n_draws=200, distance=distance, time_limit=time_limit))
     engines.append(ModeEngine(max_width=1, time_limit=time_limit))
     return engines
 
@@ -190,8 +190,8 @@ def _quality(posterior: Posterior, engine: InferenceEngine) -> float:
     if "is_optimal" in diagnostics:
         return _MODE_QUALITY * float(diagnostics["is_optimal"].double().mean())
     size = diagnostics["effective_sample_size"].double().mean()
-    n_samples: int = engine.get_params()["n_samples"]
-    return float(size) / n_samples
+    n_draws: int = engine.get_params()["n_draws"]
+    return float(size) / n_draws
 
 
 def _is_loopy(engine: InferenceEngine) -> bool:

@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy._validation import check_option
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence
+from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
@@ -50,24 +50,24 @@ class SamplingEngine(InferenceEngine):
 
     Parameters
     ----------
-    n_samples : int, default=100
+    n_draws : int, default=100
         Draws for each sample. The error falls with the root of it.
     proposal : {"auto", "net"}, default="auto"
         "auto" is as above; "net" treats any knowledge as a black box.
-    order : {"auto", "natural", "constrained", "confident"}, default="auto"
+    draw_order : {"auto", "natural", "constrained", "confident"}, default="auto"
         In which order symbols are decided, for clauses: as they are given; those with the fewest
         states left first; those first of which the net is most certain. "auto" tries each
         with a few draws and takes, for each sample, the one that finds the most evidence.
     look_ahead : bool, default=True
         For clauses, whether the solver must find a completion before a state is proposed.
-    temperature : float, default=1.0
+    proposal_temperature : float, default=1.0
         For black boxes, by how much the net's probabilities are flattened to propose worlds; the
         weights make up for it.
     distance : {"exact", "absolute", "hamming"}, callable, WorldDistance or None, default=None
         For black boxes: how far the label of a draw is from the observed one. None asks for equal
         labels, and draws with another label have weight zero. With a distance d their weight is
         ``exp(-d / tolerance)`` instead (approximate Bayesian computation), with the smallest
-        tolerance for each sample that leaves an effective sample size of ``min_ess * n_samples``:
+        tolerance for each sample that leaves an effective sample size of ``min_ess * n_draws``:
         it comes down to 0 by itself as the net learns. "absolute" is the difference of numbers,
         "hamming" the share of places in which texts or tuples differ, "exact" 0 or 1; a callable
         ``distance(concluded, observed)`` returns a number of at least 0. A `WorldDistance` looks
@@ -101,8 +101,8 @@ class SamplingEngine(InferenceEngine):
     nats, as the weights tell it; ``is_dead`` (n,), whether no draw agrees with the evidence, in
     which case log-evidence is -inf and marginals are 0; and, with a distance, ``tolerance`` (n,).
     Weights can only tell of worlds that were drawn: where a proposal misses much of the
-    posterior, all of this looks better than it is. A log-evidence that rises with `n_samples`, or
-    with another `order`, is a sign of it.
+    posterior, all of this looks better than it is. A log-evidence that rises with `n_draws`, or
+    with another `draw_order`, is a sign of it.
 
     All randomness comes from the generator that `infer` is handed.
 
@@ -121,25 +121,25 @@ class SamplingEngine(InferenceEngine):
     --------
     >>> import torch
     >>> from sknesy.knowledge import FunctionKnowledge
-    >>> engine = SamplingEngine(n_samples=2_000)
+    >>> engine = SamplingEngine(n_draws=2_000)
     >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
     >>> log_prob = torch.full((1, 2, 3), 1 / 3, dtype=torch.float64).log()
     >>> sum_is_one = torch.tensor([[[0.0, 1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64).log()
     >>> posterior = engine.infer(compiled, log_prob, sum_is_one)
     >>> posterior.kind
-    'estimate'
+    <Kind.ESTIMATE: 'estimate'>
     >>> bool(abs(posterior.log_evidence.exp() - 2 / 9) < 0.05)
     True
     """
 
     def __init__(
         self,
-        n_samples: int = 100,
+        n_draws: int = 100,
         *,
         proposal: str = "auto",
-        order: str = "auto",
+        draw_order: str = "auto",
         look_ahead: bool = True,
-        temperature: float = 1.0,
+        proposal_temperature: float = 1.0,
         distance: str | Callable[[Any, Any], float] | WorldDistance | None = None,
         min_ess: float = 0.1,
         n_moves: int = 0,
@@ -148,11 +148,11 @@ class SamplingEngine(InferenceEngine):
         n_jobs: int | None = None,
         time_limit: float | None = 60.0,
     ) -> None:
-        self.n_samples = n_samples
+        self.n_draws = n_draws
         self.proposal = proposal
-        self.order = order
+        self.draw_order = draw_order
         self.look_ahead = look_ahead
-        self.temperature = temperature
+        self.proposal_temperature = proposal_temperature
         self.distance = distance
         self.min_ess = min_ess
         self.n_moves = n_moves
@@ -203,10 +203,16 @@ class SamplingEngine(InferenceEngine):
 
     def _options(self) -> SamplerOptions:
         """The parameters, checked."""
-        check_scalar(self.n_samples, "n_samples", Integral, min_val=1)
+        check_scalar(self.n_draws, "n_draws", Integral, min_val=1)
         check_option(self.proposal, "proposal", ("auto", "net"))
-        check_option(self.order, "order", ("auto", "natural", "constrained", "confident"))
-        check_scalar(self.temperature, "temperature", Real, min_val=0, include_boundaries="neither")
+        check_option(self.draw_order, "draw_order", ("auto", "natural", "constrained", "confident"))
+        check_scalar(
+            self.proposal_temperature,
+            "proposal_temperature",
+            Real,
+            min_val=0,
+            include_boundaries="neither",
+        )
         check_distance(self.distance)
         check_scalar(self.min_ess, "min_ess", Real, min_val=0, max_val=1)
         check_scalar(self.n_moves, "n_moves", Integral, min_val=0)
@@ -216,9 +222,9 @@ class SamplingEngine(InferenceEngine):
         if self.time_limit is not None:
             check_scalar(self.time_limit, "time_limit", Real, min_val=0)
         return SamplerOptions(
-            order=self.order,
+            draw_order=self.draw_order,
             look_ahead=bool(self.look_ahead),
-            temperature=float(self.temperature),
+            proposal_temperature=float(self.proposal_temperature),
             distance=self.distance,
             min_ess=float(self.min_ess),
             n_moves=int(self.n_moves),
@@ -253,7 +259,7 @@ class SamplingEngine(InferenceEngine):
         Posterior
             Of kind "estimate", with diagnostics.
         """
-        draws = self._draw(compiled, log_prob, log_likelihood, self.n_samples, generator)
+        draws = self._draw(compiled, log_prob, log_likelihood, self.n_draws, generator)
         size = effective_sample_size(draws.log_weight)
         is_dead = size == 0
         share = torch.softmax(draws.log_weight, dim=0).masked_fill(is_dead, 0.0)
@@ -264,7 +270,7 @@ class SamplingEngine(InferenceEngine):
         diagnostics = {
             "effective_sample_size": size,
             "log_evidence_error": (
-                (self.n_samples / size - 1) / (draws.n_independent or self.n_samples)
+                (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
             )
             .clamp(min=0)
             .sqrt(),
@@ -276,7 +282,7 @@ class SamplingEngine(InferenceEngine):
             log_evidence=log_mean_weight(draws.log_weight),
             symbol_marginals=weigh_states(draws.worlds, share, log_prob.shape[-1]),
             output_marginals=torch.where(total > 0, outputs / total, fallback),
-            kind="estimate",
+            kind=Kind.ESTIMATE,
             diagnostics=diagnostics,
         )
 
@@ -301,7 +307,7 @@ class SamplingEngine(InferenceEngine):
         outputs : Tensor of shape (n_samples, n_outputs), int64
             The states of the outputs; -1 where no draw agrees, or a label has no name.
         """
-        draws = self._draw(compiled, log_prob, log_likelihood, self.n_samples, None)
+        draws = self._draw(compiled, log_prob, log_likelihood, self.n_draws, None)
         favourite = log_prob.argmax(-1)
         codes, is_possible = compiled.encode(favourite.cpu().numpy())
         codes = codes.to(favourite.device)
@@ -348,7 +354,7 @@ class SamplingEngine(InferenceEngine):
             As in `InferenceEngine.sample`.
         """
         generator = _default(generator, log_prob.device)
-        n_proposed = max(n_draws, self.n_samples)
+        n_proposed = max(n_draws, self.n_draws)
         draws = self._draw(compiled, log_prob, log_likelihood, n_proposed, generator)
         chosen = resample(draws.log_weight, generator)
         some = torch.randperm(n_proposed, generator=generator, device=chosen.device)[:n_draws]

@@ -63,7 +63,7 @@ class SDDEngine(ExactEngine):
     vtree : {"balanced", "right"}, default="balanced"
         How the variables are split: into halves again and again, or one variable at a time, which
         makes the diagram an ordinary decision diagram.
-    order : {"auto", "natural", "force"}, default="auto"
+    symbol_order : {"auto", "natural", "force"}, default="auto"
         Order in which clauses are split, as in `DiagramEngine`.
     max_size : int or None, default=1_000_000
         The largest number of elements of the diagrams alive while compiling; None is no limit.
@@ -115,12 +115,12 @@ class SDDEngine(ExactEngine):
     def __init__(
         self,
         vtree: str = "balanced",
-        order: str = "auto",
+        symbol_order: str = "auto",
         max_size: int | None = 1_000_000,
         time_limit: float | None = 60.0,
     ) -> None:
         self.vtree = vtree
-        self.order = order
+        self.symbol_order = symbol_order
         self.max_size = max_size
         self.time_limit = time_limit
 
@@ -160,7 +160,7 @@ class SDDEngine(ExactEngine):
             When a limit is reached.
         """
         check_option(self.vtree, "vtree", ("balanced", "right"))
-        check_option(self.order, "order", ("auto", "natural", "force"))
+        check_option(self.symbol_order, "symbol_order", ("auto", "natural", "force"))
         if self.max_size is not None:
             check_scalar(self.max_size, "max_size", Integral, min_val=1)
         if self.time_limit is not None:
@@ -171,7 +171,7 @@ class SDDEngine(ExactEngine):
         return compiled
 
     def _compile(self, knowledge: Knowledge) -> CompiledCircuit:
-        options = SddOptions(self.vtree, self.order, self.max_size, self.time_limit)
+        options = SddOptions(self.vtree, self.symbol_order, self.max_size, self.time_limit)
         circuit, output_states = compile_circuit(knowledge, options)
         if circuit.root < 0:
             raise InvalidKnowledgeError(

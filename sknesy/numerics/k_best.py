@@ -13,7 +13,7 @@ _MAX_ENTRIES = 1 << 23  # of messages and candidates kept at once: 64 MB
 
 
 def k_best_diagram(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_best: int
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the most probable worlds of each sample, best first.
 
@@ -33,17 +33,17 @@ def k_best_diagram(
         Log-probabilities of the symbol states, in nats.
     log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
         Log-weights of the output states, in nats.
-    n_best : int
+    n_worlds : int
         Worlds wanted of each sample, k.
 
     Returns
     -------
-    log_joint : Tensor of shape (n_samples, n_best)
+    log_joint : Tensor of shape (n_samples, n_worlds)
         Log-probability of each world and its label, in nats, in decreasing order; -inf where
         fewer worlds agree.
-    worlds : Tensor of shape (n_samples, n_best, n_symbols), int64
+    worlds : Tensor of shape (n_samples, n_worlds, n_symbols), int64
         The worlds; -1 where fewer agree.
-    outputs : Tensor of shape (n_samples, n_best, n_outputs), int64
+    outputs : Tensor of shape (n_samples, n_worlds, n_outputs), int64
         The states of their outputs; -1 where fewer agree.
 
     Notes
@@ -67,7 +67,7 @@ def k_best_diagram(
     >>> dice = build_diagram(tables, variables=[0, 1, 2], n_symbols=2, n_outputs=1)
     >>> log_prob = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]], dtype=torch.float64).log()
     >>> sum_is_two = torch.tensor([[[0.0, 0.0, 1.0, 0.0, 0.0]]], dtype=torch.float64).log()
-    >>> log_joint, worlds, _ = k_best_diagram(dice, log_prob, sum_is_two, n_best=2)
+    >>> log_joint, worlds, _ = k_best_diagram(dice, log_prob, sum_is_two, n_worlds=2)
     >>> log_joint.exp()
     tensor([[0.3500, 0.0600]], dtype=torch.float64)
     >>> worlds
@@ -75,22 +75,22 @@ def k_best_diagram(
              [1, 1]]])
     """
     parts = [
-        _k_best_chunk(diagram, lp, ll, n_best)
-        for lp, ll in _chunks(diagram, log_prob, log_likelihood, n_best)
+        _k_best_chunk(diagram, lp, ll, n_worlds)
+        for lp, ll in _chunks(diagram, log_prob, log_likelihood, n_worlds)
     ]
     log_joint, worlds, outputs = zip(*parts, strict=True)
     return torch.cat(log_joint), torch.cat(worlds), torch.cat(outputs)
 
 
 def _k_best_chunk(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_best: int
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     n, device = len(log_prob), log_prob.device
     n_variables = diagram.n_symbols + diagram.n_outputs
-    log_joint = log_prob.new_full((n, n_best), -torch.inf)
-    states = torch.full((n_variables, n, n_best), -1, dtype=torch.int64, device=device)
+    log_joint = log_prob.new_full((n, n_worlds), -torch.inf)
+    states = torch.full((n_variables, n, n_worlds), -1, dtype=torch.int64, device=device)
     if int(diagram.widths[0]):
-        message, origins = _backward(diagram, log_prob, log_likelihood, n_best)
+        message, origins = _backward(diagram, log_prob, log_likelihood, n_worlds)
         log_joint[:, : message.shape[2]] = message[0]
         _walk(diagram, origins, log_joint, states)
     worlds, outputs = states[: diagram.n_symbols], states[diagram.n_symbols :]
@@ -98,12 +98,12 @@ def _k_best_chunk(
 
 
 def _backward(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_best: int
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> tuple[Tensor, list[tuple[Tensor, int]]]:
     """The best of each node of the first cut, (1, n_samples, k), and of all cuts whence.
 
     An origin is ``state * k' + rank``, where k' is the number of messages of a node below; k grows
-    from 1 at the end up to `n_best`, as there are no more paths at first.
+    from 1 at the end up to `n_worlds`, as there are no more paths at first.
     """
     message = log_prob.new_zeros((int(diagram.widths[-1]), len(log_prob), 1))
     origins: list[tuple[Tensor, int]] = []
@@ -118,10 +118,10 @@ def _backward(
             through = through + weight[:, :, None]
         through = through.masked_fill((targets < 0)[:, :, None, None], -torch.inf)
         through = through.permute(0, 2, 1, 3).reshape(width, -1, n_states * k)
-        if n_best == 1:  # several times faster than topk
+        if n_worlds == 1:  # several times faster than topk
             message, origin = through.max(2, keepdim=True)
         else:
-            message, origin = through.topk(min(n_best, n_states * k), dim=2)
+            message, origin = through.topk(min(n_worlds, n_states * k), dim=2)
         origins.append((origin.to(torch.int32), k))
     origins.reverse()
     return message, origins
@@ -131,7 +131,7 @@ def _walk(
     diagram: Diagram, origins: list[tuple[Tensor, int]], log_joint: Tensor, states: Tensor
 ) -> None:
     """Follow each path from the root to the end, and write down the states of its variables."""
-    is_possible = log_joint > -torch.inf  # (n_samples, n_best)
+    is_possible = log_joint > -torch.inf  # (n_samples, n_worlds)
     sample, rank = is_possible.nonzero(as_tuple=True)
     place = rank
     node = torch.zeros_like(sample)
@@ -157,10 +157,10 @@ def _log_weight(
 
 
 def _chunks(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_best: int
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Samples in parts whose messages fit in memory."""
     widest = max((table.numel() for table in diagram.tables), default=1)
-    size = max(1, _MAX_ENTRIES // (n_best * (diagram.n_nodes + widest + 1)))
+    size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
     for start in range(0, max(len(log_prob), 1), size):
         yield log_prob[start : start + size], log_likelihood[start : start + size]

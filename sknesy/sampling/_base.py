@@ -53,11 +53,11 @@ class SamplerOptions:
 
     Attributes
     ----------
-    order : {"auto", "natural", "constrained", "confident"}
+    draw_order : {"auto", "natural", "constrained", "confident"}
         In which order symbols are decided.
     look_ahead : bool
         Whether a state is only proposed if the solver can complete it to a world.
-    temperature : float
+    proposal_temperature : float
         How much the net is flattened to propose worlds.
     distance : str, callable or None
         How far a concluded label is from the observed one.
@@ -75,9 +75,9 @@ class SamplerOptions:
         Seconds for one batch.
     """
 
-    order: str = "auto"
+    draw_order: str = "auto"
     look_ahead: bool = True
-    temperature: float = 1.0
+    proposal_temperature: float = 1.0
     distance: Distance | None = None
     min_ess: float = 0.1
     n_moves: int = 0

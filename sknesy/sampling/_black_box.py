@@ -73,8 +73,8 @@ class BlackBoxSampler(Sampler):
         """Draw worlds for each sample of a batch; see `Sampler.draw`."""
         options = self.options
         proposal = log_prob
-        if options.temperature != 1.0:
-            proposal = flatten(log_prob, options.temperature)
+        if options.proposal_temperature != 1.0:
+            proposal = flatten(log_prob, options.proposal_temperature)
         judge = _Judge(self, log_prob, proposal, log_likelihood)
         particles = judge.look_at(draw_states(proposal, n_draws, generator))
         if options.distance is None:

@@ -149,8 +149,8 @@ class ClauseSampler(Sampler):
 
     def _orders(self, draw: Any, n_samples: int, n_draws: int) -> IntArray:
         """The order of each sample: the one that finds the most evidence in a few draws."""
-        if self.options.order != "auto":
-            return np.full(n_samples, ORDERS.index(self.options.order))
+        if self.options.draw_order != "auto":
+            return np.full(n_samples, ORDERS.index(self.options.draw_order))
         n_pilot = min(_N_PILOT, n_draws)
         found = []
         for order in range(len(ORDERS)):

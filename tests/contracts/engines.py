@@ -13,8 +13,8 @@ from sknesy.inference import (
 ENGINES = [
     EnumerationEngine(),
     AutoEngine(),
-    DiagramEngine(order="natural"),
-    DiagramEngine(order="force"),
+    DiagramEngine(symbol_order="natural"),
+    DiagramEngine(symbol_order="force"),
     SDDEngine(),
     SDDEngine(vtree="right"),
 ]
@@ -24,8 +24,8 @@ LOWER_BOUNDS = [ModeEngine(), ModeEngine(n_worlds=3)]
 
 # Within their standard errors; knowledge that an engine does not take is passed over.
 ESTIMATES = [
-    SamplingEngine(n_samples=200),
-    SamplingEngine(n_samples=200, proposal="net", temperature=2.0),
+    SamplingEngine(n_draws=200),
+    SamplingEngine(n_draws=200, proposal="net", proposal_temperature=2.0),
 ]
 
 # Exact where there are no loops, else off by what no standard error tells.

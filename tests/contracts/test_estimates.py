@@ -35,8 +35,8 @@ def assert_within_errors(engine, log_prob, estimates, expected):
     error = estimates.std(axis=0, ddof=1) / np.sqrt(N_RUNS)
     # What has a probability of less than ten in all draws may not have been drawn at all; then
     # there is no spread to go by. A draw weighs at most as much as the proposal may fall short.
-    largest = (log_prob - flatten(log_prob, engine.temperature)).nan_to_num(neginf=-99.0)
-    slack = 10 * float(largest.amax(-1).sum().exp()) / (N_RUNS * engine.n_samples)
+    largest = (log_prob - flatten(log_prob, engine.proposal_temperature)).nan_to_num(neginf=-99.0)
+    slack = 10 * float(largest.amax(-1).sum().exp()) / (N_RUNS * engine.n_draws)
     assert (np.abs(estimates.mean(axis=0) - expected) <= 4 * error + slack).all()
 
 
@@ -87,7 +87,7 @@ def test_dead_samples_are_named(engine, problem, rng):
     assert (posterior.symbol_marginals[is_dead] == 0).all()
     size = posterior.diagnostics["effective_sample_size"]
     assert (size[is_dead] == 0).all()
-    assert ((size[~is_dead] >= 1 - 1e-9) & (size[~is_dead] <= engine.n_samples + 1e-9)).all()
+    assert ((size[~is_dead] >= 1 - 1e-9) & (size[~is_dead] <= engine.n_draws + 1e-9)).all()
 
 
 def test_samples_agree_with_the_evidence(engine, problem, rng):

@@ -20,7 +20,7 @@ def test_evidence_is_never_above_the_true_one(engine, problem, rng):
     compiled = compile_(engine, problem)
     log_prob, log_likelihood = evidence(rng, problem, compiled)
     posterior = engine.infer(compiled, log_prob, log_likelihood)
-    assert posterior.kind == "lower bound"
+    assert posterior.kind == "lower_bound"
     _, expected = from_oracle(problem, compiled, log_prob, log_likelihood)
     for i, (total, _, _, _) in enumerate(expected):
         assert posterior.log_evidence[i].exp() <= total * (1 + 1e-10)

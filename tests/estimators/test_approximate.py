@@ -145,18 +145,18 @@ def test_clone_and_pickle(fitted):
     clf, X, y, _ = fitted
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
-    fresh = clone(clf).set_params(inference__n_samples=7)
-    assert fresh.inference.n_samples == 7
-    assert clf.inference.n_samples == 60
+    fresh = clone(clf).set_params(inference__n_draws=7)
+    assert fresh.inference.n_draws == 7
+    assert clf.inference.n_draws == 60
 
 
 @pytest.mark.slow
 def test_grid_search_over_parameters_of_the_engine():
     X, y, _ = blobs(n=60)
-    grid = {"inference__n_samples": [5, 40], "inference__distance": [None, "absolute"]}
+    grid = {"inference__n_draws": [5, 40], "inference__distance": [None, "absolute"]}
     search = GridSearchCV(make(max_iter=4), grid, cv=2, error_score="raise").fit(X, y)
     assert len(search.cv_results_["params"]) == 4
-    assert search.best_estimator_.engine_.n_samples in (5, 40)
+    assert search.best_estimator_.engine_.n_draws in (5, 40)
     assert search.best_score_ > 0.2
 
 
@@ -188,7 +188,7 @@ def test_an_iteration_without_any_signal_is_named_with_the_cure():
     clf = make(knowledge, SamplingEngine(20), max_iter=5)
     with pytest.raises(NoSignalError, match="no sample had a draw that agrees") as caught:
         clf.fit(X, np.ones(20, dtype=int))
-    for cure in ("a `distance` between labels", "`n_samples`", "clauses"):
+    for cure in ("a `distance` between labels", "`n_draws`", "clauses"):
         assert cure in str(caught.value)
 
 
@@ -207,7 +207,7 @@ def test_dead_predictions_warn_with_the_cure():
     clf.fit(X[y == 0].repeat(8, axis=0), y[y == 0].repeat(8))
     with pytest.warns(ApproximationWarning, match="No world was found for .* of 120") as caught:
         clf.predict_proba(X)
-    assert "Raise `n_samples`" in str(caught[0].message)
+    assert "Raise `n_draws`" in str(caught[0].message)
 
 
 @pytest.mark.parametrize(
@@ -268,11 +268,14 @@ def test_state_prior_tells_states_apart_that_knowledge_leaves_alike():
         ({"step_size": [0.5, 2.0]}, r"step_size must be .* got 2\.0 for iteration 2"),
         ({"temperature": [2.0, 0.0]}, r"temperature must be .* got 0\.0 for iteration 2"),
         ({"inference": SamplingEngine(distance="l2")}, "distance must be"),
-        ({"inference": SamplingEngine(0)}, "n_samples == 0, must be >= 1"),
-        ({"inference": SamplingEngine(order="first")}, "order must be"),
+        ({"inference": SamplingEngine(0)}, "n_draws == 0, must be >= 1"),
+        ({"inference": SamplingEngine(draw_order="first")}, "draw_order must be"),
         ({"inference": SamplingEngine(proposal="best")}, "proposal must be"),
         ({"inference": SamplingEngine(min_ess=2.0)}, "min_ess == 2.0, must be <= 1"),
-        ({"inference": SamplingEngine(temperature=0.0)}, "temperature == 0.0, must be > 0"),
+        (
+            {"inference": SamplingEngine(proposal_temperature=0.0)},
+            "proposal_temperature == 0.0, must be > 0",
+        ),
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, message):

@@ -133,7 +133,7 @@ def test_clauses_that_always_hold_leave_no_world_for_false():
             "max_worlds=50",
         ),
         ({"vtree": "left"}, latin(3), ValueError, "vtree.*balanced.*right.*left"),
-        ({"order": "backward"}, latin(3), ValueError, "order.*natural.*backward"),
+        ({"symbol_order": "backward"}, latin(3), ValueError, "symbol_order.*natural.*backward"),
         ({"max_size": 0}, latin(3), ValueError, "max_size == 0, must be >= 1"),
     ],
 )

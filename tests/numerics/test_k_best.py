@@ -71,16 +71,16 @@ def all_worlds(tables, diagram, log_prob, log_likelihood):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 2), st.sampled_from([1, 2, 3, 10]))
-def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_best):
+def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_worlds):
     tables, diagram = random_diagram(seed, n_symbols, n_outputs)
     log_prob, log_likelihood = random_weights(diagram, seed)
-    log_joint, worlds, outputs = k_best_diagram(diagram, log_prob, log_likelihood, n_best)
-    assert log_joint.shape == (4, n_best)
+    log_joint, worlds, outputs = k_best_diagram(diagram, log_prob, log_likelihood, n_worlds)
+    assert log_joint.shape == (4, n_worlds)
     for i in range(len(log_prob)):
         expected = all_worlds(tables, diagram, log_prob[i], log_likelihood[i])
         n_found = int((log_joint[i] > -torch.inf).sum())
-        assert n_found == min(n_best, len(expected))
-        weights = [weight for weight, _ in expected[:n_best]]
+        assert n_found == min(n_worlds, len(expected))
+        weights = [weight for weight, _ in expected[:n_worlds]]
         np.testing.assert_allclose(log_joint[i, :n_found], weights, rtol=1e-12)
         named = [tuple(row) for row in torch.cat([worlds[i], outputs[i]], 1)[:n_found].tolist()]
         assert len(set(named)) == n_found
@@ -95,7 +95,7 @@ def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_best):
 def test_fewer_worlds_are_the_first_of_more(seed):
     _, diagram = random_diagram(seed, 4, 1)
     weights = random_weights(diagram, seed)
-    few, more = (k_best_diagram(diagram, *weights, n_best)[0] for n_best in (3, 7))
+    few, more = (k_best_diagram(diagram, *weights, n_worlds)[0] for n_worlds in (3, 7))
     assert torch.equal(few, more[:, :3])
     assert (more[:, 1:] <= more[:, :-1]).all()
 
@@ -131,12 +131,12 @@ def test_parts_of_a_batch_agree_with_the_whole(monkeypatch):
         assert torch.equal(part, expected)
 
 
-@pytest.mark.parametrize("n_best", [1, 3])
-def test_an_empty_diagram_has_no_worlds(n_best):
+@pytest.mark.parametrize("n_worlds", [1, 3])
+def test_an_empty_diagram_has_no_worlds(n_worlds):
     diagram = build_diagram([np.full((1, 2), -1), np.full((1, 2), -1)], [0, 1], 1, 1)
     weights = torch.zeros((2, 1, 2), dtype=torch.float64)
-    log_joint, worlds, outputs = k_best_diagram(diagram, weights, weights, n_best)
+    log_joint, worlds, outputs = k_best_diagram(diagram, weights, weights, n_worlds)
     assert (log_joint == -torch.inf).all()
-    assert worlds.shape == (2, n_best, 1)
+    assert worlds.shape == (2, n_worlds, 1)
     assert (worlds == -1).all()
     assert (outputs == -1).all()

@@ -69,7 +69,7 @@ def prepare(function, n_symbols, labels, n_states=10, scale=1.0, seed=0, **param
 def test_evidence_and_marginals_are_unbiased_under_a_temperature():
     n_runs = 150
     engine, compiled, log_prob, evidence = prepare(
-        add_if_uneven, 3, [3, 6], n_states=4, scale=2.0, n_samples=100, temperature=2.5
+        add_if_uneven, 3, [3, 6], n_states=4, scale=2.0, n_draws=100, proposal_temperature=2.5
     )
     runs = [engine.infer(compiled, log_prob, evidence, seeded(i)) for i in range(n_runs)]
     for n, label in enumerate((3, 6)):
@@ -95,9 +95,9 @@ def test_error_falls_with_the_root_of_the_number_of_draws():
     n_runs = 300
     exact = None
     errors = []
-    for n_samples in (50, 200, 800):
+    for n_draws in (50, 200, 800):
         engine, compiled, log_prob, evidence = prepare(
-            add, 2, [9], n_samples=n_samples, temperature=1.5
+            add, 2, [9], n_draws=n_draws, proposal_temperature=1.5
         )
         a, b = log_prob[0].exp()
         exact = float((a * b.flip(0)).sum())
@@ -120,7 +120,7 @@ DISTANCES = {
 
 @pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
 def test_tolerance_is_zero_where_draws_enough_agree(distance):
-    arrays = prepare(add, 2, [9, 9], n_samples=200, min_ess=0.02, scale=0.3)
+    arrays = prepare(add, 2, [9, 9], n_draws=200, min_ess=0.02, scale=0.3)
     engine, compiled, log_prob, evidence = arrays
     plain = engine.infer(compiled, log_prob, evidence)
     engine.set_params(distance=distance)
@@ -134,7 +134,7 @@ def test_tolerance_is_zero_where_draws_enough_agree(distance):
 @pytest.mark.parametrize("distance", ["absolute", gap, WorldDistance(n_off)], ids=str)
 def test_where_no_draw_agrees_as_many_count_as_asked_for(distance):
     # The net is certain of 0s and 1s; sums of 6 digits near 54 are out of reach.
-    parameters = {"n_samples": 200, "min_ess": 0.2, "distance": distance}
+    parameters = {"n_draws": 200, "min_ess": 0.2, "distance": distance}
     engine, compiled, log_prob, evidence = prepare(add, 6, [0, 40, 54], **parameters)
     log_prob = log_prob.clone()
     log_prob[..., 2:] -= 20.0
@@ -148,7 +148,7 @@ def test_where_no_draw_agrees_as_many_count_as_asked_for(distance):
 def test_hamming_counts_the_places_that_differ():
     # Each letter is one symbol: draws that are near in letters are near in symbols.
     engine, compiled, log_prob, evidence = prepare(
-        spell, 6, ["abcdef", "aaaaaa"], n_samples=400, distance="hamming", scale=0.3
+        spell, 6, ["abcdef", "aaaaaa"], n_draws=400, distance="hamming", scale=0.3
     )
     posterior = engine.infer(compiled, log_prob, evidence)
     assert (posterior.diagnostics["tolerance"] > 0).all()
@@ -161,7 +161,7 @@ def test_hamming_counts_the_places_that_differ():
 
 def test_hamming_compares_tuples_too():
     engine, compiled, log_prob, evidence = prepare(
-        pair_up, 4, [(18, 81), (0, 0)], n_samples=100, distance="hamming", min_ess=0.05
+        pair_up, 4, [(18, 81), (0, 0)], n_draws=100, distance="hamming", min_ess=0.05
     )
     posterior = engine.infer(compiled, log_prob, evidence)
     assert not posterior.diagnostics["is_dead"].any()
@@ -169,7 +169,7 @@ def test_hamming_compares_tuples_too():
 
 def moved(n_moves, function=add, distance="absolute", label=60, **parameters):
     engine, compiled, log_prob, evidence = prepare(
-        function, 8, [label] * 6, n_samples=100, distance=distance, n_moves=n_moves, **parameters
+        function, 8, [label] * 6, n_draws=100, distance=distance, n_moves=n_moves, **parameters
     )
     log_prob = log_prob.clone()
     log_prob[..., 5:] -= 1.0
@@ -204,7 +204,7 @@ def test_draws_infinitely_far_have_no_weight(n_moves):
         return 0.0 if concluded == observed else math.inf
 
     engine, compiled, log_prob, evidence = prepare(
-        add, 2, [9, 14], n_samples=300, distance=right_or_never, min_ess=0.3, n_moves=n_moves
+        add, 2, [9, 14], n_draws=300, distance=right_or_never, min_ess=0.3, n_moves=n_moves
     )
     draws = compiled.draw(log_prob, evidence, 300, seeded())
     misses = draws.worlds.sum(-1) != torch.tensor([9, 14])
@@ -218,7 +218,7 @@ def test_draws_infinitely_far_have_no_weight(n_moves):
 
 def test_where_moves_reach_the_label_draws_that_miss_it_have_no_weight():
     _, compiled, log_prob, evidence = prepare(
-        add, 2, [9, 14], n_samples=300, distance="absolute", min_ess=0.4, n_moves=6
+        add, 2, [9, 14], n_draws=300, distance="absolute", min_ess=0.4, n_moves=6
     )
     draws = compiled.draw(log_prob, evidence, 300, seeded())
     assert draws.tolerance.tolist() == [0.0, 0.0]
@@ -246,7 +246,7 @@ def test_a_move_changes_no_more_symbols_than_a_block_holds(block_size):
 def test_moved_draws_follow_the_posterior_under_their_tolerance(n_moves, min_ess, is_exact):
     parameters = {"distance": "absolute", "n_moves": n_moves, "min_ess": min_ess}
     engine, compiled, log_prob, evidence = prepare(
-        add, 3, [8], n_states=4, n_samples=20_000, **parameters
+        add, 3, [8], n_states=4, n_draws=20_000, **parameters
     )
     posterior = engine.infer(compiled, log_prob, evidence, seeded())
     tolerance = float(posterior.diagnostics["tolerance"])
@@ -283,7 +283,7 @@ def test_parallel_jobs_are_run_by_the_backend_that_is_configured():
         threads.add(threading.current_thread())
         return sum(digits)
 
-    engine, compiled, log_prob, evidence = prepare(add_and_note, 8, [30], n_samples=400, n_jobs=2)
+    engine, compiled, log_prob, evidence = prepare(add_and_note, 8, [30], n_draws=400, n_jobs=2)
     threads.clear()
     with parallel_config(backend="threading"):
         engine.infer(compiled, log_prob, evidence)
@@ -298,7 +298,7 @@ def test_each_different_world_is_concluded_from_once():
         return sum(digits)
 
     engine, compiled, log_prob, evidence = prepare(
-        add_and_note, 2, [3, 5, 7], n_states=5, n_samples=500
+        add_and_note, 2, [3, 5, 7], n_states=5, n_draws=500
     )
     seen.clear()
     engine.infer(compiled, log_prob, evidence)
@@ -307,7 +307,7 @@ def test_each_different_world_is_concluded_from_once():
 
 def test_nameless_labels_agree_with_unobserved_evidence_only():
     # Only sums 2 and 7 have names; other sums are concluded all the same.
-    engine, compiled, log_prob, evidence = prepare(add, 2, [2, 7, None], n_samples=2_000)
+    engine, compiled, log_prob, evidence = prepare(add, 2, [2, 7, None], n_draws=2_000)
     posterior = engine.infer(compiled, log_prob, evidence)
     assert compiled.output_states == ((2, 7),)
     assert posterior.log_evidence[2].item() == pytest.approx(0.0, abs=1e-12)
@@ -319,7 +319,7 @@ def test_nameless_labels_agree_with_unobserved_evidence_only():
 
 
 def test_weighed_evidence_gives_nameless_labels_no_weight():
-    engine, compiled, log_prob, evidence = prepare(add, 2, [2, 7], n_samples=500)
+    engine, compiled, log_prob, evidence = prepare(add, 2, [2, 7], n_draws=500)
     evidence[:] = torch.tensor([0.0, -1.0])
     draws = compiled.draw(log_prob, evidence, 500, seeded())
     assert (draws.log_weight[draws.outputs[..., 0] == -1] == -torch.inf).all()
@@ -405,7 +405,7 @@ def test_world_distance_sees_names_of_states_and_labels():
         return (concluded != observed).astype(float)
 
     knowledge = FunctionKnowledge(lambda a, b: a + b, [["u", "v"]] * 2)
-    engine = SamplingEngine(distance=WorldDistance(look), n_samples=50)
+    engine = SamplingEngine(distance=WorldDistance(look), n_draws=50)
     compiled = engine.compile(knowledge, ["uv"])
     log_prob = torch.full((1, 2, 2), 0.5).double().log()
     engine.infer(compiled, log_prob, observe(compiled, ["uv"]))
@@ -434,7 +434,7 @@ def test_name_of_no_distance_is_named():
 
 
 def test_effective_sample_size_of_the_diagnostics_is_that_of_the_weights():
-    engine, compiled, log_prob, evidence = prepare(add, 3, [9, 20], temperature=2.0)
+    engine, compiled, log_prob, evidence = prepare(add, 3, [9, 20], proposal_temperature=2.0)
     draws = compiled.draw(log_prob, evidence, 100, seeded(4))
     posterior = engine.infer(compiled, log_prob, evidence, seeded(4))
     size = posterior.diagnostics["effective_sample_size"]

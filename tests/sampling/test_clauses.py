@@ -86,7 +86,7 @@ def assert_unbiased(engine, compiled, log_prob, evidence):
 
 def test_draws_satisfy_the_clauses():
     givens = "1...|..3.|....|...2".replace("|", "")
-    engine, compiled, log_prob, evidence = sudoku_problem(givens, n_samples=50)
+    engine, compiled, log_prob, evidence = sudoku_problem(givens, n_draws=50)
     draws = compiled.draw(log_prob, evidence, 50, seeded())
     for world in draws.worlds.reshape(-1, 16).tolist():
         true = {x[v] for x, v in zip(compiled.knowledge.symbols, world, strict=True)}
@@ -94,7 +94,7 @@ def test_draws_satisfy_the_clauses():
 
 
 def test_draws_under_a_sum_add_up_to_it():
-    engine, compiled, log_prob, evidence = addition_problem(3, n_samples=30)
+    engine, compiled, log_prob, evidence = addition_problem(3, n_draws=30)
     draws = compiled.draw(log_prob, evidence, 30, seeded())
     wanted = evidence.argmax(-1)
     assert (draws.outputs == wanted).all()
@@ -108,7 +108,7 @@ def test_draws_under_a_sum_add_up_to_it():
 @pytest.mark.parametrize("look_ahead", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 def test_evidence_of_sudoku_is_unbiased(order, look_ahead):
-    problem = sudoku_problem(n=2, n_samples=1_000, order=order, look_ahead=look_ahead)
+    problem = sudoku_problem(n=2, n_draws=1_000, draw_order=order, look_ahead=look_ahead)
     assert_unbiased(*problem)
 
 
@@ -116,12 +116,12 @@ def test_evidence_of_sudoku_is_unbiased(order, look_ahead):
 @pytest.mark.parametrize("look_ahead", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 def test_evidence_of_addition_is_unbiased(order, look_ahead):
-    problem = addition_problem(2, n=2, base=5, n_samples=300, order=order, look_ahead=look_ahead)
+    problem = addition_problem(2, n=2, base=5, n_draws=300, draw_order=order, look_ahead=look_ahead)
     assert_unbiased(*problem)
 
 
 def test_weighed_labels_are_unbiased():
-    engine, compiled, log_prob, evidence = addition_problem(2, n=2, base=4, n_samples=300)
+    engine, compiled, log_prob, evidence = addition_problem(2, n=2, base=4, n_draws=300)
     evidence = random_log(np.random.default_rng(1), 2, [4, 4, 2])
     evidence[0, 0, 2] = -torch.inf  # a digit that is ruled out
     assert_unbiased(engine, compiled, log_prob, evidence)
@@ -129,14 +129,14 @@ def test_weighed_labels_are_unbiased():
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_draw_is_lost_with_look_ahead(order):
-    engine, *problem = sudoku_problem(n=4, scale=3.0, n_samples=40, order=order)
+    engine, *problem = sudoku_problem(n=4, scale=3.0, n_draws=40, draw_order=order)
     draws = problem[0].draw(*problem[1:], 40, seeded())
     assert (draws.log_weight > -torch.inf).all()
 
 
 def test_draws_are_lost_without_look_ahead():
     # Else the test above would tell nothing.
-    engine, *problem = sudoku_problem(n=4, scale=3.0, order="confident", look_ahead=False)
+    engine, *problem = sudoku_problem(n=4, scale=3.0, draw_order="confident", look_ahead=False)
     draws = problem[0].draw(*problem[1:], 200, seeded())
     assert (draws.log_weight == -torch.inf).any()
 
@@ -145,7 +145,7 @@ def test_draws_are_lost_without_look_ahead():
 @pytest.mark.parametrize("make", [sudoku_problem, addition_problem], ids=["sudoku", "addition"])
 def test_same_seed_gives_the_same_numbers_whatever_was_asked_before(make, look_ahead):
     arguments = ("",) if make is sudoku_problem else (2,)
-    engine, fresh, log_prob, evidence = make(*arguments, n_samples=20, look_ahead=look_ahead)
+    engine, fresh, log_prob, evidence = make(*arguments, n_draws=20, look_ahead=look_ahead)
     other = engine.compile(fresh.knowledge)
     for seed in range(1, 6):  # with other nets, labels and numbers of draws
         _, _, p, e = make(*arguments, seed=seed, scale=3.0)
@@ -167,7 +167,7 @@ def certain_grid(p_wrong):
 @pytest.mark.parametrize("p_wrong", [1e-1, 1e-4, 1e-7, 1e-12])
 def test_worlds_that_fail_are_found_however_rare_they_are(p_wrong):
     knowledge = sudoku(2)
-    engine = SamplingEngine(n_samples=400)
+    engine = SamplingEngine(n_draws=400)
     compiled = engine.compile(knowledge)
     log_prob = certain_grid(p_wrong)
     posterior = engine.infer(compiled, log_prob, truth(1, False))
@@ -182,7 +182,7 @@ def test_worlds_that_fail_are_found_however_rare_they_are(p_wrong):
 
 
 def test_marginals_of_failing_worlds_are_unbiased():
-    engine, compiled, log_prob, _ = sudoku_problem(n=2, n_samples=50, scale=3.0)
+    engine, compiled, log_prob, _ = sudoku_problem(n=2, n_draws=50, scale=3.0)
     log_prob[1] = certain_grid(1e-2)
     evidence = truth(2, False)
     expected = exact(compiled, log_prob, evidence)
@@ -254,7 +254,7 @@ def test_auxiliary_propositions_are_right(encoding, look_ahead):
     clauses = [*most.clauses, *least.clauses]
     knowledge = ClauseKnowledge(clauses, [[x] for x in numbers])
     assert knowledge.auxiliaries
-    engine = SamplingEngine(n_samples=30, look_ahead=look_ahead)
+    engine = SamplingEngine(n_draws=30, look_ahead=look_ahead)
     compiled = engine.compile(knowledge)
     log_prob = random_log(np.random.default_rng(0), 2, [2] * 7)
     draws = compiled.draw(log_prob, truth(2), 30, seeded())
@@ -277,7 +277,7 @@ def test_auxiliary_propositions_that_only_search_refutes_are_refuted(look_ahead)
     clauses = [[-x, i * a, j * b] for i in (1, -1) for j in (1, -1)]
     clauses += [[x, a], [x, b]]  # else both are true
     knowledge = ClauseKnowledge(clauses, [[x], [4]])
-    engine = SamplingEngine(n_samples=50, look_ahead=look_ahead)
+    engine = SamplingEngine(n_draws=50, look_ahead=look_ahead)
     compiled = engine.compile(knowledge)
     log_prob = torch.tensor([[[0.3, 0.7], [0.5, 0.5]]], dtype=torch.float64).log()
     draws = compiled.draw(log_prob, truth(1), 50, seeded())
@@ -302,7 +302,7 @@ def satisfiable_3cnf(n, m, seed=0):
 @pytest.mark.slow
 def test_time_limit_is_kept_and_names_draws_that_are_not_done():
     knowledge = satisfiable_3cnf(200, 840)
-    engine = SamplingEngine(n_samples=200, time_limit=1.0)
+    engine = SamplingEngine(n_draws=200, time_limit=1.0)
     compiled = engine.compile(knowledge)
     log_prob = random_log(np.random.default_rng(0), 8, [2] * 200, scale=0.1)
     start = time.monotonic()
@@ -314,7 +314,7 @@ def test_time_limit_is_kept_and_names_draws_that_are_not_done():
 
 
 def test_pickles_leave_out_what_was_found_on_the_way():
-    engine, compiled, log_prob, evidence = sudoku_problem(n_samples=50)
+    engine, compiled, log_prob, evidence = sudoku_problem(n_draws=50)
     before = engine.infer(compiled, log_prob, evidence)
     assert compiled._trees
     again = pickle.loads(pickle.dumps(compiled))
@@ -326,7 +326,7 @@ def test_pickles_leave_out_what_was_found_on_the_way():
 @pytest.mark.slow
 @pytest.mark.parametrize("n_digits", [4, 8])
 def test_nearly_all_draws_of_addition_count_for_an_untrained_net(n_digits):
-    engine, *problem = addition_problem(n_digits, n=10, scale=0.1, n_samples=50, order="natural")
+    engine, *problem = addition_problem(n_digits, n=10, scale=0.1, n_draws=50, draw_order="natural")
     size = engine.infer(*problem).diagnostics["effective_sample_size"]
     assert size.mean() >= 0.9 * 50
 
@@ -336,7 +336,7 @@ def test_order_by_itself_finds_as_much_evidence_as_the_best_order(givens):
     # A certain net that is wrong: orders differ by several nats.
     found = {}
     for order in ORDERS:
-        engine, *problem = sudoku_problem(givens, n=12, scale=6.0, n_samples=100, order=order)
+        engine, *problem = sudoku_problem(givens, n=12, scale=6.0, n_draws=100, draw_order=order)
         found[order] = float(engine.infer(*problem).log_evidence.mean())
     auto = found.pop("auto")
     assert max(found.values()) > min(found.values()) + 3.0
@@ -344,7 +344,7 @@ def test_order_by_itself_finds_as_much_evidence_as_the_best_order(givens):
 
 
 def test_states_that_the_net_rules_out_are_not_drawn():
-    engine, compiled, log_prob, evidence = sudoku_problem(n=1, n_samples=300)
+    engine, compiled, log_prob, evidence = sudoku_problem(n=1, n_draws=300)
     log_prob[0, 0, 1:] = -torch.inf
     draws = compiled.draw(log_prob, evidence, 300, seeded())
     assert (draws.worlds[..., 0] == 0).all()
@@ -352,7 +352,7 @@ def test_states_that_the_net_rules_out_are_not_drawn():
 
 
 def test_a_net_that_rules_out_every_world_is_dead():
-    engine, compiled, log_prob, evidence = sudoku_problem(n=2, n_samples=10)
+    engine, compiled, log_prob, evidence = sudoku_problem(n=2, n_draws=10)
     log_prob[0, :2, 1:] = -torch.inf  # the same digit twice in a row
     posterior = engine.infer(compiled, log_prob, evidence)
     assert posterior.diagnostics["is_dead"].tolist() == [True, False]

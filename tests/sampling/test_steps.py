@@ -98,7 +98,7 @@ def test_estimates_are_right_on_average_where_few_states_are_kept(name, rng):
         log_prob[:, :4, -1] = -torch.inf
     log_likelihood = exact_labels(rng, exact, knowledge, 3)
     expected = DiagramEngine().infer(exact, log_prob, log_likelihood)
-    engine = SamplingEngine(n_samples=10, max_states=4)
+    engine = SamplingEngine(n_draws=10, max_states=4)
     # All labels have names, but the sampler must not try all states to find them.
     labels = list(dict.fromkeys(itertools.product(*exact.output_states)))
     if len(exact.output_states) == 1:
@@ -124,7 +124,7 @@ def assert_near(estimates, expected):
 
 def test_all_states_kept_is_exact(rng):
     knowledge = SymbolSum(6)
-    exact, engine = DiagramEngine(), SamplingEngine(n_samples=30)
+    exact, engine = DiagramEngine(), SamplingEngine(n_draws=30)
     compiled = exact.compile(knowledge)
     log_prob = random_log(rng, 3, knowledge.n_states.tolist())
     log_likelihood = exact_labels(rng, compiled, knowledge, 3)
@@ -140,7 +140,7 @@ def long_sum(rng, n_symbols=60, n=4):
     log_prob = random_log(rng, n, knowledge.n_states.tolist(), scale=1.0)
     digits = np.minimum(rng.integers(10, size=(n, n_symbols)) + 1, 9)
     labels = digits.sum(axis=1).tolist()
-    engine = SamplingEngine(n_samples=20)
+    engine = SamplingEngine(n_draws=20)
     compiled = engine.compile(knowledge, labels)
     log_likelihood = torch.full((n, 1, len(compiled.output_states[0])), -torch.inf).double()
     for i, label in enumerate(labels):
@@ -157,7 +157,7 @@ def test_error_falls_with_max_states(rng):
     knowledge, labels, log_prob, log_likelihood, expected = long_sum(rng)
     errors = []
     for max_states in (10, 40, 160):
-        engine = SamplingEngine(n_samples=20, max_states=max_states)
+        engine = SamplingEngine(n_draws=20, max_states=max_states)
         posterior = engine.infer(engine.compile(knowledge, labels), log_prob, log_likelihood)
         errors.append(float((posterior.log_evidence - expected).square().mean().sqrt()))
     assert errors[2] < errors[1] < errors[0]
@@ -191,7 +191,7 @@ def test_what_lies_ahead_tells_which_states_to_keep(rng):
 
 def test_machine_that_never_meets_a_state_twice(rng):
     knowledge = StepKnowledge(_remember, list("abcd"), 30, initial=(), final=_count_kinds)
-    engine = SamplingEngine(n_samples=20, max_states=50)
+    engine = SamplingEngine(n_draws=20, max_states=50)
     compiled = engine.compile(knowledge, [3, 4])
     log_prob = random_log(rng, 2, [4] * 30, scale=0.5)
     log_likelihood = torch.tensor([[[0.0, 0.0]], [[-torch.inf, 0.0]]]).double()
@@ -206,7 +206,7 @@ def test_machine_that_never_meets_a_state_twice(rng):
 
 def test_same_seed_gives_the_same_numbers_whatever_was_asked_before(rng):
     knowledge, labels, log_prob, log_likelihood, _ = long_sum(rng, 30)
-    engine = SamplingEngine(n_samples=20, max_states=20)
+    engine = SamplingEngine(n_draws=20, max_states=20)
     compiled = engine.compile(knowledge, labels)
     first = engine.infer(compiled, log_prob, log_likelihood, seeded(1))
     engine.infer(compiled, log_prob.roll(1, 2), log_likelihood, seeded(2))
@@ -220,7 +220,7 @@ def test_same_seed_gives_the_same_numbers_whatever_was_asked_before(rng):
 
 def test_transitions_do_not_pickle(rng):
     knowledge, labels, log_prob, log_likelihood, _ = long_sum(rng, 30)
-    engine = SamplingEngine(n_samples=20, max_states=20)
+    engine = SamplingEngine(n_draws=20, max_states=20)
     compiled = engine.compile(knowledge, labels)
     before = len(pickle.dumps(compiled))
     engine.infer(compiled, log_prob, log_likelihood)
