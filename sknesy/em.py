@@ -212,7 +212,7 @@ def _check_signal(diagnostics: dict[str, float]) -> None:
         raise NoSignalError(
             "In a whole iteration no sample had a draw that agrees with its label, so that there "
             "was nothing to learn from. Give the engine a `distance` between labels, raise its "
-            "`n_samples`, or state the knowledge in a form that can guide the draws (clauses, a "
+            "`n_draws`, or state the knowledge in a form that can guide the draws (clauses, a "
             "state machine)."
         )
 
