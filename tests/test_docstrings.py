@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+from enum import Enum
 from typing import Protocol
 
 import pytest
@@ -35,14 +36,14 @@ def public_names():
 
 
 def is_record(name):
-    """Whether a public name is a dataclass, a named tuple or a protocol."""
+    """Whether a public name is a dataclass, a named tuple, an enum or a protocol."""
     module, _, last = name.rpartition(".")
     try:
         item = getattr(importlib.import_module(module), last)
     except ModuleNotFoundError:  # a method
         return False
     bases = getattr(item, "__mro__", ())
-    return dataclasses.is_dataclass(item) or tuple in bases or Protocol in bases
+    return dataclasses.is_dataclass(item) or bool({tuple, Enum, Protocol} & set(bases))
 
 
 def overrides(name):
