@@ -39,8 +39,8 @@ class Problem:
         return tuple(map(len, self.output_states))
 
 
-def _add(a, b):
-    return a + b
+def add(*states):
+    return sum(states)
 
 
 def _mixed(a, b, c):
@@ -57,7 +57,7 @@ def _second(a, b):
 def addition():
     labels = (tuple(range(9)),)
     return Problem(
-        "addition", FunctionKnowledge(_add, [range(5)] * 2), labels, lambda w: (w[0] + w[1],)
+        "addition", FunctionKnowledge(add, [range(5)] * 2), labels, lambda w: (w[0] + w[1],)
     )
 
 
@@ -298,4 +298,4 @@ SMALL_PROBLEMS = [
     sequences(),
 ]
 
-__all__ = ["SMALL_PROBLEMS", "Problem", "holds"]
+__all__ = ["SMALL_PROBLEMS", "Problem", "add", "holds"]

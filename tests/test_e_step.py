@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from weights import normal
 
 from sknesy.e_step import (
     Diagnostics,
@@ -15,11 +16,6 @@ from sknesy.e_step import (
     shape_e_step,
 )
 from sknesy.inference import Posterior
-
-
-def normal(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def distributions(*shape, seed=0):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from weights import seeded
 
 from sknesy._progress import Progress
 from sknesy.e_step import StepSize, Temperature
@@ -25,7 +26,7 @@ class CountingNet(SymbolNet):
     """
 
     def __init__(self, n_features, n_states, seed):
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         logits = torch.randn(n_features, n_states, generator=generator, dtype=torch.float64)
         self.table = logits.softmax(-1)
 

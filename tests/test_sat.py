@@ -6,29 +6,12 @@ import time
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from strategies import clauses_over_variables
 
 from sknesy import sat
 from sknesy.exceptions import TimeLimitError, TooManyWorldsError
 
-
-@st.composite
-def problems(draw):
-    """Variables of one to four states, auxiliary propositions, random clauses."""
-    sizes = draw(st.lists(st.sampled_from([1, 2, 2, 3, 4]), min_size=1, max_size=4))
-    numbers = itertools.count(1)
-    variables = []
-    for size in sizes:
-        if size == 2:
-            p = next(numbers)
-            variables.append((-p, p))
-        else:
-            variables.append(tuple(next(numbers) for _ in range(size)))
-    n_auxiliary = draw(st.integers(0, 3))
-    auxiliaries = [next(numbers) for _ in range(n_auxiliary)]
-    literal = st.integers(1, next(numbers) - 1).flatmap(lambda p: st.sampled_from([p, -p]))
-    clauses = draw(st.lists(st.lists(literal, min_size=1, max_size=4), max_size=14))
-    return clauses, variables, auxiliaries
+PROBLEMS = clauses_over_variables(4, 3, 4, 14)
 
 
 def models_by_trying(clauses, variables, auxiliaries):
@@ -63,7 +46,7 @@ def expand(rows, found):
 
 
 @settings(max_examples=300, deadline=None)
-@given(problems())
+@given(PROBLEMS)
 def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
     clauses, variables, auxiliaries = problem
     found = sat.enumerate_assignments(clauses, variables, with_violating=True)
@@ -77,7 +60,7 @@ def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
 
 
 @settings(max_examples=100, deadline=None)
-@given(problems())
+@given(PROBLEMS)
 def test_without_violating_the_same_assignments_satisfy(problem):
     clauses, variables, auxiliaries = problem
     found = sat.enumerate_assignments(clauses, variables)
@@ -86,7 +69,7 @@ def test_without_violating_the_same_assignments_satisfy(problem):
 
 
 @settings(max_examples=100, deadline=None)
-@given(problems())
+@given(PROBLEMS)
 def test_undetermined_propositions_are_those_with_two_values(problem):
     clauses, variables, auxiliaries = problem
     models = models_by_trying(clauses, variables, auxiliaries)
@@ -99,7 +82,7 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
 
 
 @settings(max_examples=100, deadline=None)
-@given(problems())
+@given(PROBLEMS)
 def test_possible_states_are_those_of_some_model(problem):
     clauses, variables, auxiliaries = problem
     found = satisfying_by_trying(*problem)

@@ -7,35 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import clauses_over_variables
+from weights import random_weights
 
 from sknesy import sat
 
-
-@st.composite
-def problems(draw):
-    """Variables of one to four states, auxiliary propositions, random clauses."""
-    sizes = draw(st.lists(st.sampled_from([1, 2, 2, 3, 4]), min_size=1, max_size=5))
-    numbers = itertools.count(1)
-    variables = []
-    for size in sizes:
-        if size == 2:
-            p = next(numbers)
-            variables.append((-p, p))
-        else:
-            variables.append(tuple(next(numbers) for _ in range(size)))
-    auxiliaries = [next(numbers) for _ in range(draw(st.integers(0, 2)))]
-    literal = st.integers(1, next(numbers) - 1).flatmap(lambda p: st.sampled_from([p, -p]))
-    clauses = draw(st.lists(st.lists(literal, min_size=1, max_size=3), max_size=10))
-    return clauses, variables, auxiliaries
+PROBLEMS = clauses_over_variables(5, 2, 3, 10)
 
 
-def random_weights(seed, variables, dead=0.1, ties=False):
+def weights_of(seed, variables, ties=False):
     rng = np.random.default_rng(seed)
-    weights = 3 * rng.standard_normal((len(variables), max(map(len, variables))))
-    if ties:
-        weights = weights.round()
-    weights[rng.random(weights.shape) < dead] = -np.inf
-    return weights
+    weights = random_weights(rng, 1, [len(v) for v in variables], scale=3.0, dead=0.1)[0].numpy()
+    return weights.round() if ties else weights
 
 
 def log_weight(weights, states):
@@ -66,10 +49,10 @@ def hard(clauses, variables):
 
 
 @settings(max_examples=150, deadline=None)
-@given(problems(), st.integers(0, 10**6), st.sampled_from([1, 2, 4, 1000]), st.booleans())
+@given(PROBLEMS, st.integers(0, 10**6), st.sampled_from([1, 2, 4, 1000]), st.booleans())
 def test_best_assignments_are_the_first_of_all(problem, seed, n_best, ties):
     clauses, variables, auxiliaries = problem
-    weights = random_weights(seed, variables, ties=ties)
+    weights = weights_of(seed, variables, ties=ties)
     ranked = sat.best_assignments(hard(clauses, variables), variables, weights, n_best)
     expected = by_trying(clauses, variables, auxiliaries, weights)
     found = [tuple(states) for states in ranked.states.tolist()]
@@ -80,10 +63,10 @@ def test_best_assignments_are_the_first_of_all(problem, seed, n_best, ties):
 
 
 @settings(max_examples=60, deadline=None)
-@given(problems(), st.integers(0, 10**6))
+@given(PROBLEMS, st.integers(0, 10**6))
 def test_assignments_may_be_told_apart_by_the_first_variables(problem, seed):
     clauses, variables, auxiliaries = problem
-    weights = random_weights(seed, variables)
+    weights = weights_of(seed, variables)
     # Further variables that the others determine: copies.
     top = max(abs(x) for group in (*clauses, *variables, auxiliaries) for x in group)
     copy = tuple(top + 1 + v for v in range(len(variables[0])))

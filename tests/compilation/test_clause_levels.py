@@ -3,12 +3,12 @@
 import itertools
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import count_true, worlds_of
 from oracle import conclude_clauses
 from problems import SMALL_PROBLEMS
 from puzzles import addition, queens, sudoku
@@ -37,41 +37,17 @@ def quiet_levels(knowledge, order="auto"):
         return compile_levels(knowledge, order=order, limits=NO_LIMITS)
 
 
-def paths(levels):
-    """Every path, as the states of symbols and outputs in their order."""
-    found = []
-
-    def walk(level, node, states):
-        if level == len(levels.tables):
-            found.append(tuple(states[i] for i in sorted(states) if i >= 0))
-            return
-        for state, target in enumerate(levels.tables[level][node].tolist()):
-            if target >= 0:
-                walk(level + 1, target, {**states, levels.variables[level]: state})
-
-    walk(0, 0, {})
-    return sorted(found)
-
-
 def paths_by_trying(n_states, conclude):
     """The same, for each world that has a label."""
     worlds = itertools.product(*map(range, n_states))
     return sorted((*w, *conclude(w)) for w in worlds if conclude(w) is not None)
 
 
-def count_true(knowledge):
-    """Number of worlds in which the clauses hold."""
-    levels = quiet_levels(knowledge)
-    *others, truth = levels.tables
-    only_true = np.where([True, False], -1, truth)
-    return replace(levels, tables=(*others, only_true)).to_diagram().count()
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("problem", CLAUSE_PROBLEMS, ids=lambda p: p.name)
 def test_paths_are_the_worlds_with_their_labels(problem, order):
     levels = quiet_levels(problem.knowledge, order)
-    assert paths(levels) == paths_by_trying(problem.n_states, problem.conclude)
+    assert worlds_of(levels) == paths_by_trying(problem.n_states, problem.conclude)
 
 
 @st.composite
@@ -121,7 +97,7 @@ def test_random_clauses_hold_on_the_paths_to_true_and_fail_on_those_to_false(ord
             quiet_levels(knowledge, order)
         return
     levels = quiet_levels(knowledge, order)
-    assert paths(levels) == expected
+    assert worlds_of(levels) == expected
     assert levels.to_diagram().count() == len(expected)
 
 
@@ -140,7 +116,7 @@ def test_random_clauses_with_outputs_have_a_path_for_each_possible_world(order, 
             quiet_levels(knowledge, order)
         return
     levels = quiet_levels(knowledge, order)
-    assert paths(levels) == expected
+    assert worlds_of(levels) == expected
     assert levels.to_diagram().count() == len(expected)
 
 
@@ -163,17 +139,17 @@ def test_reduced_diagram_does_not_depend_on_what_was_merged_on_the_way():
     ids=["4x4 sudoku", "4 queens", "6 queens", "8 queens"],
 )
 def test_number_of_worlds_is_the_published_one(knowledge, count):
-    assert count_true(knowledge) == count
+    assert count_true(quiet_levels(knowledge)) == count
 
 
 @pytest.mark.slow
 def test_number_of_placements_of_twelve_queens_is_the_published_one():
-    assert count_true(queens(12)) == 14_200
+    assert count_true(quiet_levels(queens(12))) == 14_200
 
 
 def test_published_sudoku_has_its_only_solution():
     knowledge = sudoku(3, SUDOKU)
-    assert count_true(knowledge) == 1
+    assert count_true(quiet_levels(knowledge)) == 1
     diagram = quiet_levels(knowledge).to_diagram()
     assert diagram.count() == 9**81
     assert diagram.widths.max() == 2
@@ -184,7 +160,7 @@ def test_sudoku_of_twenty_six_givens_compiles():
     few = list(SUDOKU)
     for cell in (0, 13, 40, 79):
         few[cell] = "."
-    assert count_true(sudoku(3, "".join(few))) > 1
+    assert count_true(quiet_levels(sudoku(3, "".join(few)))) > 1
 
 
 def test_false_has_all_other_worlds_at_the_cost_of_a_node_a_level():
@@ -231,7 +207,7 @@ def test_independent_groups_of_symbols_meet_in_a_single_node():
 def test_encodings_that_multiply_models_leave_the_count_right(encoding):
     cnf = CardEnc.atmost(range(1, 8), bound=3, encoding=encoding)
     knowledge = ClauseKnowledge(cnf, [[p] for p in range(1, 8)])
-    assert count_true(knowledge) == 64
+    assert count_true(quiet_levels(knowledge)) == 64
     assert quiet_levels(knowledge).to_diagram().count() == 2**7
 
 
@@ -280,4 +256,4 @@ def test_symbol_of_three_hundred_states_may_lose_all_but_one():
     states = list(range(1, 301))
     clauses = [[-p, 301] for p in states[1:]] + [[-301, 302]]
     knowledge = ClauseKnowledge(clauses, [[302], [301], states])
-    assert count_true(knowledge) == 1 * 300 + 1 + 1
+    assert count_true(quiet_levels(knowledge)) == 1 * 300 + 1 + 1

@@ -4,12 +4,12 @@ import itertools
 import math
 import operator
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import count_true, worlds_of
 from oracle import holds
 
 from sknesy.compilation import Limits, compile_levels, enumerate_worlds
@@ -18,26 +18,6 @@ from sknesy.knowledge import ClauseKnowledge, LinearConstraint
 
 RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 NO_LIMITS = Limits()
-
-
-def paths(levels):
-    """Every path, as the states of symbols and outputs in their order."""
-    found = [({}, 0)]
-    for variable, table in zip(levels.variables, levels.tables, strict=True):
-        found = [
-            ({**states, variable: state}, target)
-            for states, node in found
-            for state, target in enumerate(table[node].tolist())
-            if target >= 0
-        ]
-    return sorted(tuple(states[i] for i in sorted(states)) for states, _ in found)
-
-
-def count_true(levels):
-    """Number of worlds in which clauses and constraints hold."""
-    *others, truth = levels.tables
-    only_true = np.where([True, False], -1, truth)
-    return replace(levels, tables=(*others, only_true)).to_diagram().count()
 
 
 def conclusions_by_trying(clauses, constraints, symbols, outputs):
@@ -122,7 +102,7 @@ def test_paths_and_enumerated_worlds_are_those_found_by_trying(order, problem):
         expected = sorted((*w, *o) for w, found in options.items() for o in found)
     else:
         expected = sorted((*w, int(bool(found))) for w, found in options.items())
-    assert paths(levels) == expected
+    assert worlds_of(levels) == expected
     assert levels.to_diagram().count() == len(expected)
     assert enumerated == len(expected)
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from levels import paths_of
 
 from sknesy.compilation._determinism import leaves_outputs_open
 from sknesy.numerics.diagram import reduce_tables
@@ -30,17 +31,9 @@ def test_open_outputs_are_found_as_by_listing_all_paths(problem):
     tables, is_output = problem
     if not len(tables[0]):
         return
-    found = [((), 0)]
-    for table in tables:
-        found = [
-            ((*states, state), target)
-            for states, node in found
-            for state, target in enumerate(table[node].tolist())
-            if target >= 0
-        ]
     worlds = Counter(
         tuple(v for v, hidden in zip(states, is_output, strict=True) if not hidden)
-        for states, _ in found
+        for states in paths_of(tables)
     )
     expected = max(worlds.values()) > 1
     assert leaves_outputs_open(tables, is_output, Deadline(None, "Checking")) == expected

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from levels import paths_of
 
 from sknesy.compilation import Limits
 from sknesy.compilation._descent import merge_rows
@@ -17,18 +18,6 @@ from sknesy.sat import Deadline
 
 def no_deadline():
     return Deadline(None, "Projecting")
-
-
-def paths(tables):
-    found = [((), 0)]
-    for table in tables:
-        found = [
-            ((*states, state), target)
-            for states, node in found
-            for state, target in enumerate(table[node].tolist())
-            if target >= 0
-        ]
-    return [states for states, _ in found]
 
 
 @st.composite
@@ -56,9 +45,9 @@ def test_projection_has_a_single_path_for_what_any_path_shows(problem):
         return
     shown = [
         tuple(v for v, is_hidden in zip(path, hidden, strict=True) if not is_hidden)
-        for path in paths(tables)
+        for path in paths_of(tables)
     ]
-    projected = paths(project(tables, hidden, Limits(), no_deadline()))
+    projected = paths_of(project(tables, hidden, Limits(), no_deadline()))
     assert len(projected) == len(set(projected))
     assert set(projected) == set(shown)
 

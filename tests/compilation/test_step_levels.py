@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import worlds_of
 
 from sknesy.compilation import Limits, compile_levels
 from sknesy.exceptions import InvalidKnowledgeError, TimeLimitError, TooWideError
@@ -26,24 +27,6 @@ NO_LIMITS = Limits()
 
 def diagram_of(knowledge):
     return compile_levels(knowledge, limits=NO_LIMITS).to_diagram()
-
-
-def paths(levels, n_symbols):
-    """Every path of unreduced levels, as a row of symbol states and output states."""
-    found = []
-    n_outputs = len(levels.output_states)
-
-    def walk(level, node, row):
-        if level == len(levels.tables):
-            found.append(tuple(row))
-            return
-        for state, target in enumerate(levels.tables[level][node].tolist()):
-            if target >= 0:
-                row[levels.variables[level]] = state
-                walk(level + 1, target, row)
-
-    walk(0, 0, [-1] * (n_symbols + n_outputs))
-    return found
 
 
 def reduced_paths(diagram):
@@ -139,11 +122,11 @@ def test_paths_are_the_worlds_of_conclude_and_of_a_naive_loop(machine, data):
 
     levels = compile_levels(knowledge, limits=NO_LIMITS)
     named = Counter()
-    for row in paths(levels, len(words[0])):
+    for row in worlds_of(levels):
         states = zip(levels.output_states, row[len(words[0]) :], strict=True)
         named[row[: len(words[0])], tuple(names[v] for names, v in states)] += 1
     assert named == Counter(labels.items())
-    assert sorted(reduced_paths(levels.to_diagram())) == sorted(paths(levels, len(words[0])))
+    assert sorted(reduced_paths(levels.to_diagram())) == worlds_of(levels)
 
 
 def test_levels_are_symbols_in_reading_order_with_outputs_behind_them():

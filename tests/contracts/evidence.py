@@ -2,10 +2,10 @@
 
 import warnings
 
-import numpy as np
 import oracle
 import pytest
 import torch
+from weights import random_log
 
 from sknesy.exceptions import UndeterminedPropositionWarning, UnsupportedKnowledgeError
 from sknesy.likelihoods import Likelihood
@@ -29,15 +29,6 @@ def names_in_order(problem, compiled):
         [states.index(name) for name in names]
         for names, states in zip(problem.output_states, compiled.output_states, strict=True)
     ]
-
-
-def random_log(rng, n, counts, scale=2.0):
-    """Random log-probabilities, padded with -inf."""
-    out = np.full((n, len(counts), max(counts)), -np.inf)
-    for s, count in enumerate(counts):
-        logits = scale * rng.standard_normal((n, count))
-        out[:, s, :count] = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    return torch.from_numpy(out)
 
 
 def evidence(rng, problem, compiled, n=N_SAMPLES):

@@ -7,9 +7,10 @@ import oracle
 import pytest
 import torch
 from contracts.engines import ENGINES
-from contracts.evidence import N_SAMPLES, compile_, evidence, from_oracle, random_log
+from contracts.evidence import N_SAMPLES, compile_, evidence, from_oracle
 from problems import SMALL_PROBLEMS
 from sklearn.base import clone
+from weights import random_log, seeded
 
 pytestmark = [
     pytest.mark.parametrize("engine", ENGINES, ids=lambda e: type(e).__name__),
@@ -125,7 +126,7 @@ def test_samples_follow_the_posterior(engine, problem, rng):
     log_prob, log_likelihood = evidence(rng, problem, compiled)
     posterior = engine.infer(compiled, log_prob, log_likelihood)
     n_draws = 2_000
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     worlds, outputs = engine.sample(compiled, log_prob, log_likelihood, n_draws, generator)
     possible = posterior.log_evidence > -torch.inf
     assert (worlds[:, ~possible] == -1).all()

@@ -8,6 +8,7 @@ import torch
 from contracts.engines import ESTIMATES
 from contracts.evidence import compile_, evidence, from_oracle
 from problems import SMALL_PROBLEMS
+from weights import seeded
 
 from sknesy.numerics import flatten
 
@@ -17,10 +18,6 @@ pytestmark = [
     pytest.mark.parametrize("engine", ESTIMATES, ids=lambda e: f"{type(e).__name__}-{e.proposal}"),
     pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name),
 ]
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def run_many(engine, compiled, log_prob, log_likelihood):

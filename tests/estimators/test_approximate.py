@@ -2,9 +2,13 @@
 
 import pickle
 import warnings
+from functools import partial
 
+import learners
 import numpy as np
 import pytest
+from learners import ADDITION, blobs
+from problems import add
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -22,10 +26,6 @@ from sknesy.nets import MLP
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def add(*digits):
-    return sum(digits)
-
-
 def hardly_ever(*digits):
     """1 for one world of very many."""
     return int(all(digit == 2 for digit in digits))
@@ -35,22 +35,7 @@ def falling(n_iter):
     return n_iter**-0.7
 
 
-ADDITION = FunctionKnowledge(add, [range(3)] * 2)
-
-
-def blobs(n=120, seed=0, n_symbols=2):
-    """Symbols that are points of Gaussian blobs; easy to tell apart."""
-    rng = np.random.default_rng(seed)
-    centres = 3 * np.eye(3, 4)
-    symbols = rng.integers(3, size=(n, n_symbols))
-    X = centres[symbols] + 0.5 * rng.standard_normal((n, n_symbols, 4))
-    return X, symbols.sum(1), symbols
-
-
-def make(knowledge=ADDITION, inference=None, **parameters):
-    defaults = {"max_iter": 25, "learning_rate": 0.01, "random_state": 0}
-    inference = inference or SamplingEngine(60, distance="absolute")
-    return EMNeSyClassifier(knowledge, inference=inference, **{**defaults, **parameters})
+make = partial(learners.make, max_iter=25, inference=SamplingEngine(60, distance="absolute"))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +161,7 @@ def test_clauses_are_learned_from_whether_they_hold():
     knowledge = ClauseKnowledge(clauses, [[1, 2, 3], [4, 5, 6]])
     X, _, symbols = blobs(n=200)
     y = symbols[:, 0] != symbols[:, 1]
-    clf = make(knowledge, SamplingEngine(50), max_iter=40).fit(X, y)
+    clf = make(knowledge, inference=SamplingEngine(50), max_iter=40).fit(X, y)
     # States are known up to their names: alike is alike.
     found = clf.predict_symbols(X)
     assert ((found[:, 0] != found[:, 1]) == y).mean() > 0.9
@@ -185,7 +170,7 @@ def test_clauses_are_learned_from_whether_they_hold():
 def test_an_iteration_without_any_signal_is_named_with_the_cure():
     knowledge = FunctionKnowledge(hardly_ever, [range(3)] * 24)
     X = np.random.default_rng(0).standard_normal((20, 24, 4))
-    clf = make(knowledge, SamplingEngine(20), max_iter=5)
+    clf = make(knowledge, inference=SamplingEngine(20), max_iter=5)
     with pytest.raises(NoSignalError, match="no sample had a draw that agrees") as caught:
         clf.fit(X, np.ones(20, dtype=int))
     for cure in ("a `distance` between labels", "`n_draws`", "clauses"):
@@ -254,7 +239,9 @@ def test_state_prior_tells_states_apart_that_knowledge_leaves_alike():
     shares = []
     for prior in (None, [0.6, 0.3, 0.1]):
         knowledge = FunctionKnowledge(same, [range(3)] * 2)
-        clf = make(knowledge, SamplingEngine(50), state_prior=prior, max_iter=40).fit(X, y)
+        clf = make(knowledge, inference=SamplingEngine(50), state_prior=prior, max_iter=40).fit(
+            X, y
+        )
         found = clf.predict_symbols_proba(X).mean((0, 1))
         shares.append(np.abs(found - [0.6, 0.3, 0.1]).sum())
     assert shares[1] < 0.1 < shares[0]

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from learners import ADDITION, blobs, make
+from problems import add
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -36,34 +38,12 @@ from sknesy.nets import MLP
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def add(a, b):
-    return a + b
-
-
 def add_words(a, b):
     return "even" if (a + b) % 2 == 0 else "odd"
 
 
 def larger(a, b):
     return max(a, b)
-
-
-ADDITION = FunctionKnowledge(add, [range(3)] * 2)
-
-
-def blobs(n=120, seed=0, n_states=3, n_features=4, function=add):
-    """Pairs of symbols, each a point of a Gaussian blob; easy to tell apart."""
-    rng = np.random.default_rng(seed)
-    centres = 3 * np.eye(n_states, n_features)
-    symbols = rng.integers(n_states, size=(n, 2))
-    X = centres[symbols] + 0.5 * rng.standard_normal((n, 2, n_features))
-    y = np.array([function(*pair) for pair in symbols.tolist()])
-    return X, y, symbols
-
-
-def make(knowledge=ADDITION, **parameters):
-    defaults = {"max_iter": 30, "learning_rate": 0.01, "random_state": 0}
-    return EMNeSyClassifier(knowledge, **{**defaults, **parameters})
 
 
 @pytest.fixture(scope="module")

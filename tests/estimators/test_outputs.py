@@ -1,14 +1,15 @@
 """Labels of several outputs, ways to decide, several starts, temperatures."""
 
 import pickle
+from functools import partial
 
+import learners
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_score
 
-from sknesy import EMNeSyClassifier
 from sknesy.datasets import make_digit_sum
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference import DiagramEngine
@@ -18,6 +19,10 @@ from sknesy.metrics import output_accuracy
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N_TRAIN = 300
+
+make = partial(
+    learners.make, inference=DiagramEngine(), max_iter=15, batch_size=8, learning_rate=1e-3
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +35,6 @@ def sums():
 def fitted(sums):
     X, y, _ = sums
     return make(DigitAddition(2)).fit(X[:N_TRAIN], y[:N_TRAIN])
-
-
-def make(knowledge, **parameters):
-    defaults = {"inference": DiagramEngine(), "max_iter": 15, "batch_size": 8, "random_state": 0}
-    return EMNeSyClassifier(knowledge, **{**defaults, **parameters})
 
 
 def test_digits_are_learned_from_sums_of_two_digit_numbers(fitted, sums):

@@ -2,16 +2,18 @@
 
 import itertools
 import pickle
+from functools import partial
 
+import learners
 import numpy as np
 import pytest
 import torch
+from problems import add
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from skorch import NeuralNet
 from skorch.dataset import ValidSplit
 
-from sknesy import EMNeSyClassifier
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import DiagramEngine, EnumerationEngine
 from sknesy.knowledge import END, AnyOf, FunctionKnowledge, Parity, StepKnowledge, SymbolSum
@@ -68,9 +70,7 @@ def as_objects(X):
     return array
 
 
-def make(knowledge, **parameters):
-    defaults = {"max_iter": 30, "learning_rate": 0.01, "batch_size": 16, "random_state": 0}
-    return EMNeSyClassifier(knowledge, **{**defaults, **parameters})
+make = partial(learners.make, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -389,10 +389,6 @@ def test_sequences_have_no_number_of_features():
 
 
 # What can be wrong
-
-
-def add(a, b):
-    return a + b
 
 
 @pytest.mark.parametrize("convert", [list, as_objects])

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from problems import add
 from puzzles import queens, sudoku
 
 from sknesy.exceptions import (
@@ -18,10 +19,6 @@ from sknesy.knowledge import DigitAddition, FunctionKnowledge, IdentityKnowledge
 
 # Too little for anything exact.
 SMALL = {"max_worlds": 50, "max_width": 5, "max_edges": 60, "time_limit": 5.0}
-
-
-def add(*digits):
-    return sum(digits)
 
 
 def test_a_small_table_beats_a_diagram():

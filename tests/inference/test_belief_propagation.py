@@ -6,11 +6,12 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from contracts.evidence import compile_, evidence, from_oracle, random_log
+from contracts.evidence import compile_, evidence, from_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import SMALL_PROBLEMS
 from puzzles import addition, sudoku
+from weights import random_log
 
 from sknesy.exceptions import InconsistentLabelError, InvalidKnowledgeError
 from sknesy.inference import BeliefPropagationEngine, DiagramEngine

@@ -5,17 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from problems import SMALL_PROBLEMS
+from problems import SMALL_PROBLEMS, add
+from weights import seeded
 
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
 from sknesy.likelihoods import ExactLikelihood
 from sknesy.numerics import table as table_module
-
-
-def add(a, b):
-    return a + b
-
 
 ADDITION = FunctionKnowledge(add, [range(10)] * 2)
 
@@ -43,7 +39,7 @@ def test_evidence_of_false_keeps_its_digits_where_one_minus_true_would_lose_them
 def test_large_batches_are_evaluated_in_parts_with_the_same_result(monkeypatch):
     engine = EnumerationEngine()
     compiled = engine.compile(ADDITION)
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     log_prob = torch.randn(50, 2, 10, dtype=torch.float64, generator=generator).log_softmax(-1)
     labels = torch.arange(50) % 19
     log_likelihood = torch.full((50, 1, 19), -torch.inf, dtype=torch.float64)

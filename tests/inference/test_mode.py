@@ -12,6 +12,7 @@ import torch
 from contracts.evidence import evidence
 from problems import SMALL_PROBLEMS
 from puzzles import addition, sudoku
+from weights import seeded
 
 from sknesy.exceptions import (
     InconsistentLabelError,
@@ -154,7 +155,7 @@ def test_samples_follow_the_shares_of_the_worlds(rng):
     arrays = evidence(rng, problem, search)
     engine = ModeEngine(n_worlds=3)
     posterior = engine.infer(search, *arrays)
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     worlds, outputs = engine.sample(search, *arrays, 4_000, generator)
     for draws, marginals in (
         (worlds, posterior.symbol_marginals),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from problems import SMALL_PROBLEMS
+from weights import seeded
 
 from sknesy.exceptions import (
     InconsistentLabelError,
@@ -36,7 +37,7 @@ def latin(size):
 
 
 def random_evidence(compiled, n, scale):
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     arrays = []
     for counts in (compiled.n_states, tuple(map(len, compiled.output_states))):
         array = torch.full((n, len(counts), max(counts)), -torch.inf, dtype=torch.float64)

@@ -4,14 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+from problems import add
 from sklearn.base import clone
 
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
-
-
-def add(a, b):
-    return a + b
 
 
 def divide(a, b):

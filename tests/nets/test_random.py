@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from weights import seeded
 
 from sknesy.nets._random import RandomStream
 
@@ -12,7 +13,7 @@ def test_stream_continues_where_it_left_off():
         with stream.lend():
             drawn.append(torch.rand(4))
         torch.rand(5)  # what others draw in between makes no difference
-    alone = torch.Generator().manual_seed(7)
+    alone = seeded(7)
     assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(4, generator=alone) for _ in "123"]))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from weights import seeded
 
 from sknesy.nets import MLP, Grid, Sequences, SkorchNet, as_neural_net, fill_in
 
@@ -10,7 +11,7 @@ LENGTHS = [3, 1, 4, 2]
 
 
 def make_sequences(n_symbols=4, lengths=LENGTHS, n_features=4, seed=0):
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     symbols = torch.randn(sum(lengths), n_features, generator=generator)
     return Sequences(symbols, torch.tensor(lengths), n_symbols)
 
@@ -21,7 +22,7 @@ def make_net(n_states=(3,), seed=0, **parameters):
 
 
 def random_log_prob(n, n_states=3, seed=1):
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     return torch.randn(n, n_states, generator=generator).double().log_softmax(-1)
 
 
@@ -116,7 +117,7 @@ def test_m_step_is_that_of_the_symbols_alone():
 
 
 def test_sequences_of_one_length_are_learned_like_a_grid():
-    X = torch.randn(24, 2, 4, generator=torch.Generator().manual_seed(0))
+    X = torch.randn(24, 2, 4, generator=seeded(0))
     targets = random_log_prob(48).exp().view(24, 2, 3)
     with_end = torch.nn.functional.pad(targets, (0, 1))
     sequences = Sequences(X.flatten(0, 1), torch.full((24,), 2), 2)

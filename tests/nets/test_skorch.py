@@ -9,6 +9,7 @@ import torch
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
+from weights import seeded
 
 from sknesy.exceptions import DivergenceError, InvalidNetError
 from sknesy.nets import MLP, ConvNet, LeNet, SkorchNet, as_neural_net, default_module, fill_in
@@ -44,7 +45,7 @@ def make(net=None, n_states=N_STATES, symbol_shape=(4,), seed=0, is_shared=True,
 
 
 def data(n=24, shape=(2, 4), seed=0):
-    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(n, *shape, generator=seeded(seed))
 
 
 def train(net, X, targets, n_passes=1, weight=None):
@@ -57,7 +58,7 @@ def one_hot(n=24, n_states=N_STATES, seed=1):
     width = max(n_states)
     states = torch.stack(
         [
-            torch.randint(count, (n,), generator=torch.Generator().manual_seed(seed + s))
+            torch.randint(count, (n,), generator=seeded(seed + s))
             for s, count in enumerate(n_states)
         ],
         dim=1,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weights import random_weights
 
 from sknesy.numerics.belief_propagation import propagate_beliefs
 from sknesy.numerics.factor_graph import Factor, build_factor_graph
@@ -36,13 +37,6 @@ def brute_force(n_states, factors, domains, weights):
         for i, v in enumerate(states):
             masses[i][v] += mass
     return total, [m / total if total else m for m in masses]
-
-
-def random_weights(rng, n, n_states, scale=1.0):
-    out = np.full((n, len(n_states), max(n_states)), -np.inf)
-    for i, count in enumerate(n_states):
-        out[:, i, :count] = scale * rng.standard_normal((n, count))
-    return torch.from_numpy(out)
 
 
 def random_factor(rng, scope, n_states, is_chain):

@@ -9,68 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import paths_of, random_diagram, random_tables
+from weights import seeded, weights_of
 
 from sknesy.numerics import message_passing, segments
 from sknesy.numerics.diagram import build_diagram, reduce_tables
 from sknesy.numerics.log_messages import infer_in_log_space, mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
 from sknesy.numerics.rows import merge_rows
-
-
-def paths_of(tables):
-    """All paths from the root to the end, each the tuple of its states; slow and plain."""
-
-    def walk(level, node):
-        if level == len(tables):
-            yield ()
-            return
-        for state, target in enumerate(tables[level][node].tolist()):
-            if target >= 0:
-                for rest in walk(level + 1, target):
-                    yield (state, *rest)
-
-    return sorted(walk(0, 0)) if len(tables[0]) else []
-
-
-def random_tables(rng, n_levels, max_width=4, max_states=4, density=0.7):
-    widths = [1, *rng.integers(1, max_width + 1, n_levels - 1).tolist(), 1]
-    tables = []
-    for width, after in itertools.pairwise(widths):
-        shape = (width, int(rng.integers(1, max_states + 1)))
-        table = rng.integers(after, size=shape)
-        table[rng.random(shape) > density] = -1
-        tables.append(table)
-    return tables
-
-
-def random_diagram(seed, n_levels):
-    """A diagram over symbols, outputs and variables without weight, in mixed order."""
-    rng = np.random.default_rng(seed)
-    tables = random_tables(rng, n_levels)
-    kinds = rng.choice([-1, 0, 1], size=n_levels, p=[0.15, 0.5, 0.35])
-    kinds[:2] = [0, 1]
-    variables = np.full(n_levels, -1)
-    n_symbols, n_outputs = int((kinds == 0).sum()), int((kinds == 1).sum())
-    variables[kinds == 0] = rng.permutation(n_symbols)
-    variables[kinds == 1] = n_symbols + rng.permutation(n_outputs)
-    return tables, build_diagram(tables, variables.tolist(), n_symbols, n_outputs)
-
-
-def random_weights(diagram, seed, n=5, scale=3.0, dead=0.1):
-    """Log-weights of symbols and outputs, padded, some of them -inf."""
-    rng = np.random.default_rng(seed)
-    arrays = []
-    for first, count in ((0, diagram.n_symbols), (diagram.n_symbols, diagram.n_outputs)):
-        n_states = {
-            int(v): int(c) for v, c in zip(diagram.variables, diagram.n_states, strict=True)
-        }
-        widest = max(n_states[first + i] for i in range(count))
-        out = scale * rng.standard_normal((n, count, widest))
-        out[rng.random(out.shape) < dead] = -np.inf
-        for i in range(count):
-            out[:, i, n_states[first + i] :] = -np.inf
-        arrays.append(torch.from_numpy(out))
-    return arrays
 
 
 def by_paths(tables, diagram, log_prob, log_likelihood):
@@ -138,11 +84,16 @@ def test_equal_hashes_do_not_merge_unlike_rows(monkeypatch):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), n_levels=st.integers(2, 7))
-def test_messages_equal_sums_over_paths(seed, n_levels):
-    tables, diagram = random_diagram(seed, n_levels)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_symbols=st.integers(1, 3),
+    n_outputs=st.integers(1, 3),
+    n_hidden=st.integers(0, 1),
+)
+def test_messages_equal_sums_over_paths(seed, n_symbols, n_outputs, n_hidden):
+    tables, diagram = random_diagram(seed, n_symbols, n_outputs, n_hidden)
     assert diagram.count() == len(paths_of(tables))
-    weights = random_weights(diagram, seed)
+    weights = weights_of(diagram, seed)
     expected = by_paths(tables, diagram, *weights)
     for infer in (infer_diagram, infer_in_log_space):
         log_evidence, *marginals = infer(diagram, *weights)
@@ -190,7 +141,7 @@ def test_repeated_blocks_equal_log_space(seed, n_repeats, width, period):
     diagram = build_diagram(tables, variables.tolist(), n_levels - 1, 1)
     if not diagram.widths[0]:
         return
-    weights = random_weights(diagram, seed, n=3, dead=0.02)
+    weights = weights_of(diagram, seed, n=3, dead=0.02)
     expected = infer_in_log_space(diagram, *weights)
     for got, wanted in zip(infer_diagram(diagram, *weights), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
@@ -235,7 +186,7 @@ def test_small_probabilities_are_as_exact_in_long_diagrams(low):
     log_prob[1, 7, 1] = low
     log_prob[1, 8:, 1] = -torch.inf
     log_prob[1, :7, 1] = -torch.inf
-    log_prob[2] = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    log_prob[2] = torch.randn(200, 2, generator=seeded(0))
     log_likelihood = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(3, -1, -1)
     log_evidence, symbols, outputs = infer_diagram(diagram, log_prob, log_likelihood)
     expected = infer_in_log_space(diagram, log_prob, log_likelihood)
@@ -247,8 +198,8 @@ def test_small_probabilities_are_as_exact_in_long_diagrams(low):
 
 
 def test_parts_of_a_batch_equal_the_whole(monkeypatch):
-    _, diagram = random_diagram(5, 6)
-    weights = random_weights(diagram, 0, n=23)
+    _, diagram = random_diagram(5, 3, 2, 1)
+    weights = weights_of(diagram, 0, n=23)
     whole = infer_diagram(diagram, *weights)
     modes = mode_diagram(diagram, *weights)
     monkeypatch.setattr(message_passing, "_MAX_COLUMNS", 4)
@@ -261,8 +212,8 @@ def test_parts_of_a_batch_equal_the_whole(monkeypatch):
 
 def test_both_ways_to_sum_edges_agree(monkeypatch):
     for seed in range(5):
-        _, diagram = random_diagram(seed, 6)
-        weights = random_weights(diagram, seed)
+        _, diagram = random_diagram(seed, 3, 2, 1)
+        weights = weights_of(diagram, seed)
         results = []
         for prefers in (True, False):
             monkeypatch.setattr(message_passing, "_prefers_runs", lambda *args, p=prefers: p)
@@ -272,8 +223,8 @@ def test_both_ways_to_sum_edges_agree(monkeypatch):
 
 
 def test_empty_batches():
-    _, diagram = random_diagram(1, 5)
-    weights = [array[:0] for array in random_weights(diagram, 1)]
+    _, diagram = random_diagram(1, 3, 1, 1)
+    weights = [array[:0] for array in weights_of(diagram, 1)]
     log_evidence, symbols, outputs = infer_diagram(diagram, *weights)
     assert log_evidence.shape == (0,)
     assert symbols.shape == weights[0].shape
@@ -283,7 +234,7 @@ def test_empty_batches():
 
 
 def test_pickles_without_what_is_derived():
-    _, diagram = random_diagram(3, 6)
+    _, diagram = random_diagram(3, 3, 2, 1)
     assert len(diagram.segments) > 0
     assert len(diagram.tables) > 0
     again = pickle.loads(pickle.dumps(diagram))
@@ -304,7 +255,7 @@ def test_narrow_starts_only():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_gives_the_same_posterior():
     diagram = parity(100)
-    weights = random_weights(diagram, 0)
+    weights = weights_of(diagram, 0)
     on_device = infer_diagram(diagram.to("cuda"), *(array.to("cuda") for array in weights))
     for got, wanted in zip(on_device, infer_diagram(diagram, *weights), strict=True):
         torch.testing.assert_close(got.cpu(), wanted, rtol=1e-10, atol=1e-12)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from weights import normal, seeded
 
 from sknesy.numerics.importance import (
     draw_states,
@@ -19,16 +20,8 @@ from sknesy.numerics.importance import (
 INF = math.inf
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def column(*values):
     return torch.tensor(values, dtype=torch.float64)[:, None]
-
-
-def normal(*shape, seed=0):
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("impossible", [[0], [1], [3], [0, 1, 3], [0, 1, 2]])

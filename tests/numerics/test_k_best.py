@@ -1,12 +1,12 @@
 """The k best worlds of a diagram, held against listing all its paths."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import paths_of, random_diagram
+from weights import weights_of
 
 from sknesy.numerics import k_best
 from sknesy.numerics.diagram import build_diagram
@@ -14,51 +14,11 @@ from sknesy.numerics.k_best import k_best_diagram
 from sknesy.numerics.log_messages import mode_diagram
 
 
-def random_diagram(seed, n_symbols, n_outputs, density=0.7):
-    """Tables of a diagram that decides symbols and outputs in mixed order, and the diagram."""
-    rng = np.random.default_rng(seed)
-    n_levels = n_symbols + n_outputs
-    widths = [1, *rng.integers(1, 5, n_levels - 1).tolist(), 1]
-    tables = []
-    for width, after in itertools.pairwise(widths):
-        table = rng.integers(after, size=(width, int(rng.integers(1, 5))))
-        table[rng.random(table.shape) > density] = -1
-        tables.append(table)
-    variables = rng.permutation(n_levels).tolist()
-    return tables, build_diagram(tables, variables, n_symbols, n_outputs)
-
-
-def random_weights(diagram, seed, n=4, dead=0.15):
-    """Log-weights padded with -inf, some more of them -inf."""
-    rng = np.random.default_rng(seed + 1)
-    counts = dict(zip(diagram.variables.tolist(), diagram.n_states.tolist(), strict=True))
-    arrays = []
-    for first, last in (
-        (0, diagram.n_symbols),
-        (diagram.n_symbols, diagram.n_symbols + diagram.n_outputs),
-    ):
-        sizes = [counts[v] for v in range(first, last)]
-        array = np.full((n, len(sizes), max(sizes)), -np.inf)
-        for i, size in enumerate(sizes):
-            array[:, i, :size] = 3 * rng.standard_normal((n, size))
-        array[rng.random(array.shape) < dead] = -np.inf
-        arrays.append(torch.from_numpy(array))
-    return arrays
-
-
 def all_worlds(tables, diagram, log_prob, log_likelihood):
     """All (log-weight, states of all variables) of one sample, best first; slow and plain."""
 
-    def walk(level, node):
-        if level == len(tables):
-            yield ()
-            return
-        for state, target in enumerate(tables[level][node].tolist()):
-            if target >= 0:
-                yield from ((state, *rest) for rest in walk(level + 1, target))
-
     found = []
-    for path in walk(0, 0):
+    for path in paths_of(tables):
         by_variable = dict(zip(diagram.variables.tolist(), path, strict=True))
         states = tuple(by_variable[v] for v in range(len(path)))
         symbols, outputs = states[: diagram.n_symbols], states[diagram.n_symbols :]
@@ -73,7 +33,7 @@ def all_worlds(tables, diagram, log_prob, log_likelihood):
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 2), st.sampled_from([1, 2, 3, 10]))
 def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_worlds):
     tables, diagram = random_diagram(seed, n_symbols, n_outputs)
-    log_prob, log_likelihood = random_weights(diagram, seed)
+    log_prob, log_likelihood = weights_of(diagram, seed, n=4)
     log_joint, worlds, outputs = k_best_diagram(diagram, log_prob, log_likelihood, n_worlds)
     assert log_joint.shape == (4, n_worlds)
     for i in range(len(log_prob)):
@@ -94,7 +54,7 @@ def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_worlds):
 @given(st.integers(0, 10**6))
 def test_fewer_worlds_are_the_first_of_more(seed):
     _, diagram = random_diagram(seed, 4, 1)
-    weights = random_weights(diagram, seed)
+    weights = weights_of(diagram, seed)
     few, more = (k_best_diagram(diagram, *weights, n_worlds)[0] for n_worlds in (3, 7))
     assert torch.equal(few, more[:, :3])
     assert (more[:, 1:] <= more[:, :-1]).all()
@@ -104,7 +64,7 @@ def test_fewer_worlds_are_the_first_of_more(seed):
 @given(st.integers(0, 10**6))
 def test_the_first_is_the_mode(seed):
     _, diagram = random_diagram(seed, 4, 2)
-    weights = random_weights(diagram, seed)
+    weights = weights_of(diagram, seed)
     log_joint, worlds, outputs = k_best_diagram(diagram, *weights, 1)
     expected = mode_diagram(diagram, *weights)
     torch.testing.assert_close(log_joint[:, 0], expected[0], rtol=1e-12, atol=1e-12)
@@ -114,7 +74,7 @@ def test_the_first_is_the_mode(seed):
 
 def test_all_worlds_of_a_diagram_sum_to_the_evidence():
     tables, diagram = random_diagram(3, 4, 1, density=1.0)
-    log_prob, log_likelihood = random_weights(diagram, 3)
+    log_prob, log_likelihood = weights_of(diagram, 3)
     log_joint, _, _ = k_best_diagram(diagram, log_prob, log_likelihood, diagram.count())
     for i in range(len(log_prob)):
         expected = all_worlds(tables, diagram, log_prob[i], log_likelihood[i])
@@ -124,7 +84,7 @@ def test_all_worlds_of_a_diagram_sum_to_the_evidence():
 
 def test_parts_of_a_batch_agree_with_the_whole(monkeypatch):
     _, diagram = random_diagram(5, 4, 1, density=1.0)
-    weights = random_weights(diagram, 5, n=9, dead=0.0)
+    weights = weights_of(diagram, 5, n=9, dead=0.0)
     whole = k_best_diagram(diagram, *weights, 4)
     monkeypatch.setattr(k_best, "_MAX_ENTRIES", 1)
     for part, expected in zip(k_best_diagram(diagram, *weights, 4), whole, strict=True):

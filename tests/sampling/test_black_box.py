@@ -8,21 +8,14 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from contracts.evidence import random_log
 from joblib import parallel_config
+from problems import add
+from weights import random_log, seeded
 
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.inference import SamplingEngine, WorldDistance
 from sknesy.knowledge import FunctionKnowledge
 from sknesy.numerics.importance import effective_sample_size
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def add(*digits):
-    return sum(digits)
 
 
 def spell(*digits):

@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 import torch
-from contracts.evidence import random_log
 from oracle import holds
 from puzzles import addition, sudoku
 from pysat.card import CardEnc, EncType
+from weights import random_log, seeded
 
 from sknesy import sat
 from sknesy.exceptions import InconsistentLabelError
@@ -23,10 +23,6 @@ from sknesy.sampling._violations import Violations
 
 N_RUNS = 80
 ORDERS = ["natural", "constrained", "confident", "auto"]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def truth(n, label=True):

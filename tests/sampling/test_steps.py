@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from contracts.evidence import random_log
+from weights import random_log, seeded
 
 from sknesy.exceptions import (
     InconsistentLabelError,
@@ -23,10 +23,6 @@ from sknesy.sampling._step_tables import StepRun, StepTables
 from sknesy.sampling._steps import _as_machine
 
 N_RUNS = 150
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def _remember(state, symbol, position):
