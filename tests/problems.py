@@ -128,10 +128,10 @@ def two_outputs():
 
 
 def auxiliaries():
-    """x1 xor x2 xor x3 by an auxiliary t = x1 xor x2, and a free auxiliary u."""
-    x1, x2, x3, t, u = 1, 2, 3, 4, 5
+    """x1 xor x2 xor x3 by an auxiliary t = x1 xor x2, and a free auxiliary u; numbers have gaps."""
+    x1, x2, x3, t, u = 9, 10**12, 3, 10**9, 4
     clauses = [[-x1, -x2, -t], [x1, x2, -t], [-x1, x2, t], [x1, -x2, t]]
-    clauses += [[t, x3], [-t, -x3], [u, x1]]
+    clauses += [[t, x3, t], [-t, -x3, -t], [u, x1], [x1, u], [u, 77, -u]]
     return _clause_problem("auxiliaries", clauses, [[x1], [x2], [x3]], auxiliaries=(t, u))
 
 

@@ -159,6 +159,7 @@ def compile_clause_circuit(
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open.
     """
+    knowledge = knowledge.dense
     deadline = options.start()
     check_clauses(knowledge, deadline)
     symbols, outputs = knowledge.symbol_variables, knowledge.output_variables

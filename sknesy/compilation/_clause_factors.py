@@ -67,6 +67,7 @@ def compile_clause_factors(
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open that could be eliminated.
     """
+    knowledge = knowledge.dense
     deadline = sat.Deadline(time_limit, "Compiling the clauses to factors")
     n_named = knowledge.n_symbols + len(knowledge.output_variables)
     relation = read_relation(knowledge, deadline)
@@ -143,9 +144,10 @@ def _check_auxiliaries(
     clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
     undetermined = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
     if undetermined:
+        numbers = join_names(knowledge.given_numbers(undetermined))
         raise UnsupportedKnowledgeError(
             "Belief propagation needs auxiliary propositions that the symbols determine, else it "
-            f"counts worlds more than once, but they leave open {join_names(undetermined)}. Define "
+            f"counts worlds more than once, but they leave open {numbers}. Define "
             "them from the symbols, state bounds on sums as LinearConstraint, or use DiagramEngine "
             "or EnumerationEngine, which count each world once."
         )

@@ -68,6 +68,7 @@ def compile_clause_levels(
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open.
     """
+    knowledge = knowledge.dense
     deadline = sat.Deadline(
         limits.time_limit,
         "Compiling the clauses",

@@ -65,6 +65,7 @@ def enumerate_clause_worlds(
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open.
     """
+    knowledge = knowledge.dense
     deadline = sat.Deadline(time_limit, "Enumerating the worlds of the clauses")
     check_clauses(knowledge, deadline)
     if knowledge.outputs is None:
@@ -142,9 +143,10 @@ def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     clauses = [*knowledge.clauses, *sat.exactly_one(outputs)]
     open_outputs = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
     if open_outputs:
+        numbers = join_names(knowledge.given_numbers(open_outputs))
         raise InvalidKnowledgeError(
             f"The symbols must determine every output, but they leave open the propositions "
-            f"{join_names(open_outputs)}. Add clauses that define them from the symbols."
+            f"{numbers}. Add clauses that define them from the symbols."
         )
 
 
@@ -172,8 +174,9 @@ def warn_of_auxiliaries(knowledge: ClauseKnowledge) -> None:
     except TimeLimitError:
         return
     if open_auxiliaries:
+        numbers = join_names(knowledge.given_numbers(open_auxiliaries))
         warnings.warn(
-            f"The symbols leave open the auxiliary propositions {join_names(open_auxiliaries)}. "
+            f"The symbols leave open the auxiliary propositions {numbers}. "
             "Worlds are assignments of the symbols, and each counts once. If the choices of these "
             "propositions should count, make them symbols; if they come from an encoding such as "
             "pysat.card, all is well.",

@@ -208,6 +208,7 @@ def compile_clause_search(
     UndeterminedPropositionWarning
         When the symbols leave auxiliary propositions open.
     """
+    knowledge = knowledge.dense
     deadline = sat.Deadline(limits.time_limit, "Checking the clauses")
     check_clauses(knowledge, deadline)
     search = ClauseSearch(knowledge)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import Any
@@ -19,16 +19,14 @@ from sknesy.sat import Variable, deduce
 
 __all__ = ["ClauseKnowledge"]
 
-# Solvers keep an array entry for each number up to the largest, and wrap around at 2**31.
-_MAX_PROPOSITION = 10**8
-
 
 @dataclass(frozen=True, repr=False)
 class ClauseKnowledge(Knowledge):
     """Knowledge as clauses: propositional logic in conjunctive normal form.
 
-    Propositions are 1, 2, 3, ...; a clause is a list of propositions, negative for "not", at
-    least one of which holds. That each symbol and each output is in exactly one state is added.
+    Propositions are positive ints, with gaps or without; a clause is a list of propositions,
+    negative for "not", at least one of which holds. That each symbol and each output is in exactly
+    one state is added.
 
     Parameters
     ----------
@@ -84,6 +82,7 @@ class ClauseKnowledge(Knowledge):
     outputs: tuple[tuple[int, ...], ...] | None
     _symbol_states: tuple[tuple[Hashable, ...], ...]
     _output_states: tuple[tuple[Hashable, ...], ...]
+    _numbers: tuple[int, ...] | None = field(default=None, compare=False)
 
     def __init__(
         self,
@@ -116,10 +115,12 @@ class ClauseKnowledge(Knowledge):
             else _name_states(outputs_, output_states, "output_states")
         )
         values = {
-            "given_clauses": _as_clauses(clauses),
-            "constraints": _as_constraints(constraints),
+            # Said once, whatever form they came in: engines may rely on literals that differ.
+            "given_clauses": _normalise(_as_clauses(clauses)),
+            "constraints": tuple(x.merge() for x in _as_constraints(constraints)),
             "symbols": symbols_,
             "outputs": outputs_,
+            "_numbers": None,
             "_symbol_states": _name_states(symbols_, symbol_states, "symbol_states"),
             "_output_states": named_outputs,
         }
@@ -163,8 +164,8 @@ class ClauseKnowledge(Knowledge):
             *self.output_variables,
             *((-p, p) for p in auxiliaries),
         ]
-        for constraint in self.constraints:
-            encoded = encode_constraint(constraint, variables, first)
+        for i, constraint in enumerate(self.constraints):
+            encoded = encode_constraint(constraint, variables, first, f"constraints[{i}]")
             first = max(first, *(abs(x) + 1 for clause in encoded for x in clause), 0)
             clauses.extend(encoded)
         return tuple(clauses)
@@ -186,6 +187,39 @@ class ClauseKnowledge(Knowledge):
         """The propositions of symbols and outputs."""
         return {p for group in (*self.symbols, *(self.outputs or ())) for p in group}
 
+    @cached_property
+    def dense(self) -> "ClauseKnowledge":
+        """The same knowledge over propositions 1, 2, ..., n without gaps, in the same order.
+
+        It is what engines read: a solver keeps an entry for each number up to the largest.
+        """
+        numbers = tuple(sorted(self._named().union(self.given_auxiliaries)))
+        if numbers[-1] == len(numbers):
+            return self
+        to = {p: i for i, p in enumerate(numbers, start=1)}
+        to.update({-p: -i for p, i in to.items()})
+
+        def renumber(groups: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+            return tuple(tuple(to[x] for x in group) for group in groups)
+
+        values = {
+            "given_clauses": renumber(self.given_clauses),
+            "constraints": tuple(x.renumber(to) for x in self.constraints),
+            "symbols": renumber(self.symbols),
+            "outputs": None if self.outputs is None else renumber(self.outputs),
+            "_numbers": numbers,
+        }
+        dense: ClauseKnowledge = object.__new__(ClauseKnowledge)
+        for name, value in {**self.__getstate__(), **values}.items():
+            object.__setattr__(dense, name, value)
+        return dense
+
+    def given_numbers(self, propositions: Iterable[int]) -> list[int]:
+        """Return the numbers that propositions of `dense` were given by the user."""
+        if self._numbers is None:
+            return list(propositions)
+        return [self._numbers[p - 1] for p in propositions]
+
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world, by asking the SAT solver.
 
@@ -205,13 +239,14 @@ class ClauseKnowledge(Knowledge):
             When a world leaves an output open.
         """
         array = as_worlds(worlds, self.n_states)
-        variables = self.symbol_variables
+        dense = self.dense
+        variables = dense.symbol_variables
         labels = np.empty(len(array), dtype=object)
         literals = [
             [variable[v] for variable, v in zip(variables, world, strict=True)]
             for world in array.tolist()
         ]
-        concluded = deduce(self.clauses, variables, self.output_variables, literals)
+        concluded = deduce(dense.clauses, variables, dense.output_variables, literals)
         for i, states in enumerate(concluded):
             if self.outputs is None:
                 labels[i] = states is not None
@@ -283,10 +318,10 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
         literals = tuple(clause)
         for literal in literals:
             is_int = isinstance(literal, Integral) and not isinstance(literal, bool)
-            if not is_int or literal == 0 or abs(literal) > _MAX_PROPOSITION:
+            if not is_int or literal == 0:
                 raise ValueError(
-                    f"clauses[{i}] must hold ints other than 0, up to {_MAX_PROPOSITION:,}, got "
-                    f"{literal!r}. Number propositions from 1, and negate them by the sign."
+                    f"clauses[{i}] must hold ints other than 0, got {literal!r}. Number "
+                    "propositions from 1, and negate them by the sign."
                 )
         if not literals:
             raise InvalidKnowledgeError(
@@ -294,6 +329,16 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
             )
         checked.append(tuple(int(literal) for literal in literals))
     return tuple(checked)
+
+
+def _normalise(clauses: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """Drop literals said twice, clauses that always hold, and clauses said twice."""
+    kept: dict[frozenset[int], tuple[int, ...]] = {}
+    for clause in clauses:
+        literals = frozenset(clause)
+        if not any(-literal in literals for literal in literals):
+            kept.setdefault(literals, tuple(dict.fromkeys(clause)))
+    return tuple(kept.values())
 
 
 def _as_constraints(constraints: Any) -> tuple[LinearConstraint, ...]:
@@ -308,12 +353,6 @@ def _as_constraints(constraints: Any) -> tuple[LinearConstraint, ...]:
             raise TypeError(
                 f"constraints[{i}] must be a LinearConstraint, got {constraint!r}. Pass "
                 "LinearConstraint.at_most([1, 2, 3], 1)."
-            )
-        largest = max(map(abs, constraint.literals), default=0)
-        if largest > _MAX_PROPOSITION:
-            raise ValueError(
-                f"constraints[{i}] must hold propositions up to {_MAX_PROPOSITION:,}, got "
-                f"{largest}. Number propositions from 1."
             )
     return checked
 
@@ -345,7 +384,7 @@ def _as_proposition(proposition: Any, where: str) -> int:
         (literal,) = type(proposition).literals([proposition])
         proposition = literal
     is_int = isinstance(proposition, Integral) and not isinstance(proposition, bool)
-    if not is_int or not 1 <= proposition <= _MAX_PROPOSITION:
+    if not is_int or proposition < 1:
         raise ValueError(
             f"{where} must hold propositions, ints from 1, got {proposition!r}. Number the states "
             "of all symbols by different positive ints."

@@ -1,7 +1,7 @@
 """Constraints on weighted sums of literals, which clauses can only say at length."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -158,6 +158,20 @@ class LinearConstraint:
             found[abs(literal)] += weight if literal > 0 else -weight
         return tuple(sorted((p, weight) for p, weight in found.items() if weight))
 
+    def merge(self) -> "LinearConstraint":
+        """Return the same constraint with each proposition once."""
+        if len({*map(abs, self.literals)}) == len(self.literals) and all(self.weights):
+            return self
+        given = zip(self.literals, self.weights, strict=True)
+        bound = self.bound - sum(weight for literal, weight in given if literal < 0)
+        pairs = self.coefficients
+        return LinearConstraint([p for p, _ in pairs], [w for _, w in pairs], self.relation, bound)
+
+    def renumber(self, to: Mapping[int, int]) -> "LinearConstraint":
+        """Return the same constraint on other literals."""
+        literals = [to[literal] for literal in self.literals]
+        return LinearConstraint(literals, self.weights, self.relation, self.bound)
+
     @property
     def limits(self) -> tuple[int, int]:
         """The least and the largest sum of the `coefficients` with which the constraint holds.
@@ -182,7 +196,10 @@ class LinearConstraint:
 
 
 def encode_constraint(
-    constraint: LinearConstraint, variables: Iterable[Variable], first: int
+    constraint: LinearConstraint,
+    variables: Iterable[Variable],
+    first: int,
+    where: str = "The constraint",
 ) -> list[tuple[int, ...]]:
     """Say a constraint in clauses, with auxiliary propositions that are always determined.
 
@@ -221,7 +238,7 @@ def encode_constraint(
 
     below = [_TRUE]
     for cases, table in zip(
-        reversed(branches), reversed(_unroll(constraint, branches)), strict=True
+        reversed(branches), reversed(_unroll(constraint, branches, where)), strict=True
     ):
         here = []
         for targets in table.tolist():
@@ -282,7 +299,7 @@ def _branch(constraint: LinearConstraint, variables: Iterable[Variable]) -> list
 
 
 def _unroll(
-    constraint: LinearConstraint, branches: list[list[_Case]]
+    constraint: LinearConstraint, branches: list[list[_Case]], where: str
 ) -> list[npt.NDArray[np.int64]]:
     """The reduced diagram of a constraint: a level for each variable, an edge for each case."""
     low, high = constraint.limits
@@ -305,7 +322,7 @@ def _unroll(
         n_sums += len(sums)
         if n_sums > _MAX_PARTIAL_SUMS:
             raise TooWideError(
-                f"{constraint} has more than {_MAX_PARTIAL_SUMS:,} partial sums, too many for "
+                f"{where} has more than {_MAX_PARTIAL_SUMS:,} partial sums, too many for "
                 "clauses. Use smaller weights, or weights with a common divisor."
             )
     return reduce_tables(tables)

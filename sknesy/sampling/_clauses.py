@@ -242,6 +242,7 @@ def compile_clause_sampler(
     InconsistentLabelError
         When a label is not one of the knowledge's.
     """
+    knowledge = knowledge.dense
     check_clauses(knowledge, sat.Deadline(options.time_limit, "Checking the clauses"))
     if len(knowledge.output_states) == 1:
         check_labels(labels or (), knowledge.output_states[0])

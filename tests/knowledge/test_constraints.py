@@ -148,7 +148,6 @@ def test_wrong_arguments_are_named(arguments, error, message):
     [
         (LinearConstraint.at_most([1], 1), TypeError, r"must be a sequence of.*for example \["),
         ([[1, 2]], TypeError, r"constraints\[0\] must be a LinearConstraint, got \[1, 2\]"),
-        ([LinearConstraint.at_most([10**9], 1)], ValueError, "up to 100,000,000, got 1000000000"),
     ],
 )
 def test_wrong_constraints_are_named(constraints, error, message):
