@@ -21,7 +21,7 @@ from sknesy.knowledge import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Knowledge, and what the oracle needs to know of it."""
 

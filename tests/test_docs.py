@@ -1,7 +1,6 @@
 """The documentation: its code runs, its links lead somewhere, its engines are right."""
 
 import functools
-import inspect
 import re
 import sys
 import types
@@ -13,8 +12,10 @@ import oracle
 import pytest
 import torch
 from contracts import test_engines as contract
+from contracts.cases import Case
 from problems import SMALL_PROBLEMS
 from sklearn.exceptions import ConvergenceWarning
+from weights import random_log
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -78,42 +79,36 @@ def test_accuracies_that_the_pages_promise_are_reached():
     assert run(DOCS / "extending.md").accuracy > 0.95  # labels with a fifth of noise
 
 
-def claims():
-    for name, claim in vars(contract).items():
-        if name.startswith("test_"):
-            yield name, claim
+CLAIMS = {name: claim for name, claim in vars(contract).items() if name.startswith("test_")}
+
+
+@functools.cache
+def worked_case(name, problem):
+    return Case(getattr(run(DOCS / "extending.md"), name)(), problem)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
-@pytest.mark.parametrize("name", [name for name, _ in claims()])
-def test_worked_engine_keeps_the_contract_of_engines(name, problem, rng):
+@pytest.mark.parametrize("name", CLAIMS)
+def test_worked_engine_keeps_the_contract_of_engines(name, problem):
     """Every claim of tests/contracts, among them equality with the oracle on every sample."""
-    claim = dict(claims())[name]
-    arguments = {"engine": run(DOCS / "extending.md").DenseEngine(), "problem": problem}
-    arguments |= {"rng": rng, "low": -torch.inf}
-    claim(**{k: arguments[k] for k in inspect.signature(claim).parameters})
+    CLAIMS[name](worked_case("DenseEngine", problem))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
-def test_worked_lower_bound_is_the_most_probable_world_of_the_oracle(problem, rng):
-    engine = run(DOCS / "extending.md").CertainEngine()
-    compiled = contract.compile_(engine, problem)
-    log_prob, log_likelihood = contract.evidence(rng, problem, compiled)
-    posterior = engine.infer(compiled, log_prob, log_likelihood)
-    orders, expected = contract.from_oracle(problem, compiled, log_prob, log_likelihood)
-    for i, (evidence, _, _, (weight, world)) in enumerate(expected):
+def test_worked_lower_bound_is_the_most_probable_world_of_the_oracle(problem):
+    case = worked_case("CertainEngine", problem)
+    posterior = case.infer()
+    for i, (evidence, _, _, (weight, world)) in enumerate(case.expected):
         bound = posterior.log_evidence[i].exp().item()
         np.testing.assert_allclose(bound, weight, rtol=1e-10)
         assert bound <= evidence * (1 + 1e-12)
         if world is None:
-            assert (posterior.symbol_marginals[i] == 0).all()
+            assert not posterior.symbol_marginals[i].any()
             continue
         assert tuple(posterior.symbol_marginals[i].argmax(-1).tolist()) == world
-        concluded = problem.conclude(world)
-        states = posterior.output_marginals[i].argmax(-1).tolist()
-        assert states == [orders[o][w] for o, w in enumerate(concluded)]
+        assert posterior.output_marginals[i].argmax(-1).tolist() == case.conclude(world)
 
 
 @pytest.mark.slow
@@ -127,8 +122,8 @@ def test_worked_knowledge_equals_the_oracle(rng):
         label = knowledge.conclude([world])[0]
         return None if label is None else (names.index(label),)
 
-    log_prob = contract.random_log(rng, 4, (2, 2))
-    log_likelihood = contract.random_log(rng, 4, (3,))
+    log_prob = random_log(rng, 4, (2, 2))
+    log_likelihood = random_log(rng, 4, (3,))
     posterior = engine.infer(compiled, log_prob, log_likelihood)
     for i in range(4):
         evidence, symbols, _, _ = oracle.posterior(

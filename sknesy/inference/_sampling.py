@@ -1,6 +1,7 @@
 """Inference by weighted samples: for knowledge that nothing exact reaches."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -9,7 +10,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy._validation import check_option
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence
+from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence, leave_open
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
@@ -375,7 +376,21 @@ class SamplingEngine(InferenceEngine):
         n_output_states = tuple(map(len, compiled.output_states))
         check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
         generator = _default(generator, log_prob.device)
-        return compiled.draw(log_prob, log_likelihood, n_draws, generator)
+        # A sample of which a symbol or an output has no state left has no world, and nothing to
+        # draw from: it is drawn as if all were open, and its draws count for nothing.
+        is_possible = torch.ones(len(log_prob), dtype=torch.bool, device=log_prob.device)
+        for array in (log_prob, log_likelihood):
+            is_possible &= (array > -torch.inf).any(-1).all(-1)
+        arrays = [
+            torch.where(is_possible[:, None, None], array, leave_open(counts, 1).to(array.device))
+            for array, counts in (
+                (log_prob, compiled.n_states),
+                (log_likelihood, n_output_states),
+            )
+        ]
+        draws = compiled.draw(*arrays, n_draws, generator)
+        log_weight = draws.log_weight.masked_fill(~is_possible, -torch.inf)
+        return replace(draws, log_weight=log_weight)
 
 
 def _default(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -6,10 +6,10 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from contracts.evidence import compile_, evidence, from_oracle
+from contracts.cases import each
+from contracts.engines import LOOPY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import SMALL_PROBLEMS
 from puzzles import addition, sudoku
 from weights import random_log
 
@@ -23,7 +23,7 @@ FAILS = HOLDS.flip(-1)
 GRID = [0, 1, 2, 3, 2, 3, 0, 1, 1, 0, 3, 2, 3, 2, 1, 0]
 
 
-def assert_equals_oracle(posterior, problem, orders, expected):
+def assert_equals_oracle(posterior, orders, expected):
     for i, (total, symbols, outputs, _) in enumerate(expected):
         # False is what True leaves over: digits are lost in the difference.
         np.testing.assert_allclose(posterior.log_evidence[i].exp(), total, rtol=1e-10, atol=1e-15)
@@ -36,15 +36,13 @@ def assert_equals_oracle(posterior, problem, orders, expected):
             np.testing.assert_allclose(got, row, atol=1e-10)
 
 
-@pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
-def test_forests_equal_the_oracle(problem, rng):
-    compiled = compile_(ENGINE, problem)
-    arrays = evidence(rng, problem, compiled)
-    posterior = ENGINE.infer(compiled, *arrays)
-    assert posterior.kind == ("exact" if compiled.graph.is_forest else "estimate")
+@each(*LOOPY)
+def test_forests_equal_the_oracle(case):
+    posterior = case.infer()
+    assert posterior.kind == ("exact" if case.compiled.graph.is_forest else "estimate")
     if posterior.kind == "exact":
         assert posterior.diagnostics == {}
-        assert_equals_oracle(posterior, problem, *from_oracle(problem, compiled, *arrays))
+        assert_equals_oracle(posterior, case.orders, case.expected)
 
 
 @st.composite

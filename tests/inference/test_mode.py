@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from contracts.evidence import evidence
+from contracts.cases import evidence
 from problems import SMALL_PROBLEMS
 from puzzles import addition, sudoku
 from weights import seeded
@@ -80,7 +80,7 @@ def all_worlds(problem, search, log_prob, log_likelihood):
 
 def mixed_evidence(rng, problem, search):
     """Random evidence, some of whose symbol states are impossible."""
-    log_prob, log_likelihood = evidence(rng, problem, search)
+    log_prob, log_likelihood = evidence(problem, search.output_states)
     dead = torch.from_numpy(rng.random(log_prob.shape) < 0.1)
     dead[:2] = False
     return log_prob.masked_fill(dead, -torch.inf), log_likelihood
@@ -152,7 +152,7 @@ def test_evidence_grows_with_the_number_of_worlds(kind, problem, rng):
 def test_samples_follow_the_shares_of_the_worlds(rng):
     problem = SMALL_PROBLEMS[0]
     search = by_diagram(problem)
-    arrays = evidence(rng, problem, search)
+    arrays = evidence(problem, search.output_states)
     engine = ModeEngine(n_worlds=3)
     posterior = engine.infer(search, *arrays)
     generator = seeded(0)
