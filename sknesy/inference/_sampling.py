@@ -378,17 +378,15 @@ class SamplingEngine(InferenceEngine):
         generator = _default(generator, log_prob.device)
         # A sample of which a symbol or an output has no state left has no world, and nothing to
         # draw from: it is drawn as if all were open, and its draws count for nothing.
-        is_possible = torch.ones(len(log_prob), dtype=torch.bool, device=log_prob.device)
-        for array in (log_prob, log_likelihood):
-            is_possible &= (array > -torch.inf).any(-1).all(-1)
-        arrays = [
-            torch.where(is_possible[:, None, None], array, leave_open(counts, 1).to(array.device))
-            for array, counts in (
-                (log_prob, compiled.n_states),
-                (log_likelihood, n_output_states),
-            )
-        ]
-        draws = compiled.draw(*arrays, n_draws, generator)
+        has_states = [(array > -torch.inf).any(-1).all(-1) for array in (log_prob, log_likelihood)]
+        is_possible = has_states[0] & has_states[1]
+        keep, device = is_possible[:, None, None], log_prob.device
+        draws = compiled.draw(
+            torch.where(keep, log_prob, leave_open(compiled.n_states, 1).to(device)),
+            torch.where(keep, log_likelihood, leave_open(n_output_states, 1).to(device)),
+            n_draws,
+            generator,
+        )
         log_weight = draws.log_weight.masked_fill(~is_possible, -torch.inf)
         return replace(draws, log_weight=log_weight)
 
