@@ -8,7 +8,7 @@ def posterior(n_states, n_output_states, conclude, prob, likelihood):
     """Evidence and marginals of one sample, by definition.
 
     `conclude(world)` gives the tuple of output states, or None. `prob[s][v]` and
-    `likelihood[o][w]` are plain probabilities.
+    `likelihood[o][w]` are plain probabilities, as floats, or all as Fractions.
     """
     evidence = []
     symbols = [[[] for _ in range(n)] for n in n_states]
@@ -18,7 +18,7 @@ def posterior(n_states, n_output_states, conclude, prob, likelihood):
         concluded = conclude(world)
         if concluded is None:
             continue
-        weight = 1.0
+        weight = 1
         for s, v in enumerate(world):
             weight *= prob[s][v]
         for o, w in enumerate(concluded):
@@ -30,9 +30,10 @@ def posterior(n_states, n_output_states, conclude, prob, likelihood):
             outputs[o][w].append(weight)
         if weight > best[0]:
             best = (weight, world)
-    total = math.fsum(evidence)
-    share = [[math.fsum(x) / total if total else 0.0 for x in row] for row in symbols]
-    output_share = [[math.fsum(x) / total if total else 0.0 for x in row] for row in outputs]
+    add = math.fsum if all(isinstance(x, float) for x in evidence) else sum
+    total = add(evidence)
+    share = [[add(x) / total if total else 0.0 for x in row] for row in symbols]
+    output_share = [[add(x) / total if total else 0.0 for x in row] for row in outputs]
     return total, share, output_share, best
 
 

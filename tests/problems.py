@@ -78,7 +78,7 @@ def identity():
     )
 
 
-def _clause_problem(name, clauses, symbols, outputs=None, auxiliaries=()):
+def clause_problem(name, clauses, symbols, outputs=None, auxiliaries=()):
     knowledge = ClauseKnowledge(clauses, symbols, outputs)
     if outputs is None:
 
@@ -97,12 +97,12 @@ def random_cnf(n=7, m=14, seed=0):
     """Clauses over Boolean symbols; the label is whether they hold."""
     rng = random.Random(seed)
     clauses = [[rng.choice([-1, 1]) * p for p in rng.sample(range(1, n + 1), 3)] for _ in range(m)]
-    return _clause_problem(f"cnf{seed}", clauses, [[p] for p in range(1, n + 1)])
+    return clause_problem(f"cnf{seed}", clauses, [[p] for p in range(1, n + 1)])
 
 
 def any_of():
     """At least one of six: one clause, nearly all worlds satisfy it."""
-    return _clause_problem("any", [list(range(1, 7))], [[p] for p in range(1, 7)])
+    return clause_problem("any", [list(range(1, 7))], [[p] for p in range(1, 7)])
 
 
 def colouring():
@@ -112,7 +112,7 @@ def colouring():
     for s in range(4):
         left, right = symbols[s], symbols[(s + 1) % 4]
         clauses.extend([-a, -b] for a, b in zip(left, right, strict=False))
-    return _clause_problem("colouring", clauses, symbols)
+    return clause_problem("colouring", clauses, symbols)
 
 
 def two_outputs():
@@ -124,7 +124,7 @@ def two_outputs():
             clauses.append([-a[i], -b[j], equal if i == j else -equal])
             clauses.append([-a[i], -b[j], larger[max(i, j)]])
     clauses.append([-a[0], -b[2]])  # a world that the knowledge rules out
-    return _clause_problem("two outputs", clauses, [a, b], [[equal], larger])
+    return clause_problem("two outputs", clauses, [a, b], [[equal], larger])
 
 
 def auxiliaries():
@@ -132,7 +132,7 @@ def auxiliaries():
     x1, x2, x3, t, u = 9, 10**12, 3, 10**9, 4
     clauses = [[-x1, -x2, -t], [x1, x2, -t], [-x1, x2, t], [x1, -x2, t]]
     clauses += [[t, x3, t], [-t, -x3, -t], [u, x1], [x1, u], [u, 77, -u]]
-    return _clause_problem("auxiliaries", clauses, [[x1], [x2], [x3]], auxiliaries=(t, u))
+    return clause_problem("auxiliaries", clauses, [[x1], [x2], [x3]], auxiliaries=(t, u))
 
 
 def at_most_encoded():

@@ -11,8 +11,9 @@ from torch import Tensor
 from sknesy.compilation import compile_factors
 from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence, check_possible
 from sknesy.knowledge import Knowledge
-from sknesy.numerics.belief_propagation import propagate_beliefs
+from sknesy.numerics.belief_propagation import Beliefs, propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph
+from sknesy.numerics.factor_truth import infer_truth
 
 __all__ = ["BeliefPropagationEngine", "CompiledFactors"]
 
@@ -107,8 +108,10 @@ class BeliefPropagationEngine(InferenceEngine):
     A log-evidence of -inf is right: messages rule out only what is impossible. But that a label is
     impossible may go unnoticed where there are loops.
 
-    For clauses without outputs, the evidence of False is what p(True) leaves over. Where True is
-    all but certain, few digits of it are right, or none where there are loops.
+    For clauses without outputs, False is a sum of positive terms on forests, as exact as True.
+    Where there are loops, or auxiliary propositions that could not be eliminated, the evidence of
+    False is what p(True) leaves over. Few digits of the difference are right where True is all but
+    certain, and the result is an estimate.
 
     References
     ----------
@@ -223,25 +226,48 @@ class BeliefPropagationEngine(InferenceEngine):
         n_output_states = tuple(map(len, compiled.output_states))
         check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
         graph = compiled.graph
-        evidence = [log_prob] if compiled.label_is_truth else [log_prob, log_likelihood]
-        beliefs = propagate_beliefs(
-            graph,
-            _join(evidence, graph),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            damping=self.damping,
-        )
-        n_symbols = log_prob.shape[1]
-        symbols = beliefs.marginals[:, :n_symbols, : log_prob.shape[2]]
-        if compiled.label_is_truth:
-            found = _mix_truth(graph, beliefs.log_evidence, symbols, log_prob, log_likelihood)
-        else:
+        if not compiled.label_is_truth:
+            beliefs = self._propagate(graph, _join([log_prob, log_likelihood], graph))
+            n_symbols = log_prob.shape[1]
             outputs = beliefs.marginals[:, n_symbols:, : log_likelihood.shape[2]]
+            symbols = beliefs.marginals[:, :n_symbols, : log_prob.shape[2]]
             found = beliefs.log_evidence, symbols, outputs[:, : log_likelihood.shape[1]]
-        if graph.is_forest:
-            return Posterior(*found)
-        diagnostics = {"converged": beliefs.has_converged, "n_iter": beliefs.n_iter}
-        return Posterior(*found, kind=Kind.ESTIMATE, diagnostics=diagnostics)
+            return _conclude(found, beliefs, graph.is_forest)
+        may_fail = log_likelihood[:, 0, 0] > -torch.inf
+        if graph.is_forest and graph.n_variables == len(compiled.n_states):
+            return Posterior(*self._infer_truth(graph, may_fail, log_prob, log_likelihood))
+        # Auxiliary variables have a state that holds in no world where clauses fail: there is no
+        # sum of positive terms for False, and the difference loses digits.
+        beliefs = self._propagate(graph, _join([log_prob], graph))
+        found = _mix_truth(graph, beliefs, log_prob, log_likelihood)
+        return _conclude(found, beliefs, graph.is_forest and not bool(may_fail.any()))
+
+    def _propagate(self, graph: FactorGraph, log_weights: Tensor) -> Beliefs:
+        return propagate_beliefs(
+            graph, log_weights, max_iter=self.max_iter, tol=self.tol, damping=self.damping
+        )
+
+    def _infer_truth(
+        self, graph: FactorGraph, may_fail: Tensor, log_prob: Tensor, log_likelihood: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Posterior of symbols and truth on a forest; messages suffice where False is ruled out."""
+        found = (
+            log_prob.new_empty(len(log_prob)),
+            torch.empty_like(log_prob),
+            torch.empty_like(log_likelihood),
+        )
+        for rows in (may_fail.nonzero().squeeze(1), (~may_fail).nonzero().squeeze(1)):
+            if not len(rows):
+                continue
+            lp, ll = log_prob[rows], log_likelihood[rows]
+            if bool(may_fail[rows[0]]):
+                log_evidence, symbols, truth = infer_truth(graph, _join([lp], graph), ll[:, 0])
+                part = log_evidence, symbols[..., : lp.shape[2]], truth[:, None]
+            else:
+                part = _mix_truth(graph, self._propagate(graph, _join([lp], graph)), lp, ll)
+            for whole, x in zip(found, part, strict=True):
+                whole[rows] = x
+        return found
 
     def _check_parameters(self) -> None:
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
@@ -273,18 +299,23 @@ def _join(evidence: Sequence[Tensor], graph: FactorGraph) -> Tensor:
     return weights
 
 
+def _conclude(found: tuple[Tensor, Tensor, Tensor], beliefs: Beliefs, is_exact: bool) -> Posterior:
+    if is_exact:
+        return Posterior(*found)
+    diagnostics = {"converged": beliefs.has_converged, "n_iter": beliefs.n_iter}
+    return Posterior(*found, kind=Kind.ESTIMATE, diagnostics=diagnostics)
+
+
 def _mix_truth(
-    graph: FactorGraph,
-    log_true: Tensor,
-    given_true: Tensor,
-    log_prob: Tensor,
-    log_likelihood: Tensor,
+    graph: FactorGraph, beliefs: Beliefs, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Posterior of symbols and truth, from that of the symbols given True.
 
     With P the net's mass, Z the part of it where the clauses hold and q the marginals there, the
     evidence is l_T Z + l_F (P - Z), and the marginals given False are (p P - q Z) / (P - Z).
     """
+    log_true = beliefs.log_evidence
+    given_true = beliefs.marginals[:, : log_prob.shape[1], : log_prob.shape[2]]
     log_mass = log_prob.logsumexp(-1)
     prob = (log_prob - torch.where(log_mass > -torch.inf, log_mass, 0.0)[..., None]).exp()
     log_all = log_mass.sum(-1)

@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.factor_graph import FactorGraph
-from sknesy.numerics.factor_messages import LOG, PLAIN, Arithmetic, log_masses, send_messages
+from sknesy.numerics.factor_messages import (
+    LOG,
+    PLAIN,
+    Arithmetic,
+    find_underflow,
+    log_masses,
+    send_messages,
+)
 
 __all__ = ["Beliefs", "propagate_beliefs"]
 
@@ -28,7 +35,6 @@ Blocks = list[Tensor]  # for each block of the graph, (n_variables or n_edges, n
 
 _MAX_CELLS = 1 << 20  # numbers in the messages of a chunk of samples
 _MAX_WEIGHTS = 1 << 23  # in log space each weight is a number
-_LOWEST = -700.0  # exp of what is below may be lost
 
 
 class Beliefs(NamedTuple):
@@ -91,8 +97,8 @@ def propagate_beliefs(
     Notes
     -----
     A round costs a few operations for each state of each edge, and for each weight of a factor. It
-    is computed with plain numbers; samples in which these would be below 1e-304 of the largest
-    are computed again in log space, several times slower.
+    is computed with plain numbers; samples in which products of these may fall below the
+    smallest float64 are computed again in log space, several times slower.
 
     References
     ----------
@@ -166,33 +172,36 @@ def _iterate(
     found: _Found,
 ) -> list[Tensor]:
     """Send messages of some samples; return those that plain numbers cannot hold."""
+    if not len(rows):
+        return []
     priors = _read_weights(graph, log_weights, rows)
     silence = [
         prior.new_zeros((len(block.ends), len(rows), block.size))
         for prior, block in zip(priors, graph.blocks, strict=True)
     ]
     batch = _Batch(rows, priors, silence, [])
-    lost = []
+    lost: list[Tensor] = []
     for n_iter in range(1, settings.max_iter + 1):
         log_sent = _collect(graph, batch.priors, batch.messages)
-        if arithmetic is PLAIN:
-            is_lost = _find_lost(log_sent)
-            if is_lost is not None:
-                lost.append(batch.rows[is_lost])
-                batch = batch.select(~is_lost)
-                log_sent = [x[:, ~is_lost] for x in log_sent]
-        if not len(batch.rows):
-            break
-        found.n_iter = max(found.n_iter, n_iter)
         sent = [arithmetic.from_log(x) for x in log_sent]
         at_rest = _is_at_rest(batch, sent, settings.tol, arithmetic)
         answers = send_messages(graph, sent, arithmetic)
         answered = batch._replace(messages=answers, sent=sent)
+        if arithmetic is PLAIN:
+            is_lost = find_underflow(graph, log_sent, answers)
+            if is_lost is not None:
+                lost.append(batch.rows[is_lost])
+                batch, answered = batch.select(~is_lost), answered.select(~is_lost)
+                at_rest = at_rest[~is_lost]
+        if not len(batch.rows):
+            break
+        found.n_iter = max(found.n_iter, n_iter)
         if n_iter == settings.max_iter:
             _record(graph, answered, at_rest, arithmetic, found)
             break
-        answers = _damp(answers, batch.messages, settings.damping if n_iter > 1 else 0.0)
-        batch = batch._replace(messages=answers, sent=sent)
+        damping = settings.damping if n_iter > 1 else 0.0
+        damped = _damp(answered.messages, batch.messages, damping)
+        batch = answered._replace(messages=damped)
         if bool(at_rest.any()):
             _record(graph, answered.select(at_rest), at_rest[at_rest], arithmetic, found)
             batch = batch.select(~at_rest)
@@ -240,17 +249,6 @@ def _split_zeros(log_values: Tensor) -> tuple[Tensor, Tensor]:
     """Logarithms with 0 in place of -inf, and 1 where that was so."""
     is_zero = log_values == -torch.inf
     return log_values.masked_fill(is_zero, 0.0), is_zero.to(log_values.dtype)
-
-
-def _find_lost(log_sent: Blocks) -> Tensor | None:
-    """Samples with a message that plain numbers cannot hold; None if there are none."""
-    found = [
-        ((x < _LOWEST) & (x > -torch.inf)).any(-1).any(0)
-        for x in log_sent
-        if x.numel() and float(x.amin()) < _LOWEST
-    ]
-    is_lost = torch.stack(found).any(0) if found else None
-    return is_lost if is_lost is not None and bool(is_lost.any()) else None
 
 
 def _is_at_rest(batch: _Batch, sent: Blocks, tol: float, arithmetic: Arithmetic) -> Tensor:

@@ -9,6 +9,7 @@ sum how much it came to.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Block", "Factor", "FactorGraph", "FactorGroup", "build_factor_graph"]
+__all__ = ["Block", "Branch", "Factor", "FactorGraph", "FactorGroup", "build_factor_graph"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -98,6 +99,30 @@ class FactorGroup:
         return replace(self, weights=tuple(t.to(device) for t in self.weights))
 
 
+class Branch(NamedTuple):
+    """Like factors of a tree and their variables: one above each, the others below."""
+
+    group: int
+    position: int  # of the variable above, in the scopes
+    members: list[int]  # the factors, within the group
+    above: list[int]
+    below: list[list[int]]  # for each other position the variables
+
+
+class Wave(NamedTuple):
+    """Variables of trees at one height, and the branches to what is below them."""
+
+    variables: list[int]
+    branches: list[Branch]
+
+
+class Trees(NamedTuple):
+    """How trees are read from the leaves to the roots."""
+
+    waves: list[Wave]
+    roots: list[int]
+
+
 @dataclass(frozen=True, eq=False)
 class FactorGraph:
     """Variables and factors, ready for messages between them.
@@ -148,6 +173,15 @@ class FactorGraph:
             for group in self.groups
             for w in group.weights
         )
+
+    @cached_property
+    def trees(self) -> Trees:
+        """The trees of a forest; each has its first variable as its root."""
+        return _plant(self)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is derived."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to(self, device: torch.device | str) -> "FactorGraph":
         """Return the graph on a device."""
@@ -280,3 +314,46 @@ def _count_rounds(n_variables: int, scopes: Sequence[Sequence[int]]) -> int | No
         assert second is not None
         n_rounds = max(n_rounds, (second[1] + 1) // 2)
     return n_rounds
+
+
+def _plant(graph: FactorGraph) -> Trees:
+    """Find what is above and below each factor, tree by tree from the roots to the leaves."""
+    ends = [block.variables[block.ends].tolist() for block in graph.blocks]
+    scopes: dict[tuple[int, int], list[int]] = {}
+    of = defaultdict(list)  # variable: its factors
+    for g, group in enumerate(graph.groups):
+        for f in range(group.n_factors):
+            scopes[g, f] = [ends[b][start + f] for b, start in group.slots]
+            for i in scopes[g, f]:
+                of[i].append((g, f))
+    above: dict[tuple[int, int], int] = {}
+    order: list[int] = []
+    roots, seen = [], set[int]()
+    for root in range(graph.n_variables):
+        if root in seen:
+            continue
+        roots.append(root)
+        reached = [root]
+        for i in reached:  # grows
+            seen.add(i)
+            for factor in of[i]:
+                if factor not in above:
+                    above[factor] = i
+                    reached.extend(j for j in scopes[factor] if j != i)
+        order.extend(reached)
+    height = dict.fromkeys(order, 0)
+    for i in reversed(order):
+        for factor in of[i]:
+            if above[factor] != i:
+                height[above[factor]] = max(height[above[factor]], height[i] + 1)
+    waves = [Wave([], []) for _ in range(max(height.values()) + 1)]
+    for i, h in height.items():
+        waves[h].variables.append(i)
+    alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for (g, f), i in above.items():
+        alike[height[i], g, scopes[g, f].index(i)].append(f)
+    for (h, g, position), members in alike.items():
+        columns = [list(column) for column in zip(*(scopes[g, f] for f in members), strict=True)]
+        above_them = columns.pop(position)
+        waves[h].branches.append(Branch(g, position, members, above_them, columns))
+    return Trees(waves, roots)

@@ -11,7 +11,20 @@ from torch import Tensor
 
 from sknesy.numerics.factor_graph import FactorGraph, FactorGroup
 
-__all__ = ["LOG", "PLAIN", "log_masses", "send_messages"]
+__all__ = [
+    "FINITE_LOG",
+    "LOG",
+    "LOWEST",
+    "PLAIN",
+    "find_underflow",
+    "log_masses",
+    "send_message",
+    "send_messages",
+]
+
+LOWEST = -1e300  # a logarithm of 0 that can be subtracted
+_LEAST_PRODUCT = -690.0  # below, plain products may have no digits left
+_LEAST_MESSAGE = -570.0  # below, terms lost on the way could be seen
 
 
 class Arithmetic(Protocol):
@@ -110,37 +123,108 @@ class _Log:
         return x, x.new_zeros(x.shape[:-1])
 
 
+class _FiniteLog(_Log):
+    """Logarithms of which that of 0 is finite: gradients at -inf would be NaN."""
+
+    def from_plain(self, values: Tensor) -> Tensor:
+        return values.log().clamp_(min=LOWEST)
+
+
+class _Possible(_Plain):
+    """Ones for what is possible, and zeros."""
+
+    def contract(self, x: Tensor, matrix: Tensor) -> Tensor:
+        return (super().contract(x, matrix) > 0).to(x.dtype)
+
+
 PLAIN: Arithmetic = _Plain()
 LOG: Arithmetic = _Log()
+FINITE_LOG: Arithmetic = _FiniteLog()
+_POSSIBLE: Arithmetic = _Possible()
 
 
 def send_messages(
     graph: FactorGraph, sent: Sequence[Tensor], arithmetic: Arithmetic
 ) -> list[Tensor]:
-    """Compute the messages of all factors to all of their variables.
+    """Compute the logarithms of the messages of all factors to all of their variables.
 
-    Parameters
-    ----------
-    graph : FactorGraph
-        Variables and factors.
-    sent : sequence of Tensors of shape (n_edges, n_samples, n_states)
-        For each block, the messages of variables to factors, in the arithmetic.
-    arithmetic : Arithmetic
-        With what to compute.
-
-    Returns
-    -------
-    list of Tensors of shape (n_edges, n_samples, n_states)
-        For each block, the logarithms of the messages, each up to a constant.
+    Messages of variables to factors are in the arithmetic. In both directions there is a tensor
+    (n_edges, n_samples, n_states) for each block; those of factors are right up to a constant each.
     """
     answers = [torch.empty_like(x) for x in sent]
     for group in graph.groups:
         received = _receive(group, sent)
         answer = _answer_chains if group.is_chain else _answer_tables
-        found = answer(group, received, arithmetic)
+        found = answer(group.weights, received, arithmetic)
         for (b, start), message in zip(group.slots, found, strict=True):
             answers[b][start : start + group.n_factors] = message
     return [arithmetic.to_log(x) for x in answers]
+
+
+def send_message(
+    weights: Sequence[Tensor],
+    before: Sequence[Tensor],
+    after: Sequence[Tensor],
+    silence: Tensor,
+    arithmetic: Arithmetic,
+) -> Tensor:
+    """Compute the messages of like factors to one variable each, in the arithmetic.
+
+    The variable stands between those that send the messages `before` and `after`, (n_factors,
+    n_samples, n_states) each; `silence` is ones of shape (n_factors, n_samples, 1).
+    """
+    if len(weights) == 1 and weights[0].ndim == len(before) + len(after) + 2:
+        table = weights[0].movedim(len(before) + 1, 1)
+        return _contract_all_but_first(table, [silence, *before, *after], arithmetic)
+    k = len(before)
+    on, _ = _read_on(weights[:k], before, silence, arithmetic)
+    back = _read_back(weights[k + 1 :], after, silence, arithmetic)
+    return _link(weights[k], on[-1], back[0], arithmetic)
+
+
+def find_underflow(
+    graph: FactorGraph, log_sent: Sequence[Tensor], log_answers: Sequence[Tensor]
+) -> Tensor | None:
+    """Find samples in which products of plain messages may have lost what matters.
+
+    Takes the logarithms of the messages of one round in both directions, in the shapes of
+    `send_messages`. Returns bools (n_samples,), or None if there are none.
+    """
+    lowest = [x.masked_fill(x == -torch.inf, 0.0) for x in log_sent]
+    most = max((len(group.slots) for group in graph.groups), default=0)
+    if most * min((float(x.amin()) for x in lowest if x.numel()), default=0.0) >= _LEAST_PRODUCT:
+        return None
+    is_lost = log_sent[0].new_zeros(log_sent[0].shape[1], dtype=torch.bool)
+    for group in graph.groups:
+        product = torch.stack([x.amin(-1) for x in _receive(group, lowest)]).sum(0)
+        at_risk = (product < _LEAST_PRODUCT).any(0)
+        if group.is_chain and bool(at_risk.any()):
+            rows = at_risk.nonzero().squeeze(1)
+            received, answered = (
+                [x[:, rows] for x in _receive(group, part)] for part in (log_sent, log_answers)
+            )
+            at_risk[rows] = _is_tiny(group, received, answered)
+        is_lost |= at_risk
+    return is_lost if bool(is_lost.any()) else None
+
+
+def _is_tiny(group: FactorGroup, received: Sequence[Tensor], answered: Sequence[Tensor]) -> Tensor:
+    """For each sample, whether messages of chains are too small to be trusted, (n_samples,).
+
+    Rescaling keeps what is not below 1e-300 of a peak. What it loses can be seen only in a message,
+    or in the sum that the message is a part of, that comes out hardly larger. Most zeros are none
+    of these: nothing is possible there.
+    """
+    is_tiny = received[0].new_zeros(received[0].shape[1], dtype=torch.bool)
+    support = [(x > -torch.inf).to(x.dtype) for x in received]
+    possible = _answer_chains(group.weights, support, _POSSIBLE)
+    for x, y, share in zip(received, answered, possible, strict=True):
+        for log_value, is_open in (
+            (y, share > 0),
+            ((x + y).logsumexp(-1, keepdim=True), ((share > 0) & (x > -torch.inf)).any(-1, True)),
+        ):
+            is_tiny |= (is_open & (log_value < _LEAST_MESSAGE)).any(-1).any(0)
+    return is_tiny
 
 
 def log_masses(
@@ -148,25 +232,13 @@ def log_masses(
 ) -> Iterator[Tensor]:
     """Compute the sum of each factor's weights, each times the messages of its variables.
 
-    Parameters
-    ----------
-    graph : FactorGraph
-        Variables and factors.
-    sent : sequence of Tensors of shape (n_edges, n_samples, n_states)
-        For each block, the messages of variables to factors, in the arithmetic.
-    arithmetic : Arithmetic
-        With what to compute.
-
-    Yields
-    ------
-    Tensor of shape (n_factors, n_samples)
-        For each group, the logarithms of the sums.
+    Yields for each group the logarithms, (n_factors, n_samples).
     """
     for group in graph.groups:
         received = _receive(group, sent)
         if group.is_chain:
-            before, log_scale = _read_on(group, received, arithmetic)
-            yield arithmetic.to_log(before[-1][..., 0]) + log_scale
+            on, log_scale = _read_on(group.weights, received, _silence(received), arithmetic)
+            yield arithmetic.to_log(on[-1][..., 0]) + log_scale
         else:
             values = _contract_all_but_first(group.weights[0], received, arithmetic)
             total = arithmetic.contract_own(values[:, :, None, :], received[0])
@@ -178,13 +250,18 @@ def _receive(group: FactorGroup, sent: Sequence[Tensor]) -> list[Tensor]:
     return [sent[b][start : start + group.n_factors] for b, start in group.slots]
 
 
+def _silence(received: Sequence[Tensor]) -> Tensor:
+    """Ones where nothing is read yet, (n_factors, n_samples, 1)."""
+    return received[0].new_ones((*received[0].shape[:2], 1))
+
+
 def _answer_tables(
-    group: FactorGroup, received: Sequence[Tensor], arithmetic: Arithmetic
+    weights: Sequence[Tensor], received: Sequence[Tensor], arithmetic: Arithmetic
 ) -> Iterator[Tensor]:
-    (weights,) = group.weights
     for k in range(len(received)):
+        table = weights[0].movedim(k + 1, 1)
         others = [*received[:k], *received[k + 1 :]]
-        yield _contract_all_but_first(weights.movedim(k + 1, 1), [received[k], *others], arithmetic)
+        yield _contract_all_but_first(table, [received[k], *others], arithmetic)
 
 
 def _contract_all_but_first(
@@ -202,25 +279,29 @@ def _contract_all_but_first(
 
 
 def _answer_chains(
-    group: FactorGroup, received: Sequence[Tensor], arithmetic: Arithmetic
+    weights: Sequence[Tensor], received: Sequence[Tensor], arithmetic: Arithmetic
 ) -> Iterator[Tensor]:
-    before, _ = _read_on(group, received, arithmetic)
-    after = _read_back(group, received, arithmetic)
-    for weights, a, b in zip(group.weights, before[:-1], after[1:], strict=True):
-        around = _outer(a, b, arithmetic)
-        matrix = weights.permute(0, 1, 3, 2).reshape(len(weights), around.shape[-1], -1)
-        yield _contract(around, matrix, arithmetic)
+    on, _ = _read_on(weights, received, _silence(received), arithmetic)
+    back = _read_back(weights, received, _silence(received), arithmetic)
+    for w, a, b in zip(weights, on[:-1], back[1:], strict=True):
+        yield _link(w, a, b, arithmetic)
+
+
+def _link(weights: Tensor, on: Tensor, back: Tensor, arithmetic: Arithmetic) -> Tensor:
+    """Message to a variable of a chain, from what is remembered before and after it."""
+    around = _outer(on, back, arithmetic)
+    matrix = weights.permute(0, 1, 3, 2).reshape(len(weights), around.shape[-1], -1)
+    return _contract(around, matrix, arithmetic)
 
 
 def _read_on(
-    group: FactorGroup, received: Sequence[Tensor], arithmetic: Arithmetic
+    weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> tuple[list[Tensor], Tensor]:
     """Weights of what is remembered before each variable and at the end, and their log-scale."""
-    n_factors, n, _ = received[0].shape
-    messages = [arithmetic.from_plain(received[0].new_ones((n_factors, n, 1)))]
-    log_scale = received[0].new_zeros((n_factors, n))
-    for weights, x in zip(group.weights, received, strict=True):
-        matrix = weights.reshape(len(weights), -1, weights.shape[-1])
+    messages = [arithmetic.from_plain(silence)]
+    log_scale = torch.zeros_like(silence[..., 0])
+    for w, x in zip(weights, received, strict=True):
+        matrix = w.reshape(len(w), -1, w.shape[-1])
         message = _contract(_outer(messages[-1], x, arithmetic), matrix, arithmetic)
         message, log_peak = arithmetic.rescale(message)
         log_scale = log_scale + log_peak
@@ -229,13 +310,12 @@ def _read_on(
 
 
 def _read_back(
-    group: FactorGroup, received: Sequence[Tensor], arithmetic: Arithmetic
+    weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> list[Tensor]:
     """Weights of what comes after, given what is remembered before each variable."""
-    n_factors, n, _ = received[0].shape
-    messages = [arithmetic.from_plain(received[0].new_ones((n_factors, n, 1)))]
-    for weights, x in zip(reversed(group.weights), reversed(received), strict=True):
-        matrix = weights.permute(0, 2, 3, 1).reshape(len(weights), -1, weights.shape[1])
+    messages = [arithmetic.from_plain(silence)]
+    for w, x in zip(reversed(weights), reversed(received), strict=True):
+        matrix = w.permute(0, 2, 3, 1).reshape(len(w), -1, w.shape[1])
         message = _contract(_outer(x, messages[-1], arithmetic), matrix, arithmetic)
         messages.append(arithmetic.rescale(message)[0])
     messages.reverse()

@@ -12,7 +12,7 @@ Messages are plain numbers, not logarithms, rescaled on the way. That is several
 as accurate as long as nothing that matters falls below the smallest float64. What the rescaling
 throws away is known: after each, messages are at most 1, so what was lost is less than 1e-300,
 and it matters only where what was kept is hardly larger. Samples in which that happens, and those
-without any path, are computed again in log space.
+without any path, are computed again in log space. Marginals below 1e-50 may come out as 0.
 """
 
 import torch

@@ -192,6 +192,24 @@ def test_weights_that_plain_numbers_cannot_hold_are_not_impossible(low):
     np.testing.assert_allclose(turns.marginals[0], np.full((4, 2), 0.5), rtol=1e-10)
 
 
+@pytest.mark.parametrize("low", [-40.0, -300.0, -600.0])
+@pytest.mark.parametrize("is_chain", [False, True])
+def test_products_that_plain_numbers_cannot_hold_are_not_impossible(low, is_chain):
+    """Six variables are in the same state: each is probable enough, and their product is not."""
+    if is_chain:
+        same = np.zeros((2, 2, 2))
+        same[[0, 1], [0, 1], [0, 1]] = 1.0
+        weights = (same.sum(0)[None], *[same] * 4, same.sum(2)[..., None])
+    else:
+        weights = (np.zeros((2,) * 6),)
+        weights[0][(0,) * 6] = weights[0][(1,) * 6] = 1.0
+    graph = build_factor_graph([2] * 6, [Factor(tuple(range(6)), weights)], [[True, True]] * 6)
+    log_weights = torch.tensor([[-torch.inf, 0.0], *[[0.0, low]] * 5], dtype=torch.float64)
+    beliefs = propagate_beliefs(graph, log_weights[None])
+    np.testing.assert_allclose(beliefs.log_evidence, [5 * low], rtol=1e-12)
+    np.testing.assert_allclose(beliefs.marginals[0], [[0.0, 1.0]] * 6, rtol=1e-12)
+
+
 def test_impossible_evidence_is_minus_infinity_and_spares_its_neighbours(rng):
     # Three neighbours in a ring that are all in state 0; the other sample is possible.
     log_weights = random_weights(rng, 2, [3] * 3)

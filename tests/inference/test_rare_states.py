@@ -1,0 +1,77 @@
+"""Exact engines keep all digits where states are so improbable that floats cannot hold a world."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from contracts.evidence import compile_, names_in_order
+from problems import SMALL_PROBLEMS, clause_problem
+
+from sknesy.inference import (
+    BeliefPropagationEngine,
+    DiagramEngine,
+    EnumerationEngine,
+    SDDEngine,
+)
+
+FORESTS = [
+    clause_problem("one clause", [[1, 2]], [[1], [2]]),
+    clause_problem("a path", [[1, 2], [-2, 3], [3, -4], [4, 5]], [[p] for p in range(1, 6)]),
+    clause_problem("a star", [[1, p] for p in range(2, 7)], [[p] for p in range(1, 7)]),
+    clause_problem(
+        "wide states and a unit", [[1, 4], [-5, 7, 8], [9]], [[1, 2, 3], [4, 5, 6], [7], [8], [9]]
+    ),
+    clause_problem("long clauses", [list(range(1, 7)), [6, -7, 8]], [[p] for p in range(1, 9)]),
+    clause_problem("free symbols and trees", [[1, 2], [3, 4]], [[p] for p in range(1, 8)]),
+]
+
+
+def rare_evidence(rng, counts, n, p):
+    """Weights of 1, of p, and of 0."""
+    weights = np.zeros((n, len(counts), max(counts)))
+    for i, count in enumerate(counts):
+        weights[:, i, :count] = rng.choice([1.0, p, 0.0], (n, count), p=[0.4, 0.5, 0.1])
+        weights[:, i, 0] = np.where(weights[:, i].any(-1), weights[:, i, 0], 1.0)
+    return weights
+
+
+def log_of(x):
+    """Logarithm of a Fraction of any size."""
+    return math.log(x.numerator) - math.log(x.denominator) if x else -math.inf
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [EnumerationEngine(), DiagramEngine(), SDDEngine(), BeliefPropagationEngine()],
+    ids=lambda e: type(e).__name__,
+)
+@pytest.mark.parametrize("problem", [*FORESTS, *SMALL_PROBLEMS], ids=lambda p: p.name)
+def test_rare_states_lose_no_digits(problem, engine, rng):
+    compiled = compile_(engine, problem)
+    counts = problem.n_states, tuple(map(len, compiled.output_states))
+    prob, lik = (
+        np.concatenate([rare_evidence(rng, c, 2, p) for p in (1e-20, 1e-100, 1e-300)])
+        for c in counts
+    )
+    posterior = engine.infer(compiled, torch.from_numpy(prob).log(), torch.from_numpy(lik).log())
+    if posterior.kind != "exact":
+        pytest.skip(f"{posterior.kind}, as it says")
+    orders = names_in_order(problem, compiled)
+    for i in range(len(prob)):
+        total, symbols, outputs, _ = oracle.posterior(
+            problem.n_states,
+            problem.n_output_states,
+            problem.conclude,
+            [[Fraction(x) for x in row] for row in prob[i].tolist()],
+            [[Fraction(lik[i, o, w]) for w in order] for o, order in enumerate(orders)],
+        )
+        np.testing.assert_allclose(posterior.log_evidence[i], log_of(total), rtol=0, atol=1e-10)
+        in_order = [posterior.output_marginals[i, o, order] for o, order in enumerate(orders)]
+        for got, row in zip(
+            [*posterior.symbol_marginals[i], *in_order], [*symbols, *outputs], strict=True
+        ):
+            expected = np.array([float(x) for x in row])
+            np.testing.assert_allclose(got[: len(row)], expected, rtol=1e-10, atol=1e-290)
