@@ -2,6 +2,7 @@
 
 import numpy as np
 from problems import add
+from skorch import NeuralNet
 
 from sknesy import EMNeSyClassifier
 from sknesy.knowledge import FunctionKnowledge
@@ -20,4 +21,6 @@ def blobs(n=120, seed=0, n_symbols=2, n_states=3, n_features=4, function=add):
 
 def make(knowledge=ADDITION, **parameters):
     defaults = {"max_iter": 30, "learning_rate": 0.01, "random_state": 0}
+    if isinstance(parameters.get("net"), NeuralNet):  # has its own
+        defaults["learning_rate"] = None
     return EMNeSyClassifier(knowledge, **{**defaults, **parameters})

@@ -33,8 +33,14 @@ class CountingNet(SymbolNet):
     def log_prob(self, X):
         return self.table[X].log()
 
+    def state_dict(self):
+        return {"table": self.table}
+
+    def load_state_dict(self, state):
+        self.table = state["table"]
+
     @contextmanager
-    def training(self, X, weight, y):
+    def training(self, X, weight, y, *, is_trial=False):
         self.X, self.weight = X, weight
         yield self
 

@@ -24,7 +24,7 @@ from sknesy.estimators._sequences import SequenceLayout
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactLikelihood
-from sknesy.nets import SkorchNet, as_neural_net, fill_in
+from sknesy.nets import SymbolGroup, as_neural_net, make_net
 
 __all__ = ["EMNeSyClassifier"]
 
@@ -95,14 +95,15 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         Smallest rise of the mean log-evidence, in nats a sample, that counts as progress.
     n_iter_no_change : int, default=10
         Iterations without progress after which EM has converged.
-    batch_size : int, default=32
-        Samples in a mini-batch; not used with a NeuralNet that has its own.
-    learning_rate : float, default=1e-3
-        Learning rate; not used with a NeuralNet that has its own.
+    batch_size : int or None, default=None
+        Samples in a mini-batch. None is 32; with a NeuralNet, its own.
+    learning_rate : float or None, default=None
+        Learning rate. None is 1e-3; with a NeuralNet, its own.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, order of the samples, and dropout.
-    device : str, default="cpu"
-        Device of net and inference; not used with a NeuralNet that has its own.
+    device : str or None, default=None
+        Device of net and inference; "auto" is an accelerator if torch has one here. None is "cpu";
+        with a NeuralNet, its own.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
         data; the optimiser starts anew. Of several starts, the first does.
@@ -201,10 +202,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
-        "device": [str, torch.device],
+        "device": [str, torch.device, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
     }
@@ -227,10 +228,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         max_iter=100,
         tol=1e-4,
         n_iter_no_change=10,
-        batch_size=32,
-        learning_rate=1e-3,
+        batch_size=None,
+        learning_rate=None,
         random_state=None,
-        device="cpu",
+        device=None,
         warm_start=False,
         verbose=0,
     ):
@@ -336,19 +337,19 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
         layout.check_labels(engine, compiled, samples, unique, y_index)
         codes = ExactLikelihood().encode(unique, compiled.output_states)[torch.from_numpy(y_index)]
 
-        net = fill_in(
-            as_neural_net(self.net),
-            lr=self.learning_rate,
-            batch_size=self.batch_size,
-            device=str(self.device),
-        )
+        options = {
+            "learning_rate": self.learning_rate,
+            "batch_size": self.batch_size,
+            "device": self.device,
+        }
         n_states, symbol_shape = layout.predicted_states(knowledge), samples.symbol_shape
+        groups = (SymbolGroup(None, tuple(range(knowledge.n_symbols)), n_states, symbol_shape),)
         self._check_state_prior(n_states)
         random_state = check_random_state(self.random_state)
         nets = []
         for _ in range(self.n_init):
             seed = int(random_state.randint(np.iinfo(np.int32).max))
-            nets.append(SkorchNet(clone(net), n_states, symbol_shape, seed=seed))
+            nets.append(make_net(self.net, groups, seed, options))
         if self.warm_start and hasattr(self, "_symbol_net"):
             nets[0].adopt(self._symbol_net)
         self._seed = int(random_state.randint(np.iinfo(np.int32).max))
@@ -429,7 +430,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
                 "The estimator keeps what it learned so far, and can predict."
             ) from interrupt
         finally:
-            self._symbol_net, self.net_ = best.net, best.net.net
+            self._symbol_net, self.net_ = best.net, best.net.inner
             self.lower_bounds_ = best.convergence.lower_bounds
             self.diagnostics_ = best.diagnostics
             self.n_iter_ = best.n_iter

@@ -1,8 +1,10 @@
 """Nets that predict symbols; the only folder that imports skorch."""
 
 from sknesy.nets._base import SymbolNet
+from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets._parameters import as_neural_net, fill_in
+from sknesy.nets._make import make_net
+from sknesy.nets._parameters import as_neural_net
 from sknesy.nets._samples import Grid, Samples, Sequences
 from sknesy.nets._skorch import SkorchNet
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
@@ -15,9 +17,10 @@ __all__ = [
     "Samples",
     "Sequences",
     "SkorchNet",
+    "SymbolGroup",
     "SymbolLoss",
     "SymbolNet",
     "as_neural_net",
     "default_module",
-    "fill_in",
+    "make_net",
 ]

@@ -1,9 +1,9 @@
 """The contract of nets: what the EM loop asks of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -24,7 +24,25 @@ class SymbolNet(ABC):
         sum_i weight_i sum_s sum_v  q_isv log p(z_s = v | x_i)
 
     over the net's weights, for responsibilities q that are held constant.
+
+    Attributes
+    ----------
+    schedules : frozenset of str
+        The E-steps that the M-step can follow: "batch" for one E-step a mini-batch, "epoch" for
+        one E-step an iteration. A learner without mini-batches has "epoch" alone.
     """
+
+    schedules: ClassVar[frozenset[str]] = frozenset({"batch", "epoch"})
+
+    @property
+    def device(self) -> str:
+        """Device of the log-probabilities."""
+        return "cpu"
+
+    @property
+    def inner(self) -> Any:
+        """Trained object inside, which the estimator shows as ``net_``."""
+        return self
 
     @abstractmethod
     def log_prob(self, X: Tensor | Samples) -> Tensor:
@@ -38,13 +56,17 @@ class SymbolNet(ABC):
         Returns
         -------
         Tensor of shape (n_samples, n_symbols, n_states), float64
-            Log-probabilities in nats, normalised over states; -inf for padding. Of `Sequences` with
+            Log-probabilities in nats, normalised over states; -inf for padding. `Sequences` have
             their end as one more state.
         """
 
     @abstractmethod
-    def training(self, X: Tensor | Samples, weight: Tensor, y: Any) -> AbstractContextManager[Any]:
+    def training(
+        self, X: Tensor | Samples, weight: Tensor, y: Any, *, is_trial: bool = False
+    ) -> AbstractContextManager[Any]:
         """Open a training session on some data; `m_step` is for use within it.
+
+        The session rehearses a step before it opens, so that a net which cannot train is refused.
 
         Parameters
         ----------
@@ -54,6 +76,9 @@ class SymbolNet(ABC):
             Weights of the samples.
         y : array of shape (n_samples,)
             Labels, for a net that holds out a stratified part of the data.
+        is_trial : bool, default=False
+            Whether this is one of several starts. A trial leaves no trace outside of the net,
+            unless `keep` is called within the session.
 
         Returns
         -------
@@ -75,4 +100,50 @@ class SymbolNet(ABC):
         -------
         bool
             Whether the net asks to end training, as a callback may.
+        """
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that training changes, as a picklable dict of tensors and plain values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned; training goes on from there.
+
+        Parameters
+        ----------
+        state : mapping
+            The state of a net of the same kind and the same shapes.
+
+        Raises
+        ------
+        InvalidNetError
+            When the state does not fit.
+        """
+
+    def adopt(self, other: "SymbolNet") -> None:
+        """Take over the weights of another net, for training that starts anew.
+
+        Parameters
+        ----------
+        other : SymbolNet
+            A net of the same kind and the same shapes.
+
+        Raises
+        ------
+        InvalidNetError
+            When the weights do not fit.
+        """
+        self.load_state_dict(other.state_dict())
+
+    def keep(self) -> None:  # noqa: B027 (most nets write nothing)
+        """Choose this trial among several starts: what it wrote and will write is kept."""
+
+    def recompute_statistics(self, X: Tensor | Samples) -> None:  # noqa: B027 (most have none)
+        """Recompute running statistics, as of batch norm, from all training data.
+
+        Parameters
+        ----------
+        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape), float32
+            The data.
         """

@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
+from skorch import (
+    NeuralNet,
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
 from torch import nn
 
 from sknesy._validation import join_names
@@ -13,7 +18,9 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets.modules import default_module
 
-__all__ = ["as_neural_net", "check_device", "check_keywords", "fill_in"]
+__all__ = ["as_neural_net", "check_device", "check_keywords"]
+
+_LABEL_NETS = (NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor)
 
 
 def as_neural_net(net: Any) -> NeuralNet:
@@ -23,14 +30,14 @@ def as_neural_net(net: Any) -> NeuralNet:
     ----------
     net : None, torch module class or skorch NeuralNet
         None is the default module. A module class gets Adam; its learning rate, batch size and
-        device are left open (None) for `fill_in`. A NeuralNet is returned as it is.
+        device are left open (None) for `make_net`. A NeuralNet is returned as it is.
 
     Returns
     -------
     skorch.NeuralNet
         The net.
     """
-    if isinstance(net, NeuralNetClassifier | NeuralNetRegressor):
+    if isinstance(net, _LABEL_NETS):
         raise InvalidNetError(
             f"net must be a plain skorch NeuralNet, got {type(net).__name__}, whose own scores are "
             "about labels that this net does not predict. Pass skorch.NeuralNet with the same "
@@ -48,7 +55,7 @@ def as_neural_net(net: Any) -> NeuralNet:
     if net is not None and not is_module:
         raise InvalidNetError(
             f"net must be a torch module class or a skorch NeuralNet, got {net!r}. "
-            "Pass for example sknesy.nets.LeNet."
+            "Pass for example sknesy.nets.LeNet, or register its type on sknesy.nets.make_net."
         )
     return NeuralNet(
         default_module if net is None else net,
@@ -60,24 +67,6 @@ def as_neural_net(net: Any) -> NeuralNet:
         train_split=None,
         verbose=0,
     )
-
-
-def fill_in(net: NeuralNet, **values: Any) -> NeuralNet:
-    """Give parameters that a net leaves open (None) their values.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        The net; changed in place.
-    **values
-        Values by parameter.
-
-    Returns
-    -------
-    skorch.NeuralNet
-        The net.
-    """
-    return net.set_params(**{k: v for k, v in values.items() if getattr(net, k) is None})
 
 
 def check_device(device: str) -> None:

@@ -1,7 +1,7 @@
 """Random numbers of a net of its own: torch's global generator stays as it was."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,6 +86,17 @@ class RandomStream:
             while held:  # Ctrl-C in the forward pass: torch calls no hook then
                 self._leave(held.pop())
                 _LOCK.release()
+
+    def state_dict(self) -> dict[str, torch.Tensor | None]:
+        """Return where the stream stands."""
+        return {"state": self._state, "device_state": self._device_state}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor | None]) -> None:
+        """Continue where another stream stood."""
+        if state["state"] is not None:
+            self._state = state["state"]
+        if state["device_state"] is not None:
+            self._device_state = state["device_state"]
 
     def _enter(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         outer = torch.get_rng_state()

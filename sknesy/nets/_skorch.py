@@ -1,7 +1,7 @@
 """The M-step through skorch."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,8 +68,13 @@ class SkorchNet(SymbolNet):
 
     @property
     def device(self) -> str:
-        """Where the net is."""
+        """Device of the net."""
         return self.net.device or "cpu"
+
+    @property
+    def inner(self) -> NeuralNet:
+        """The skorch net."""
+        return self.net
 
     def log_prob(self, X: Tensor | Samples) -> Tensor:
         """Compute log-probabilities of the symbols, without gradients.
@@ -89,7 +94,9 @@ class SkorchNet(SymbolNet):
         return samples.to(self.device).arrange(log_prob)
 
     @contextmanager
-    def training(self, X: Tensor | Samples, weight: Tensor, y: Any) -> Iterator["SkorchNet"]:
+    def training(
+        self, X: Tensor | Samples, weight: Tensor, y: Any, *, is_trial: bool = False
+    ) -> Iterator["SkorchNet"]:
         """Open a training session, from skorch's ``on_train_begin`` to its ``on_train_end``.
 
         Parameters
@@ -156,21 +163,29 @@ class SkorchNet(SymbolNet):
             return True
         return False
 
-    def adopt(self, other: "SkorchNet") -> None:
-        """Take over the weights of another net.
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, the state of the optimiser, and where the random numbers stand."""
+        return {
+            "module": self.net.module_.state_dict(),
+            "optimizer": self.net.optimizer_.state_dict(),
+            "stream": self._stream.state_dict(),
+            "order": self._order.get_state(),
+        }
 
-        Parameters
-        ----------
-        other : SkorchNet
-            A net of the same module, with parameters of the same shapes.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self._load_weights(state["module"])
+        self.net.optimizer_.load_state_dict(state["optimizer"])
+        self._stream.load_state_dict(state["stream"])
+        self._order.set_state(state["order"])
 
-        Raises
-        ------
-        InvalidNetError
-            When the weights do not fit.
-        """
+    def adopt(self, other: SymbolNet) -> None:
+        """Take over the weights of another net; the optimiser and random numbers start anew."""
+        self._load_weights(other.state_dict().get("module", {}))
+
+    def _load_weights(self, weights: Mapping[str, Tensor]) -> None:
         try:
-            self.net.module_.load_state_dict(other.net.module_.state_dict())
+            self.net.module_.load_state_dict(weights)
         except RuntimeError as error:
             raise InvalidNetError(
                 "With warm_start=True the net must be built like that of the last fit, but "

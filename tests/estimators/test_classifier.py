@@ -180,7 +180,7 @@ def test_grid_search_over_net_engine_and_knowledge():
         "inference__max_worlds": [100],
         "knowledge": [ADDITION, FunctionKnowledge(add, [range(4)] * 2)],
     }
-    search = GridSearchCV(make(), grid, cv=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(make(learning_rate=None), grid, cv=2, error_score="raise").fit(X, y)
     assert search.best_params_["net__lr"] == 0.01
     assert search.best_estimator_.net_.module_.layers[1].out_features == 8
     assert search.best_estimator_.engine_.max_worlds == 100
@@ -194,9 +194,9 @@ def test_grid_search_over_engines_as_values():
     assert scores[0] == scores[1]
 
 
-def test_net_parameters_win_over_those_of_the_estimator():
+def test_parameters_of_the_net_and_of_the_estimator_meet_in_one_net():
     X, y, _ = blobs(n=20)
-    clf = make(max_iter=1, learning_rate=0.5, batch_size=5).set_params(net__lr=0.25)
+    clf = make(max_iter=1, learning_rate=None, batch_size=5).set_params(net__lr=0.25)
     clf.fit(X, y)
     assert clf.net_.lr == 0.25
     assert clf.net_.batch_size == 5

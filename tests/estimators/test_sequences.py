@@ -348,7 +348,7 @@ def test_cross_validation_and_search_take_lists_and_arrays_of_objects():
     by_array = cross_val_score(clf, as_objects(X), y, cv=KFold(3), error_score="raise")
     np.testing.assert_array_equal(by_list, by_array)
     grid = {"knowledge": [AnyOf(), Parity()], "net__lr": [0.01]}
-    search = GridSearchCV(make(None, max_iter=10), grid, cv=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(make(None, max_iter=10, learning_rate=None), grid, cv=2, error_score="raise").fit(X, y)
     assert search.best_params_["knowledge"] == AnyOf()
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from weights import seeded
 
-from sknesy.nets import MLP, Grid, Sequences, SkorchNet, as_neural_net, fill_in
+from sknesy.nets import MLP, Grid, Sequences, SymbolGroup, as_neural_net, make_net
 
 LENGTHS = [3, 1, 4, 2]
 
@@ -16,9 +16,9 @@ def make_sequences(n_symbols=4, lengths=LENGTHS, n_features=4, seed=0):
     return Sequences(symbols, torch.tensor(lengths), n_symbols)
 
 
-def make_net(n_states=(3,), seed=0, **parameters):
-    net = fill_in(as_neural_net(MLP), lr=0.01, batch_size=2, device="cpu")
-    return SkorchNet(net.set_params(**parameters), n_states, (4,), seed)
+def make(n_states=(3,), seed=0, **parameters):
+    net = as_neural_net(MLP).set_params(lr=0.01, batch_size=2, **parameters)
+    return make_net(net, (SymbolGroup(None, (0,), n_states, (4,)),), seed, {})
 
 
 def random_log_prob(n, n_states=3, seed=1):
@@ -81,7 +81,7 @@ def test_some_samples_are_chosen_by_mask_or_number():
 
 
 def test_net_says_of_a_sequence_what_it_says_of_its_symbols():
-    sequences, net = make_sequences(), make_net()
+    sequences, net = make_sequences(), make()
     log_prob = net.log_prob(sequences)
     one_by_one = net.log_prob(sequences.symbols[:, None])[:, 0]
     assert log_prob.shape == (4, 4, 4)
@@ -91,7 +91,7 @@ def test_net_says_of_a_sequence_what_it_says_of_its_symbols():
 
 def test_m_step_is_that_of_the_symbols_alone():
     """The padding takes no part: the gradient is that of the soft targets of real symbols."""
-    sequences, net = make_sequences(), make_net()
+    sequences, net = make_sequences(), make()
     targets = torch.rand(4, 4, 4, dtype=torch.float64)
     targets[sequences.is_symbol, 3] = 0.0
     targets[~sequences.is_symbol] = torch.tensor([0.0, 0, 0, 1]).double()
@@ -121,7 +121,7 @@ def test_sequences_of_one_length_are_learned_like_a_grid():
     targets = random_log_prob(48).exp().view(24, 2, 3)
     with_end = torch.nn.functional.pad(targets, (0, 1))
     sequences = Sequences(X.flatten(0, 1), torch.full((24,), 2), 2)
-    grid, ragged = make_net((3, 3)), make_net((3,))
+    grid, ragged = make((3, 3)), make((3,))
     weight = torch.ones(24, dtype=torch.float64)
     for net, data, wanted in ((grid, X, targets), (ragged, sequences, with_end)):
         with net.training(data, weight, None) as session:
@@ -134,7 +134,7 @@ def test_held_out_sequences_do_not_train():
     from skorch.dataset import ValidSplit
 
     sequences, seen = make_sequences(lengths=LENGTHS * 5), {True: [], False: []}
-    net = make_net(train_split=ValidSplit(4))
+    net = make(train_split=ValidSplit(4))
 
     def responsibilities(log_prob, index, is_training):
         seen[is_training].extend(index.tolist())

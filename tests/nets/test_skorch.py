@@ -12,7 +12,7 @@ from torch import nn
 from weights import seeded
 
 from sknesy.exceptions import DivergenceError, InvalidNetError
-from sknesy.nets import MLP, ConvNet, LeNet, SkorchNet, as_neural_net, default_module, fill_in
+from sknesy.nets import MLP, ConvNet, LeNet, SymbolGroup, as_neural_net, default_module, make_net
 
 N_STATES = (3, 3)
 
@@ -40,8 +40,12 @@ class Dropping(nn.Module):
 
 
 def make(net=None, n_states=N_STATES, symbol_shape=(4,), seed=0, is_shared=True, lr=0.01):
-    net = fill_in(as_neural_net(net), lr=lr, batch_size=8, device="cpu")
-    return SkorchNet(net, n_states, symbol_shape, seed, is_shared)
+    group = SymbolGroup(None, tuple(range(len(n_states))), n_states, symbol_shape, is_shared)
+    options = {"learning_rate": lr, "batch_size": 8}
+    if isinstance(net, NeuralNet):
+        own = {"learning_rate": net.lr, "batch_size": net.batch_size}
+        options = {name: None if own[name] is not None else options[name] for name in options}
+    return make_net(net, (group,), seed, options)
 
 
 def data(n=24, shape=(2, 4), seed=0):

@@ -1,0 +1,103 @@
+"""From the parameter `net` of an estimator to a `SymbolNet`, by the type of what is given."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Any
+
+import torch
+from sklearn.base import clone
+from skorch import (
+    NeuralNet,
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
+
+from sknesy.exceptions import InvalidNetError, UnsupportedKnowledgeError
+from sknesy.nets._base import SymbolNet
+from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._parameters import as_neural_net
+from sknesy.nets._skorch import SkorchNet
+
+__all__ = ["make_net"]
+
+_SKORCH_NAMES = {"learning_rate": "lr", "batch_size": "batch_size", "device": "device"}
+_DEFAULTS = {"learning_rate": 1e-3, "batch_size": 32, "device": "cpu"}
+
+
+@singledispatch
+def make_net(
+    net: Any, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
+) -> SymbolNet:
+    """Build the net of one start of training.
+
+    ``make_net.register(kind)`` adds a kind of net: a function of the same parameters, in a file of
+    its own, inside of the package or not.
+
+    Parameters
+    ----------
+    net : object
+        The parameter `net` of an estimator. It is cloned, and stays as it is.
+    groups : tuple of SymbolGroup
+        The symbols to predict.
+    seed : int
+        Seed of all randomness of the net.
+    options : mapping of str to object
+        ``learning_rate``, ``batch_size`` and ``device``, each None if it was not given. A function
+        refuses options that it would not use.
+
+    Returns
+    -------
+    SymbolNet
+        A net with fresh weights.
+
+    Raises
+    ------
+    InvalidNetError
+        When the net, or an option, cannot be used.
+    UnsupportedKnowledgeError
+        When the net serves one group of symbols, and there are several.
+    """
+    return _make_skorch(net, groups, seed, options)
+
+
+# skorch's classifiers inherit from scikit-learn's mixins first: registered by name, they stay
+# skorch nets where somebody registers the mixins.
+@make_net.register(NeuralNetBinaryClassifier)
+@make_net.register(NeuralNetClassifier)
+@make_net.register(NeuralNetRegressor)
+@make_net.register(NeuralNet)
+def _make_skorch(
+    net: Any, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
+) -> SymbolNet:
+    """Build a `SkorchNet` from None, a module class or a skorch NeuralNet."""
+    own = clone(as_neural_net(net))
+    if len(groups) > 1:
+        names = ", ".join(repr(group.name) for group in groups)
+        raise UnsupportedKnowledgeError(
+            f"net must be one net for each group of symbols, got {type(net).__name__} for the "
+            f"{len(groups)} groups {names}. Lay out X as one group of symbols of one shape."
+        )
+    for option, default in _DEFAULTS.items():
+        name, value = _SKORCH_NAMES[option], options.get(option)
+        kept = getattr(own, name)
+        if kept is None:
+            own.set_params(**{name: default if value is None else value})
+        elif value is not None:
+            raise InvalidNetError(
+                f"{option} must be None where net is a NeuralNet, which has its own {name} "
+                f"({kept}), got {value}. Set net__{name}, or pass a module class as net."
+            )
+    own.set_params(device=_find_device(own.device))
+    (group,) = groups
+    return SkorchNet(own, group.n_states, group.symbol_shape, seed, group.is_shared)
+
+
+def _find_device(device: Any) -> str:
+    """Return the name of a device; "auto" is an accelerator if torch has one here."""
+    if str(device) != "auto":
+        return str(device)
+    accelerator = getattr(torch, "accelerator", None)  # torch 2.6 and later
+    if accelerator is not None and accelerator.is_available():
+        return str(accelerator.current_accelerator())
+    return "cuda" if torch.cuda.is_available() else "cpu"
