@@ -348,7 +348,9 @@ def test_cross_validation_and_search_take_lists_and_arrays_of_objects():
     by_array = cross_val_score(clf, as_objects(X), y, cv=KFold(3), error_score="raise")
     np.testing.assert_array_equal(by_list, by_array)
     grid = {"knowledge": [AnyOf(), Parity()], "net__lr": [0.01]}
-    search = GridSearchCV(make(None, max_iter=10, learning_rate=None), grid, cv=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(
+        make(None, max_iter=10, learning_rate=None), grid, cv=2, error_score="raise"
+    ).fit(X, y)
     assert search.best_params_["knowledge"] == AnyOf()
 
 
@@ -374,7 +376,7 @@ def test_several_starts_and_held_out_samples():
     clf = make(AnyOf(), n_init=2, max_iter=4).fit(X, y)
     assert len(clf.init_lower_bounds_) == 2
     net = NeuralNet(MLP, criterion=None, lr=0.01, train_split=ValidSplit(4), verbose=0)
-    clf = make(AnyOf(), net=net, max_iter=2).fit(X, y)
+    clf = make(AnyOf(), net=net, max_iter=2, batch_size=None).fit(X, y)
     assert "valid_loss" in clf.net_.history[-1]
 
 
