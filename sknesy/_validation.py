@@ -1,7 +1,8 @@
 """Checks of what a user hands in; every sentence that several places need is worded here."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Sequence, Sized
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,13 @@ __all__ = [
     "is_hashable",
     "join_names",
     "plain",
+    "take",
 ]
 
 _MAX_NAMES = 12
+MAX_STATES = 1_000_000  # of a symbol
+
+T = TypeVar("T")
 
 
 def join_names(names: Iterable[Any]) -> str:
@@ -106,7 +111,7 @@ def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
             f"{where} must be a collection of names of states, got {names!r}. "
             "Give one name a state, for example range(10)."
         )
-    states = tuple(plain(name) for name in names)
+    states = tuple(map(plain, take(names, where, MAX_STATES, "Use digits for numbers, say.")))
     if not states:
         raise ValueError(f"{where} must hold at least one state, got none. Give one name a state.")
     for name in states:
@@ -121,6 +126,22 @@ def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
             f"{where} must hold different names, got {twice!r} twice. Remove one of them."
         )
     return states
+
+
+def take(items: Iterable[T], where: str, most: int, cure: str = "Pass fewer.") -> list[T]:
+    """Return what a collection holds; raise, before memory is full, if that is too much."""
+    try:
+        size = len(items) if isinstance(items, Sized) else None
+    except OverflowError:  # the length of a range may exceed 64 bits
+        size = most + 1
+    if size is None or size <= most:
+        taken = list(islice(items, most + 1))
+        if len(taken) <= most:
+            return taken
+    raise ValueError(
+        f"{where} must hold at most {most:,} entries, got "
+        f"{repr(items) if isinstance(items, range) else size or 'more'}. {cure}"
+    )
 
 
 def as_column(names: Sequence[Hashable]) -> npt.NDArray[Any]:

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_worlds
+from sknesy._validation import MAX_STATES, as_names, as_worlds, take
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._constraints import LinearConstraint, encode_constraint
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
+from sknesy.knowledge._states import MAX_SYMBOLS
 from sknesy.sat import Variable, deduce
 
 __all__ = ["ClauseKnowledge"]
+
+_MAX_CLAUSES = 2_000_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -309,13 +312,13 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
             f"DIMACS file, got {clauses!r}. Pass for example [[1, -2], [3]]."
         )
     checked = []
-    for i, clause in enumerate(clauses):
+    for i, clause in enumerate(take(clauses, "clauses", _MAX_CLAUSES)):
         if isinstance(clause, str) or not isinstance(clause, Iterable):
             raise TypeError(
                 f"clauses[{i}] must be a list of ints, got {clause!r}. Write a clause of one "
                 "literal as a list, too: [3]."
             )
-        literals = tuple(clause)
+        literals = take(clause, f"clauses[{i}]", MAX_STATES)
         for literal in literals:
             is_int = isinstance(literal, Integral) and not isinstance(literal, bool)
             if not is_int or literal == 0:
@@ -347,7 +350,7 @@ def _as_constraints(constraints: Any) -> tuple[LinearConstraint, ...]:
             f"constraints must be a sequence of LinearConstraint, got {constraints!r}. Pass for "
             "example [LinearConstraint.at_most([1, 2, 3], 1)]."
         )
-    checked = tuple(constraints)
+    checked = tuple(take(constraints, "constraints", _MAX_CLAUSES))
     for i, constraint in enumerate(checked):
         if not isinstance(constraint, LinearConstraint):
             raise TypeError(
@@ -364,13 +367,15 @@ def _as_propositions(groups: Sequence[Sequence[Any]], where: str) -> tuple[tuple
             "Pass for example [[1, 2, 3], [4, 5, 6]]."
         )
     checked = []
-    for s, group in enumerate(groups):
+    for s, group in enumerate(take(groups, where, MAX_SYMBOLS)):
         if isinstance(group, str) or not isinstance(group, Iterable):
             raise TypeError(
                 f"{where}[{s}] must be a list of propositions, one a state, got {group!r}. Write "
                 "a Boolean variable as a list of one proposition."
             )
-        propositions = tuple(_as_proposition(p, f"{where}[{s}]") for p in group)
+        propositions = tuple(
+            _as_proposition(p, f"{where}[{s}]") for p in take(group, f"{where}[{s}]", MAX_STATES)
+        )
         if not propositions:
             raise ValueError(
                 f"{where}[{s}] must hold at least one proposition, got none. Give one a state."
@@ -420,7 +425,10 @@ def _name_states(
         return tuple(
             (False, True) if len(group) == 1 else tuple(range(len(group))) for group in groups
         )
-    named = tuple(as_names(states, f"{where}[{s}]") for s, states in enumerate(names))
+    named = tuple(
+        as_names(states, f"{where}[{s}]")
+        for s, states in enumerate(take(names, where, MAX_SYMBOLS))
+    )
     if len(named) != len(groups):
         raise ValueError(
             f"{where} must name the states of {len(groups)} variables, got {len(named)}. "

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sknesy._validation import take
 from sknesy.exceptions import TooWideError
 from sknesy.numerics.diagram import reduce_tables
 from sknesy.sat import Variable
@@ -18,6 +19,7 @@ __all__ = ["LinearConstraint"]
 _RELATIONS = ("<=", ">=", "==")
 _MAX_TOTAL = 2**60  # sums are int64
 _MAX_PARTIAL_SUMS = 1_000_000  # of a clause encoding
+_MAX_LITERALS = 1_000_000
 _MAX_TERMS_SHOWN = 6
 _TRUE = 2**40  # a literal, so that it is negated as others are
 
@@ -62,8 +64,8 @@ class LinearConstraint:
     def __init__(
         self, literals: Iterable[int], weights: Iterable[int], relation: str, bound: int
     ) -> None:
-        literals_ = tuple(_as_int(x, "literals") for x in literals)
-        weights_ = tuple(_as_int(x, "weights") for x in weights)
+        literals_ = tuple(_as_int(x, "literals") for x in _take(literals, "literals"))
+        weights_ = tuple(_as_int(x, "weights") for x in _take(weights, "weights"))
         if 0 in literals_:
             raise ValueError(
                 "literals must hold ints other than 0, got 0. Number propositions from 1, and "
@@ -109,7 +111,7 @@ class LinearConstraint:
         LinearConstraint
             The constraint.
         """
-        literals = tuple(literals)
+        literals = _take(literals, "literals")
         return cls(literals, (1,) * len(literals), "<=", k)
 
     @classmethod
@@ -128,7 +130,7 @@ class LinearConstraint:
         LinearConstraint
             The constraint.
         """
-        literals = tuple(literals)
+        literals = _take(literals, "literals")
         return cls(literals, (1,) * len(literals), ">=", k)
 
     @classmethod
@@ -147,7 +149,7 @@ class LinearConstraint:
         LinearConstraint
             The constraint.
         """
-        literals = tuple(literals)
+        literals = _take(literals, "literals")
         return cls(literals, (1,) * len(literals), "==", k)
 
     @property
@@ -326,6 +328,10 @@ def _unroll(
                 "clauses. Use smaller weights, or weights with a common divisor."
             )
     return reduce_tables(tables)
+
+
+def _take(items: Iterable[int], where: str) -> list[int]:
+    return take(items, where, _MAX_LITERALS)
 
 
 def _as_int(value: Any, where: str) -> int:

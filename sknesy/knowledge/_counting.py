@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Rational
 
-from sknesy._validation import as_names, is_hashable, join_names
+from sknesy._validation import MAX_STATES, as_names, is_hashable, join_names, take
 from sknesy.knowledge._steps import StepKnowledge
 
 __all__ = ["AllOf", "AnyOf", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
@@ -413,8 +413,9 @@ class Parity(StepKnowledge):
 
 def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     """The names of the states that are counted, in the order of the states."""
-    is_collection = isinstance(of, Iterable) and not isinstance(of, str | bytes)
-    wanted = list(of) if is_collection and not _is_state(of, states) else [of]  # type: ignore[call-overload]
+    wanted: list[object] = [of]
+    if isinstance(of, Iterable) and not isinstance(of, str | bytes) and not _is_state(of, states):
+        wanted = take(of, "of", MAX_STATES)
     wrong = [repr(name) for name in wanted if not _is_state(name, states)]
     if wrong or not wanted:
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy.exceptions import InconsistentLabelError
+from sknesy.knowledge._states import check_total
 from sknesy.knowledge._steps import StepKnowledge
 
 __all__ = ["DigitAddition"]
@@ -98,13 +99,15 @@ class DigitAddition(StepKnowledge):
                     "added digit by digit, DigitAddition(n_digits, base, n_numbers)."
                 )
             object.__setattr__(self, name, int(value))
+        n_symbols = self.n_digits * self.n_numbers
+        check_total(n_symbols, n_symbols * self.base, f"DigitAddition({self._source()})")
         n_outputs, end = self.n_digits, self.base**self.n_digits
         while end <= self.max_sum:
             n_outputs, end = n_outputs + 1, end * self.base
         super().__init__(
             _AddDigit(self.base, self.n_numbers),
             range(self.base),
-            self.n_digits * self.n_numbers,
+            n_symbols,
             final=[_CarryDigit(place, self.base) for place in range(n_outputs - self.n_digits)],
             emits=True,
             # Column by column, from the least significant digit.

@@ -1,19 +1,18 @@
 """The names of the states of symbols, as a user may give them."""
 
 from collections.abc import Hashable, Iterable
-from itertools import islice
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from sknesy._validation import as_names
+from sknesy._validation import as_names, take
 
-__all__ = ["as_count", "as_length", "as_symbol_states", "check_total"]
+__all__ = ["MAX_SYMBOLS", "as_count", "as_length", "as_symbol_states", "check_total"]
 
 Names = tuple[tuple[Hashable, ...], ...]
 
-_MAX_SYMBOLS = 1_000_000
+MAX_SYMBOLS = 1_000_000
 _MAX_TOTAL = 10_000_000  # states of all symbols together
 _COLLECTIONS = (list, range, set, dict, np.ndarray)  # what is never the name of a state
 
@@ -62,10 +61,11 @@ def as_count(value: Any, name: str, what: str) -> int:
 
 def check_total(n_symbols: int, n_states: int, where: str) -> None:
     """Raise if symbols, or the states of all of them, are too many to be held."""
-    if n_symbols > _MAX_SYMBOLS or n_states > _MAX_TOTAL:
+    if n_symbols > MAX_SYMBOLS or n_states > _MAX_TOTAL:
         raise ValueError(
-            f"{where} must be at most {_MAX_SYMBOLS:,} symbols, of at most {_MAX_TOTAL:,} states "
-            "together, got more. Use fewer symbols or states; digits in place of numbers, say."
+            f"{where} must give at most {MAX_SYMBOLS:,} symbols, of at most {_MAX_TOTAL:,} states "
+            f"together, got {n_symbols:,} of {n_states:,}. Use fewer symbols or states; digits in "
+            "place of numbers, say."
         )
 
 
@@ -83,9 +83,13 @@ def _name_each(groups: Any, where: str) -> Names:
             "example [range(24), range(60)], or states=range(10), n_symbols=5 for symbols alike."
         )
     named: list[tuple[Hashable, ...]] = []
+    known: dict[int, tuple[Hashable, ...]] = {}  # symbols often share one collection
     total = 0
-    for s, names in enumerate(islice(groups, _MAX_SYMBOLS + 1)):
-        named.append(as_names(names, f"{where}[{s}]"))
+    groups = take(groups, where, MAX_SYMBOLS)
+    for s, names in enumerate(groups):
+        if id(names) not in known:
+            known[id(names)] = as_names(names, f"{where}[{s}]")
+        named.append(known[id(names)])
         total += len(named[-1])
         check_total(s + 1, total, where)
     if not named:

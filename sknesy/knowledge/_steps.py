@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, is_hashable, plain
+from sknesy._validation import as_worlds, is_hashable, plain, take
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
 from sknesy.knowledge._base import Knowledge
-from sknesy.knowledge._states import as_count, as_length, as_symbol_states
+from sknesy.knowledge._states import MAX_SYMBOLS, as_count, as_length, as_symbol_states
 from sknesy.knowledge._transitions import (
     END,
     Check,
@@ -147,7 +147,7 @@ class StepKnowledge(Knowledge):
             "is_padded": False,
             "_is_family": is_family,
             "reading_order": _as_order(reading_order, len(names), is_family),
-            "output_order": None if output_order is None else tuple(map(plain, output_order)),
+            "output_order": _as_numbers(output_order, "output_order"),
         }
         if not emits and not functions:
             raise ValueError(
@@ -357,20 +357,24 @@ def _as_initial(initial: Any) -> Hashable:
 
 
 def _as_order(order: Any, n_symbols: int, is_family: bool) -> tuple[int, ...]:
-    if order is None:
+    numbers = _as_numbers(order, "reading_order")
+    if numbers is None:
         return () if is_family else tuple(range(n_symbols))
     if is_family:
         raise ValueError(
             f"reading_order must be None where n_symbols is None, got {order!r}: sequences of any "
             "length are read from first to last. Give n_symbols, or leave out reading_order."
         )
-    numbers = tuple(plain(s) for s in order)
     if sorted(numbers) != list(range(n_symbols)):
         raise ValueError(
             f"reading_order must hold each of the symbols 0 ... {n_symbols - 1} once, got "
             f"{numbers}. Pass for example range({n_symbols})[::-1]."
         )
     return numbers
+
+
+def _as_numbers(order: Iterable[Any] | None, where: str) -> tuple[int, ...] | None:
+    return None if order is None else tuple(map(plain, take(order, where, MAX_SYMBOLS)))
 
 
 def _as_function(function: Any, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:

@@ -1,9 +1,21 @@
 """Names of the states of symbols, as every language of knowledge takes them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from sknesy.knowledge import FunctionKnowledge, StepKnowledge
+from sknesy.knowledge import (
+    AnyOf,
+    ClauseKnowledge,
+    Count,
+    DigitAddition,
+    FunctionKnowledge,
+    IdentityKnowledge,
+    LinearConstraint,
+    StepKnowledge,
+    SymbolSum,
+)
 
 PAIR = (("a", "b"), ("a", "b"))
 
@@ -59,3 +71,38 @@ def test_states_of_a_function_of_unknown_number_of_symbols_are_an_error_with_the
 def test_wrong_states_are_named_with_the_cure(make, arguments, error, message):
     with pytest.raises(error, match=message):
         make(join, **arguments)
+
+
+def endless():
+    return itertools.count(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FunctionKnowledge(max, [range(10**9), range(2)]),
+        lambda: FunctionKnowledge(max, [range(10**30), range(2)]),
+        lambda: FunctionKnowledge(max, [endless(), range(2)]),
+        lambda: FunctionKnowledge(max, itertools.repeat(range(2))),
+        lambda: FunctionKnowledge(max, [range(500_000)] * 30),
+        lambda: StepKnowledge(join, range(3), 10**12),
+        lambda: StepKnowledge(join, range(3), 3, reading_order=endless()),
+        lambda: StepKnowledge(join, range(3), 3, output_order=endless()),
+        lambda: AnyOf().unroll(10**12),
+        lambda: Count(3, of=endless()),
+        lambda: SymbolSum(states=range(10**12)),
+        lambda: IdentityKnowledge(endless()),
+        lambda: DigitAddition(10**9),
+        lambda: DigitAddition(3, base=10**12),
+        lambda: ClauseKnowledge(itertools.repeat([1]), [[1]]),
+        lambda: ClauseKnowledge([endless()], [[1]]),
+        lambda: ClauseKnowledge([[1]], [endless()]),
+        lambda: ClauseKnowledge([[1]], [range(1, 10**12)]),
+        lambda: ClauseKnowledge([[1]], [[1]], symbol_states=itertools.repeat([0, 1])),
+        lambda: LinearConstraint.at_most(range(1, 10**12), 3),
+        lambda: LinearConstraint([1], endless(), "<=", 3),
+    ],
+)
+def test_more_than_memory_holds_is_an_error_at_once(make):
+    with pytest.raises(ValueError, match=r"must (hold|give) at most .*, got .*\. (Use|Pass) "):
+        make()
