@@ -34,7 +34,7 @@ class ClauseKnowledge(Knowledge):
     Parameters
     ----------
     clauses : list of lists of int, pysat CNF, pysat Formula, or path of a DIMACS file
-        The clauses. Of a pysat Formula the clauses of its encoding are taken.
+        The clauses. A pysat Formula is encoded, a file may be compressed (.cnf.gz, .cnf.xz).
     symbols : sequence of sequences of int
         ``symbols[s][v]`` is the proposition that is true when symbol s is in state v. A symbol of
         one proposition is Boolean, with the states False and True. Where `clauses` is a pysat
@@ -305,6 +305,11 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
             f"clauses must be plain CNF, but the {type(clauses).__name__} has "
             f"{len(clauses.atmosts)} native at-most constraints. Encode them as clauses."
         )
+    elif hasattr(clauses, "hard") and hasattr(clauses, "soft"):
+        raise InvalidKnowledgeError(
+            f"clauses must be plain CNF, but the {type(clauses).__name__} has weights. Pass its "
+            "hard clauses, clauses=wcnf.hard."
+        )
     # Iterating over a pysat Formula encodes it; a CNF yields the clauses it holds.
     if not isinstance(clauses, Iterable):
         raise TypeError(
@@ -313,6 +318,11 @@ def _as_clauses(clauses: Any) -> tuple[tuple[int, ...], ...]:
         )
     checked = []
     for i, clause in enumerate(take(clauses, "clauses", _MAX_CLAUSES)):
+        if hasattr(clause, "clausify"):
+            raise TypeError(
+                f"clauses[{i}] must be a list of ints, got the pysat formula {clause}. Join "
+                "formulas to one with And: clauses=And(first, second)."
+            )
         if isinstance(clause, str) or not isinstance(clause, Iterable):
             raise TypeError(
                 f"clauses[{i}] must be a list of ints, got {clause!r}. Write a clause of one "

@@ -1,12 +1,31 @@
 """Reading and writing DIMACS, the exchange format of SAT solvers."""
 
+import bz2
+import gzip
+import lzma
 import os
-from collections.abc import Sequence
+import re
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sknesy.exceptions import DimacsError
 
 __all__ = ["read_dimacs", "write_dimacs"]
+
+# How a compressed file begins, whatever its name.
+_DECOMPRESS = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ": lzma.decompress,
+    b"]\x00\x00": lzma.decompress,
+}
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+_INT = re.compile(r"[+-]?[0-9]{1,1000}")  # int() takes underscores and other scripts, too
 
 
 def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
@@ -18,7 +37,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file, which may be compressed by gzip, bzip2 or xz.
 
     Returns
     -------
@@ -38,8 +57,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     def error(must: str) -> DimacsError:
         return DimacsError(f"{os.fspath(path)}, line {at}: {must}")
 
-    lines = Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    for at, line in enumerate(lines, start=1):  # noqa: B007, read by error()
+    for at, line in enumerate(_read_lines(path), start=1):  # noqa: B007, read by error()
         words = line.split()
         if not words or words[0].startswith("c"):
             continue
@@ -49,7 +67,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
             if header is not None:
                 raise error("a second header. Keep one 'p cnf' line a file.")
             counts = words[2:]
-            if words[1:2] != ["cnf"] or len(counts) != 2 or not all(_is_int(w) for w in counts):
+            if words[1:2] != ["cnf"] or len(counts) != 2 or not all(map(_INT.fullmatch, counts)):
                 raise error(
                     f"the header must be 'p cnf <propositions> <clauses>', got {line.strip()!r}. "
                     "Only plain CNF is read."
@@ -59,8 +77,11 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
         if header is None:
             raise error("clauses before the header. Begin with 'p cnf <propositions> <clauses>'.")
         for word in words:
-            if not _is_int(word.removeprefix("-")):
-                raise error(f"a literal must be an int, got {word!r}. Mend the line.")
+            if not _INT.fullmatch(word):
+                shown = (
+                    repr(word) if len(word) < 40 else f"{word[:20]!r}... ({len(word)} characters)"
+                )
+                raise error(f"a literal must be an int, got {shown}. Mend the line.")
             literal = int(word)
             if abs(literal) > header[0]:
                 raise error(
@@ -84,9 +105,19 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     return clauses
 
 
-def _is_int(word: str) -> bool:
-    """Whether a word is a plain number; int() would take underscores and other scripts, too."""
-    return word.isascii() and word.isdigit()
+def _read_lines(path: str | os.PathLike[str]) -> list[str]:
+    content = Path(path).read_bytes()
+    for beginning, decompress in _DECOMPRESS.items():
+        if content.startswith(beginning):
+            try:
+                content = decompress(content)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+                raise DimacsError(
+                    f"{os.fspath(path)} looks compressed, but reading it fails: {error}. Is it cut "
+                    "off?"
+                ) from error
+            break
+    return content.decode("utf-8-sig", errors="replace").splitlines()
 
 
 def write_dimacs(path: str | os.PathLike[str], clauses: Sequence[Sequence[int]]) -> None:
@@ -95,11 +126,13 @@ def write_dimacs(path: str | os.PathLike[str], clauses: Sequence[Sequence[int]])
     Parameters
     ----------
     path : str or path-like
-        The file; replaced if it exists.
+        The file; replaced if it exists. It is compressed if its name ends in .gz, .bz2 or .xz.
     clauses : sequence of sequences of int
         The clauses.
     """
     n_propositions = max((abs(literal) for clause in clauses for literal in clause), default=0)
     lines = [f"p cnf {n_propositions} {len(clauses)}"]
     lines.extend(" ".join(map(str, [*clause, 0])) for clause in clauses)
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    content = ("\n".join(lines) + "\n").encode()
+    compress = _COMPRESS.get(Path(path).suffix)
+    Path(path).write_bytes(content if compress is None else compress(content))

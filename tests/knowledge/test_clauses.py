@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pysat.card import CardEnc, EncType
-from pysat.formula import CNF, Atom, CNFPlus, Formula
+from pysat.formula import CNF, WCNF, And, Atom, CNFPlus, Formula
 from sklearn.base import clone
 
 from sknesy.exceptions import (
@@ -235,6 +235,9 @@ def test_native_cardinality_constraints_are_refused():
         ("p cnf 3 2\n1 2 0\n-1 3", "line 3: the file ends within clause.*cut off"),
         ("p cnf 3 2\n1 2 0\n", "line 2: the header promises 2 clauses, .* after 1.*cut off"),
         ("p cnf 3 1\n1 2 x 0\n", "line 2: a literal must be an int, got 'x'"),
+        ("p cnf 3 1\n1 +-2 0\n", r"line 2: a literal must be an int, got '\+-2'"),
+        ("p cnf 3 1\n" + "9" * 5000, r"line 2: a literal must be .* \(5000 characters\). Mend"),
+        ("p cnf 3 " + "9" * 5000, "line 1: the header must be 'p cnf"),
         ("p cnf 3 1\n1 4 0\n", "line 2: literal 4, but the header promises propositions 1 ... 3"),
         ("1 2 0\n", "line 1: clauses before the header"),
         ("c nothing\n", "line 1: no header"),
@@ -251,15 +254,45 @@ def test_malformed_dimacs_is_named_by_line(tmp_path, text, message):
         read_dimacs(path)
 
 
-def test_dimacs_survives_the_round_trip(tmp_path):
-    write_dimacs(tmp_path / "a.cnf", CLAUSES)
-    assert read_dimacs(tmp_path / "a.cnf") == CLAUSES
-
-
 def test_dimacs_clause_may_run_over_lines_and_comments(tmp_path):
     path = tmp_path / "a.cnf"
     path.write_text("c hello\np cnf 3 2\n1\nc in between\n2 0 -1\n3 0\n%\n0\n")
     assert read_dimacs(path) == [[1, 2], [-1, 3]]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
+def test_dimacs_survives_the_round_trip_compressed_or_not(tmp_path, suffix):
+    path = tmp_path / f"a.cnf{suffix}"
+    write_dimacs(path, CLAUSES)
+    assert read_dimacs(path) == CLAUSES
+    assert ClauseKnowledge(path, BOOLEANS) == ClauseKnowledge(CLAUSES, BOOLEANS)
+    named_otherwise = path.rename(tmp_path / "formula")
+    assert read_dimacs(named_otherwise) == CLAUSES
+    content = named_otherwise.read_bytes()
+    named_otherwise.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DimacsError, match=r"formula.* cut off\?"):
+        read_dimacs(named_otherwise)
+
+
+def test_dimacs_literals_may_have_a_plus(tmp_path):
+    (tmp_path / "a.cnf").write_text("p cnf +3 1\n+1 -2 +3 0\n")
+    assert read_dimacs(tmp_path / "a.cnf") == [[1, -2, 3]]
+
+
+@pytest.mark.usefixtures("context")
+def test_several_formulas_are_an_error_with_the_cure():
+    a, b = Atom("a"), Atom("b")
+    with pytest.raises(TypeError, match=r"clauses\[0\] .* got the pysat formula .*And\(first, s"):
+        ClauseKnowledge([a | b, ~a], [[a], [b]])
+    joined = ClauseKnowledge(And(a | b, ~a), [[a], [b]])
+    assert joined.conclude([[0, 0], [0, 1], [1, 1]]).tolist() == [False, True, False]
+
+
+def test_weighted_clauses_are_an_error_with_the_cure():
+    weighted = WCNF()
+    weighted.append([1, 2])
+    with pytest.raises(InvalidKnowledgeError, match=r"the WCNF has weights.* clauses=wcnf.hard"):
+        ClauseKnowledge(weighted, BOOLEANS)
 
 
 def test_missing_file_is_an_ordinary_error():
