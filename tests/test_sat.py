@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from strategies import clauses_over_variables
 
 from sknesy import sat
@@ -86,9 +86,9 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
 def test_possible_states_are_those_of_some_model(problem):
     clauses, variables, auxiliaries = problem
     found = satisfying_by_trying(*problem)
-    if found:
-        expected = [sorted({states[i] for states in found}) for i in range(len(variables))]
-        assert sat.possible_states(clauses, variables, 10**6) == expected
+    assume(found)
+    expected = [sorted({states[i] for states in found}) for i in range(len(variables))]
+    assert sat.possible_states(clauses, variables, 10**6) == expected
 
 
 def test_without_effort_all_states_count_as_possible():

@@ -376,18 +376,21 @@ class SamplingEngine(InferenceEngine):
         n_output_states = tuple(map(len, compiled.output_states))
         check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
         generator = _default(generator, log_prob.device)
-        # A sample of which a symbol or an output has no state left has no world, and nothing to
-        # draw from: it is drawn as if all were open, and its draws count for nothing.
-        has_states = [(array > -torch.inf).any(-1).all(-1) for array in (log_prob, log_likelihood)]
-        is_possible = has_states[0] & has_states[1]
+        # Proposals are distributions; what weights lack of one counts in the evidence. A sample of
+        # which a symbol or an output has no state left has no world: it is drawn as if all were
+        # open, and its draws count for nothing.
+        mass = log_prob.logsumexp(-1, keepdim=True)
+        is_possible = (mass > -torch.inf).all(1)[:, 0]
+        is_possible &= (log_likelihood > -torch.inf).any(-1).all(-1)
         keep, device = is_possible[:, None, None], log_prob.device
         draws = compiled.draw(
-            torch.where(keep, log_prob, leave_open(compiled.n_states, 1).to(device)),
+            torch.where(keep, log_prob - mass, leave_open(compiled.n_states, 1).to(device)),
             torch.where(keep, log_likelihood, leave_open(n_output_states, 1).to(device)),
             n_draws,
             generator,
         )
-        log_weight = draws.log_weight.masked_fill(~is_possible, -torch.inf)
+        log_weight = draws.log_weight + mass.sum((1, 2))
+        log_weight = log_weight.masked_fill(~is_possible, -torch.inf)
         return replace(draws, log_weight=log_weight)
 
 

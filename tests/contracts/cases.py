@@ -14,7 +14,8 @@ from weights import random_log
 from sknesy.exceptions import UndeterminedPropositionWarning
 
 # The label of a sample is open, known, known but for one state, noisy (3 samples), or without a
-# possible state; in the last sample a symbol has none.
+# possible state; in the last sample a symbol has none. In one of the noisy samples each symbol
+# of several states lacks one.
 N_SAMPLES = 8
 OPEN, IMPOSSIBLE = 0, [6, 7]
 
@@ -44,6 +45,9 @@ def _evidence(problem):
         keep = int(rng.integers(count))
         log_likelihood[1, o, torch.arange(max(counts)) != keep] = -torch.inf
         log_likelihood[2, o, int(rng.integers(count))] = -torch.inf
+    for s, count in enumerate(problem.n_states):
+        if count > 2:
+            log_prob[5, s, int(rng.integers(count))] = -torch.inf
     log_likelihood[IMPOSSIBLE[0], -1] = -torch.inf
     log_prob[IMPOSSIBLE[1], 0] = -torch.inf
     return log_prob, log_likelihood

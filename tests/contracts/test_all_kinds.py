@@ -48,6 +48,17 @@ def test_samples_that_no_world_agrees_with_have_no_evidence_and_no_marginals(cas
 
 
 @each(*ALL)
+def test_constant_shifts_log_evidence_and_nothing_else(case):
+    log_prob, log_likelihood = case.evidence
+    base = case.infer()
+    log_prob[:, 0] += 3.0
+    shifted = case.engine.infer(case.compiled, log_prob, log_likelihood)
+    np.testing.assert_allclose(shifted.log_evidence, base.log_evidence + 3.0, rtol=1e-10)
+    np.testing.assert_allclose(shifted.symbol_marginals, base.symbol_marginals, atol=1e-12)
+    np.testing.assert_allclose(shifted.output_marginals, base.output_marginals, atol=1e-12)
+
+
+@each(*ALL)
 def test_inputs_are_unchanged(case):
     arrays = case.evidence
     case.engine.infer(case.compiled, *arrays)

@@ -82,16 +82,6 @@ def test_marginals_are_gradient_of_log_evidence(case):
         np.testing.assert_allclose(difference, marginals.flatten(1), atol=1e-9)
 
 
-def test_constant_shifts_log_evidence_and_nothing_else(case):
-    log_prob, log_likelihood = case.evidence
-    base = case.infer()
-    log_prob[:, 0] += 3.0
-    shifted = case.engine.infer(case.compiled, log_prob, log_likelihood)
-    np.testing.assert_allclose(shifted.log_evidence, base.log_evidence + 3.0, rtol=1e-12)
-    np.testing.assert_allclose(shifted.symbol_marginals, base.symbol_marginals, atol=1e-13)
-    np.testing.assert_allclose(shifted.output_marginals, base.output_marginals, atol=1e-13)
-
-
 def test_batch_equals_its_samples_one_by_one(case):
     log_prob, log_likelihood = case.evidence
     batch = case.infer()

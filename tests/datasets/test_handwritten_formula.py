@@ -73,7 +73,8 @@ def test_the_limit_of_length_changes_no_value():
             ]
         assert [str(state[0] + state[1]) for state in states] == [value_by_python(text)] * 2
     assert limited(states[1], "+", 5) is None
-    assert unlimited(states[0], "+", 5) is not None
+    total, term, _ = states[0]
+    assert unlimited(states[0], "+", 500) == (total + term, 0, "+")
 
 
 def test_most_formulas_are_long():
