@@ -1,6 +1,7 @@
 """The documentation: its code runs, its links lead somewhere, its engines are right."""
 
 import functools
+import inspect
 import re
 import sys
 import types
