@@ -240,11 +240,19 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
         When a label is not among them.
     """
     known = set(possible)
-    for label in labels:
+    given = list(labels)
+    for label in given:
         if label not in known:
+            cure = "Check y or `knowledge`."
+            two = in_order(set(given))
+            if len(two) == 2 and all(isinstance(name, bool) for name in known):
+                cure = (
+                    "Knowledge with two answers takes their names, such as "
+                    f"AnyOf(names=({join_names(two)})): first the label for False."
+                )
             raise InconsistentLabelError(
                 f"y holds {plain(label)!r}, which the knowledge cannot conclude (labels: "
-                f"{join_names(in_order(known))}). Check y or `knowledge`."
+                f"{join_names(in_order(known))}). {cure}"
             )
 
 

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sknesy import sat
 from sknesy._validation import check_labels, encode_labels, join_names
@@ -192,30 +191,27 @@ def _enumerate_truth(
     deadline: sat.Deadline,
 ) -> Worlds:
     """The worlds in which the clauses hold (True) and in which they do not (False)."""
-    wanted = [False, True] if labels is None else labels
-    check_labels(wanted, [False, True])
+    no, yes = knowledge.output_states[0]
+    wanted = [no, yes] if labels is None else labels
+    check_labels(wanted, [no, yes])
     found = sat.enumerate_assignments(
         knowledge.clauses,
         knowledge.symbol_variables,
-        with_violating=False in wanted,
+        with_violating=no in wanted,
         max_rows=max_worlds,
         deadline=deadline,
     )
+    answers = [(no, found.violating), (yes, found.satisfying)]
     if labels is not None:
-        reachable = [name for name, rows in _truth_rows(found) if len(rows)]
-        check_labels(labels, reachable)
-    kept = [(name, rows) for name, rows in _truth_rows(found) if name in wanted and len(rows)]
-    outputs = [np.full((len(rows), 1), int(name), dtype=np.int64) for name, rows in kept]
+        check_labels(labels, [name for name, rows in answers if len(rows)])
+    kept = [rows if name in wanted else rows[:0] for name, rows in answers]
+    outputs = [np.full((len(rows), 1), code, dtype=np.int64) for code, rows in enumerate(kept)]
     return Worlds(
-        rows=np.concatenate([rows for _, rows in kept]),
+        rows=np.concatenate(kept),
         outputs=np.concatenate(outputs),
         blocks=found.blocks,
         output_states=knowledge.output_states,
     )
-
-
-def _truth_rows(found: sat.Assignments) -> list[tuple[bool, npt.NDArray[np.int64]]]:
-    return [(False, found.violating), (True, found.satisfying)]
 
 
 def _enumerate_outputs(

@@ -113,7 +113,7 @@ class ClauseSearch(Search):
         codes = encode_labels(list(labels or ()), self.output_states).tolist()
         for label, code in zip(labels or (), codes, strict=True):
             if self.knowledge.outputs is None:
-                is_possible = label or self.failures is None or self.failures.n_clauses > 0
+                is_possible = code[0] == 1 or self.failures is None or self.failures.n_clauses > 0
             else:
                 pairs = zip(self.knowledge.output_variables, code, strict=True)
                 assumed = [variable[v] for variable, v in pairs]

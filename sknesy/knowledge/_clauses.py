@@ -15,7 +15,7 @@ from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._constraints import LinearConstraint, encode_constraint
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
-from sknesy.knowledge._states import MAX_SYMBOLS
+from sknesy.knowledge._states import MAX_SYMBOLS, as_answers
 from sknesy.sat import Variable, deduce
 
 __all__ = ["ClauseKnowledge"]
@@ -50,6 +50,9 @@ class ClauseKnowledge(Knowledge):
     constraints : sequence of LinearConstraint, optional
         What must hold along with the clauses: bounds on weighted sums of literals. A decision
         diagram counts them; for a SAT solver they are encoded as clauses.
+    names : pair of hashable, optional
+        The labels without outputs: where the clauses do not hold, and where they do; by default
+        False and True.
 
     Notes
     -----
@@ -96,6 +99,7 @@ class ClauseKnowledge(Knowledge):
         output_states: Sequence[Iterable[Hashable]] | None = None,
         *,
         constraints: Sequence[LinearConstraint] = (),
+        names: Iterable[Hashable] | None = None,
     ) -> None:
         # Atoms are looked up before the formula is encoded: both steps number propositions in
         # pysat's current context.
@@ -110,10 +114,15 @@ class ClauseKnowledge(Knowledge):
         if outputs_ is None and output_states is not None:
             raise ValueError(
                 "output_states names the states of outputs, but outputs=None. Without outputs "
-                "the labels are True and False; pass `outputs`, or leave `output_states` out."
+                "the labels are True and False; pass `outputs`, or names=('no', 'yes')."
+            )
+        if outputs_ is not None and names is not None:
+            raise ValueError(
+                f"names is for knowledge without outputs, got {names!r} along with outputs. Pass "
+                "`output_states`, the names of the states of each output."
             )
         named_outputs = (
-            ((False, True),)
+            (as_answers((False, True) if names is None else names),)
             if outputs_ is None
             else _name_states(outputs_, output_states, "output_states")
         )
@@ -137,7 +146,7 @@ class ClauseKnowledge(Knowledge):
 
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each output; ``((False, True),)`` without outputs."""
+        """The names of the states of each output; without outputs `names`, as of one output."""
         return self._output_states
 
     @property
@@ -252,7 +261,7 @@ class ClauseKnowledge(Knowledge):
         concluded = deduce(dense.clauses, variables, dense.output_variables, literals)
         for i, states in enumerate(concluded):
             if self.outputs is None:
-                labels[i] = states is not None
+                labels[i] = self.output_states[0][states is not None]
             elif states is not None:
                 labels[i] = self._name_label(states, array[i])
         return labels

@@ -1,10 +1,14 @@
 """Small machines: sums, counts and thresholds of symbols, for any number of symbols."""
 
-from collections.abc import Hashable, Iterable
+import operator
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Rational
+from typing import Any
 
 from sknesy._validation import MAX_STATES, as_names, is_hashable, join_names, take
+from sknesy.knowledge._states import as_answers
 from sknesy.knowledge._steps import StepKnowledge
 
 __all__ = ["AllOf", "AnyOf", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
@@ -28,33 +32,25 @@ class _CountUp:
 
 
 @dataclass(frozen=True)
-class _Reaches:
-    """Whether a count is at least k."""
+class _Compare:
+    """Compare a count with k."""
 
+    relation: Callable[[int, int], bool]
     k: int
 
     def __call__(self, count: int) -> bool:
-        return count >= self.k
+        return self.relation(count, self.k)
 
 
 @dataclass(frozen=True)
-class _Stays:
-    """Whether a count is at most k."""
+class _Answer:
+    """Name what a test of the last state gives, False or True."""
 
-    k: int
+    test: Callable[[Any], bool]
+    names: tuple[Hashable, ...]
 
-    def __call__(self, count: int) -> bool:
-        return count <= self.k
-
-
-@dataclass(frozen=True)
-class _Equals:
-    """Whether a count is k."""
-
-    k: int
-
-    def __call__(self, count: int) -> bool:
-        return count == self.k
+    def __call__(self, state: Any) -> Hashable:
+        return self.names[self.test(state)]
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,33 @@ class _Still:
 
 def _add(total: int, symbol: int, position: int) -> int:
     return total + symbol
+
+
+@dataclass(frozen=True, repr=False)
+class _Question(StepKnowledge):
+    """Knowledge whose label is one of two answers."""
+
+    names: tuple[Hashable, ...]
+
+    def __init__(
+        self,
+        make_step: Callable[[tuple[Hashable, ...]], Callable[[Any, Any, int], Any]],
+        test: Callable[[Any], bool],
+        n_symbols: int | None,
+        of: object,
+        states: Iterable[Hashable],
+        names: Iterable[Hashable],
+        initial: Hashable = 0,
+    ) -> None:
+        object.__setattr__(self, "names", as_answers(names))
+        named = as_names(states, "states")
+        step = make_step(_as_counted(of, named))
+        super().__init__(step, named, n_symbols, initial=initial, final=_Answer(test, self.names))
+
+    def _source(self) -> str:
+        k = f"{self.k}, " if hasattr(self, "k") else ""
+        names = "" if self.names == _BOOLEAN else f", names=({join_names(self.names)})"
+        return f"{k}{_say_counted(self)}{names}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,7 +182,7 @@ class Count(StepKnowledge):
 
 
 @dataclass(frozen=True, repr=False)
-class AtLeast(StepKnowledge):
+class AtLeast(_Question):
     """Whether at least k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or more.
@@ -174,6 +197,8 @@ class AtLeast(StepKnowledge):
         The state that is counted, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     Notes
     -----
@@ -194,18 +219,15 @@ class AtLeast(StepKnowledge):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
         object.__setattr__(self, "k", _as_threshold(k))
-        names = as_names(states, "states")
-        step = _CountUp(_as_counted(of, names), limit=self.k)
-        super().__init__(step, names, n_symbols, final=_Reaches(self.k))
-
-    def _source(self) -> str:
-        return f"{self.k}, {_say_counted(self)}"
+        count, test = partial(_CountUp, limit=self.k), _Compare(operator.ge, self.k)
+        super().__init__(count, test, n_symbols, of, states, names)
 
 
 @dataclass(frozen=True, repr=False)
-class AtMost(StepKnowledge):
+class AtMost(_Question):
     """Whether at most k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or less.
@@ -220,6 +242,8 @@ class AtMost(StepKnowledge):
         The state that is counted, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     Notes
     -----
@@ -240,18 +264,15 @@ class AtMost(StepKnowledge):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
         object.__setattr__(self, "k", _as_threshold(k))
-        names = as_names(states, "states")
-        step = _CountUp(_as_counted(of, names), limit=self.k + 1)
-        super().__init__(step, names, n_symbols, final=_Stays(self.k))
-
-    def _source(self) -> str:
-        return f"{self.k}, {_say_counted(self)}"
+        count, test = partial(_CountUp, limit=self.k + 1), _Compare(operator.le, self.k)
+        super().__init__(count, test, n_symbols, of, states, names)
 
 
 @dataclass(frozen=True, repr=False)
-class Exactly(StepKnowledge):
+class Exactly(_Question):
     """Whether exactly k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k.
@@ -266,6 +287,8 @@ class Exactly(StepKnowledge):
         The state that is counted, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     Notes
     -----
@@ -286,14 +309,11 @@ class Exactly(StepKnowledge):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
         object.__setattr__(self, "k", _as_threshold(k))
-        names = as_names(states, "states")
-        step = _CountUp(_as_counted(of, names), limit=self.k + 1)
-        super().__init__(step, names, n_symbols, final=_Equals(self.k))
-
-    def _source(self) -> str:
-        return f"{self.k}, {_say_counted(self)}"
+        count, test = partial(_CountUp, limit=self.k + 1), _Compare(operator.eq, self.k)
+        super().__init__(count, test, n_symbols, of, states, names)
 
 
 @dataclass(frozen=True, repr=False)
@@ -311,6 +331,8 @@ class AnyOf(AtLeast):
         The state of which one is enough, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     References
     ----------
@@ -321,6 +343,8 @@ class AnyOf(AtLeast):
     --------
     >>> AnyOf(3).conclude([[0, 1, 0], [0, 0, 0]])
     array([True, False], dtype=object)
+    >>> AnyOf(3, names=("neg", "pos")).conclude([[0, 1, 0], [0, 0, 0]])
+    array(['pos', 'neg'], dtype=object)
 
     Bags of up to two instances, filled up with `END`, here state 2:
 
@@ -334,15 +358,16 @@ class AnyOf(AtLeast):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
-        super().__init__(1, n_symbols, of=of, states=states)
+        super().__init__(1, n_symbols, of=of, states=states, names=names)
 
     def _source(self) -> str:
-        return _say_counted(self)
+        return super()._source().removeprefix("1, ")
 
 
 @dataclass(frozen=True, repr=False)
-class AllOf(StepKnowledge):
+class AllOf(_Question):
     """Whether all symbols are in a state.
 
     The label is True where ``states[w_s]`` is in `of` for every symbol s.
@@ -355,6 +380,8 @@ class AllOf(StepKnowledge):
         The state in which all must be, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     Examples
     --------
@@ -368,16 +395,13 @@ class AllOf(StepKnowledge):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
-        names = as_names(states, "states")
-        super().__init__(_Still(_as_counted(of, names)), names, n_symbols, initial=True)
-
-    def _source(self) -> str:
-        return _say_counted(self)
+        super().__init__(_Still, bool, n_symbols, of, states, names, initial=True)
 
 
 @dataclass(frozen=True, repr=False)
-class Parity(StepKnowledge):
+class Parity(_Question):
     """Whether an odd number of symbols is in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is odd.
@@ -390,6 +414,8 @@ class Parity(StepKnowledge):
         The state that is counted, or several.
     states : iterable of hashable, default=(False, True)
         The names of the states of a symbol.
+    names : pair of hashable, default=(False, True)
+        The labels: where that does not hold, and where it does.
 
     Examples
     --------
@@ -403,12 +429,9 @@ class Parity(StepKnowledge):
         *,
         of: object = True,
         states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
     ) -> None:
-        names = as_names(states, "states")
-        super().__init__(_Flip(_as_counted(of, names)), names, n_symbols, initial=False)
-
-    def _source(self) -> str:
-        return _say_counted(self)
+        super().__init__(_Flip, bool, n_symbols, of, states, names, initial=False)
 
 
 def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...]:

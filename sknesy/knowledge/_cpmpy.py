@@ -25,6 +25,7 @@ def from_cpmpy(
     *,
     auxiliaries: Any = (),
     max_clauses: int = 1_000_000,
+    names: Iterable[Hashable] | None = None,
 ) -> ClauseKnowledge:
     """Read knowledge from a constraint model of CPMpy.
 
@@ -47,6 +48,9 @@ def from_cpmpy(
         neither symbols nor outputs must be determined by the symbols.
     max_clauses : int, default=1_000_000
         The largest number of clauses.
+    names : pair of hashable, optional
+        The labels without outputs: where the constraints do not hold, and where they do; by
+        default False and True.
 
     Returns
     -------
@@ -149,6 +153,7 @@ def from_cpmpy(
         outputs=None if outputs is None else [propositions for propositions, _ in named],
         symbol_states=[_values(variable) for variable in symbol_list],
         output_states=None if outputs is None else [values for _, values in named],
+        names=names,
     )
     given = {v.name for v in (*symbol_list, *auxiliary_list)}
     rest = [v for name, v in used.items() if name not in given]

@@ -8,7 +8,7 @@ import numpy as np
 
 from sknesy._validation import as_names, take
 
-__all__ = ["MAX_SYMBOLS", "as_count", "as_length", "as_symbol_states", "check_total"]
+__all__ = ["MAX_SYMBOLS", "as_answers", "as_count", "as_length", "as_symbol_states", "check_total"]
 
 Names = tuple[tuple[Hashable, ...], ...]
 
@@ -43,6 +43,16 @@ def as_symbol_states(states: Any, n_symbols: Any, symbol_states: Any) -> tuple[N
             f"n_symbols must be {len(named)}, the length of {where}, got {n_symbols}. Leave it out."
         )
     return named, False
+
+
+def as_answers(names: Any) -> tuple[Hashable, ...]:
+    """Return the labels that stand for False and True."""
+    if isinstance(names, set | frozenset) or len(answers := as_names(names, "names")) != 2:
+        raise ValueError(
+            "names must be a pair of labels, where the knowledge does not hold and where it does, "
+            f"got {names!r}. Pass for example names=('neg', 'pos')."
+        )
+    return answers
 
 
 def as_length(n_symbols: Any, n_states: int = 1) -> int:

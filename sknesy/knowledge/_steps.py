@@ -17,6 +17,7 @@ from sknesy.knowledge._transitions import (
     END,
     Check,
     Machine,
+    NoWorldError,
     Transitions,
     unroll_machine,
 )
@@ -303,12 +304,16 @@ class StepKnowledge(Knowledge):
         Raises
         ------
         InvalidKnowledgeError
-            When a function raises or returns what it must not, or all worlds are ruled out.
+            When a function raises or returns what it must not.
         TooWideError
             When there are more than ``max_states`` states.
         """
         array = as_worlds(worlds, self.n_states)
-        machine = self.transitions()
+        labels = np.empty(len(array), dtype=object)
+        try:
+            machine = self.transitions()
+        except NoWorldError:
+            return labels
         state = np.zeros(len(array), dtype=np.int64)
         codes = []
         for symbol, table, emitted in zip(
@@ -319,7 +324,6 @@ class StepKnowledge(Knowledge):
             # State -1, ruled out, reads the last row; the result is put right.
             state = np.where(state >= 0, table[state, array[:, symbol]], -1)
         codes.extend(final[state] for final in machine.final)
-        labels = np.empty(len(array), dtype=object)
         possible = np.flatnonzero(state >= 0)
         columns: list[list[Hashable]] = [[]] * len(codes)
         for o, names, code in zip(self.emission_order, machine.output_states, codes, strict=True):

@@ -12,7 +12,16 @@ import numpy.typing as npt
 from sknesy._validation import is_hashable, plain
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError
 
-__all__ = ["END", "Check", "Machine", "Reader", "Transitions", "read_off", "unroll_machine"]
+__all__ = [
+    "END",
+    "Check",
+    "Machine",
+    "NoWorldError",
+    "Reader",
+    "Transitions",
+    "read_off",
+    "unroll_machine",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -34,6 +43,10 @@ class End(Enum):
 
 END = End.END
 """The state of a symbol after the last of a sequence, which fills it up to a common length."""
+
+
+class NoWorldError(InvalidKnowledgeError):
+    """All worlds are ruled out."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +332,7 @@ def _trim(
             trimmed_codes[-1] = np.searchsorted(used, code[alive]) % max(len(used), 1)
             emitted_states.append(tuple(names[v] for v in used.tolist()))
     if not alive.all():
-        raise InvalidKnowledgeError(
+        raise NoWorldError(
             "The knowledge must allow at least one world, but it rules out all. Check when step "
             "and final return None" + (", and accept is False." if machine.accept else ".")
         )

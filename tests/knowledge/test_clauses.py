@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from sknesy.exceptions import (
     DimacsError,
+    InconsistentLabelError,
     InvalidKnowledgeError,
     UndeterminedPropositionWarning,
 )
@@ -157,7 +158,7 @@ def test_numbers_are_shown_and_written_as_they_were_given(tmp_path):
     assert again.given_numbers([1, 2, 3]) == [second, first, extra]
 
 
-@pytest.mark.parametrize(
+each_engine = pytest.mark.parametrize(
     "engine",
     [
         EnumerationEngine(),
@@ -170,6 +171,25 @@ def test_numbers_are_shown_and_written_as_they_were_given(tmp_path):
     ],
     ids=lambda engine: type(engine).__name__,
 )
+
+
+@each_engine
+def test_engines_know_the_names_of_both_answers(engine):
+    knowledge = ClauseKnowledge([[1, 2]], [[1], [2]], names=("pos", "neg"))
+    assert knowledge.conclude([[0, 0], [0, 1]]).tolist() == ["pos", "neg"]
+    log_prob = torch.tensor([[[0.5, 0.5], [0.2, 0.8]]], dtype=torch.float64).log()
+    for label, expected in (("pos", 0.1), ("neg", 0.9)):
+        compiled = engine.compile(knowledge, [label])
+        (states,) = compiled.output_states
+        weights = [0.0 if name == label else -torch.inf for name in states]
+        observed = torch.tensor([[weights]], dtype=torch.float64)
+        posterior = engine.infer(compiled, log_prob, observed, torch.Generator().manual_seed(0))
+        assert posterior.log_evidence.exp().item() == pytest.approx(expected, rel=0.1)
+    with pytest.raises(InconsistentLabelError, match="y holds False"):
+        engine.compile(knowledge, [False, True])
+
+
+@each_engine
 def test_engines_see_no_repetitions_and_no_gaps(engine):
     """Engines drew from [[1, 1]] as if it could not hold, or kept an entry for each number."""
     compiled = engine.compile(ClauseKnowledge([[-(10**9), 4, 4], [4, 4]], [[10**9], [4]]))
@@ -177,6 +197,13 @@ def test_engines_see_no_repetitions_and_no_gaps(engine):
     holds = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64)
     posterior = engine.infer(compiled, log_prob, holds, torch.Generator().manual_seed(0))
     assert posterior.log_evidence.exp().item() == pytest.approx(0.8)
+
+
+def test_contradictions_give_every_world_the_label_false_or_none():
+    contradiction = [[1], [-1]]
+    assert ClauseKnowledge(contradiction, [[1], [2]]).conclude([[0, 1]]).tolist() == [False]
+    knowledge = ClauseKnowledge(contradiction, [[1], [2]], outputs=[[3]])
+    assert knowledge.conclude([[0, 1], [1, 1]]).tolist() == [None, None]
 
 
 def test_open_output_is_named():
@@ -213,7 +240,13 @@ def test_open_output_is_named():
             ValueError,
             r"symbol_states\[0\] must hold 2 names, got 1",
         ),
-        ({"output_states": [["a", "b"]]}, ValueError, "outputs=None.*True and False"),
+        ({"output_states": [["a", "b"]]}, ValueError, "outputs=None.*names=\\('no', 'yes'\\)"),
+        ({"names": ["a"]}, ValueError, "names must be a pair of labels.* got \\['a'\\]"),
+        (
+            {"symbols": [[1], [2]], "outputs": [[3]], "names": ["a", "b"]},
+            ValueError,
+            r"names is for knowledge without outputs, got \['a', 'b'\].*Pass `output_states`",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments, error, message):

@@ -4,6 +4,7 @@ import itertools
 import pickle
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from sknesy.knowledge import (
@@ -72,6 +73,20 @@ def test_knowledge_is_a_value(name):
     assert make(3) != make(3, of=False)
 
 
+@pytest.mark.parametrize("name", [name for name in COUNTING if name != "Count"])
+@pytest.mark.parametrize("names", [("neg", "pos"), ("pos", "neg"), np.array([-1, 1]), [1, 0]])
+def test_both_answers_may_be_named(name, names):
+    make, label = COUNTING[name]
+    worlds = list(itertools.product(range(2), repeat=4))
+    knowledge = make(4, names=names)
+    expected = [list(names)[label(sum(w), 4)] for w in worlds]
+    assert knowledge.conclude(worlds).tolist() == expected
+    assert set(knowledge.output_states[0]) == set(expected)
+    assert knowledge != make(4)
+    assert pickle.loads(pickle.dumps(knowledge)) == knowledge
+    assert make(names=names).unroll(4).conclude(worlds).tolist() == expected
+
+
 def test_thresholds_of_another_number_or_kind_differ():
     assert AtLeast(1, 3) != AtLeast(2, 3)
     assert AtMost(1, 3) != Exactly(1, 3)
@@ -99,6 +114,13 @@ def test_numbers_are_added():
         (lambda: AtLeast(-1), ValueError, "k must be an int of at least 0, got -1"),
         (lambda: AtMost(1.5), ValueError, "k must be an int of at least 0, got 1.5"),
         (lambda: Exactly(True), ValueError, "k must be an int of at least 0, got True"),
+        (
+            lambda: AnyOf(names=("a", "b", "c")),
+            ValueError,
+            r"pair of labels, .*\('a', 'b', 'c'\)",
+        ),
+        (lambda: AnyOf(names={"a", "b"}), ValueError, r"Pass for example names=\('neg', 'pos'\)"),
+        (lambda: AnyOf(names="ab"), TypeError, "names must be a collection .* got 'ab'"),
         (lambda: AnyOf(0), ValueError, "n_symbols must be an int of at least 1, got 0"),
     ],
 )
@@ -109,6 +131,9 @@ def test_wrong_arguments_are_named(make, error, message):
 
 def test_repr_says_what_is_counted():
     assert repr(AtLeast(2, 3)) == "AtLeast(2, of=True, n_states=[2, 2, 2])"
+    assert repr(AtLeast(2, 3, names=(-1, 1))) == (
+        "AtLeast(2, of=True, names=(-1, 1), n_states=[2, 2, 2])"
+    )
     assert repr(AnyOf()) == "AnyOf(of=True, any number of symbols)"
     assert repr(Count(1, of=[0, 2], states=range(3))) == "Count(of=[0, 2], n_states=[3])"
     assert repr(SymbolSum(2, states=[0, 1])) == "SymbolSum(0, 1, n_states=[2, 2])"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError, UnsupportedKnowledgeError
+from sknesy.inference import DiagramEngine
 from sknesy.knowledge import END, StepKnowledge
 
 
@@ -297,8 +298,6 @@ def test_step_that_is_none_is_named():
             "returned None as output for state 0, symbol 0, position 0",
         ),
         (lambda s, v, p: (v, None), {"emits": True}, "must have an output.* or pass `final`"),
-        (lambda s, v, p: None, {}, "rules out all. Check when step and final return None"),
-        (add, {"accept": lambda s: False}, "rules out all.* and accept is False"),
         (add, {"accept": lambda s: s.x}, "accept must .* state 0 it raised AttributeError"),
         (add, {"final": lambda s: 1 // s}, "final must .* state 0 it raised ZeroDivisionError"),
         (add, {"final": lambda s: [s]}, r"final must return a hashable .* returned \[0\]"),
@@ -308,6 +307,24 @@ def test_step_that_is_none_is_named():
 def test_wrong_results_are_named_with_their_state(step, arguments, message):
     with pytest.raises(InvalidKnowledgeError, match=message):
         StepKnowledge(step, [0, 1], 2, **arguments).conclude([[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("step", "arguments", "message"),
+    [
+        (lambda s, v, p: None, {}, "rules out all. Check when step and final return None"),
+        (add, {"accept": lambda s: False}, "rules out all.* and accept is False"),
+        (add, {"final": lambda s: None}, "rules out all"),
+        (lambda s, v, p: (s, v) if p == 0 else None, {"emits": True}, "rules out all"),
+    ],
+)
+def test_where_all_worlds_are_ruled_out_none_has_a_label_and_nothing_compiles(
+    step, arguments, message
+):
+    knowledge = StepKnowledge(step, [0, 1], 2, **arguments)
+    assert knowledge.conclude([[0, 0], [1, 0]]).tolist() == [None, None]
+    with pytest.raises(InvalidKnowledgeError, match=message):
+        DiagramEngine().compile(knowledge)
 
 
 def test_machine_of_too_many_states_is_named():
