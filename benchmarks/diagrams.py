@@ -76,7 +76,7 @@ def run_compile():
         start = time.perf_counter()
         compiled = engine.compile(knowledge)
         seconds = time.perf_counter() - start
-        diagram = compiled.diagram
+        diagram = compiled.form
         log_count = log_n_worlds(engine, compiled, is_true=knowledge.n_outputs == 1)
         worlds = (
             f"{np.exp(log_count):,.0f}" if log_count < 30 else f"10^{log_count / np.log(10):.1f}"

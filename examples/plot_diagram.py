@@ -20,7 +20,7 @@ from sknesy.plotting import plot_diagram
 
 dice = SymbolSum(3, states=[1, 2, 3])
 compiled_dice = DiagramEngine().compile(dice)
-print(f"{compiled_dice.diagram.count()} worlds in {compiled_dice.diagram.n_edges} edges")
+print(f"{compiled_dice.form.count()} worlds in {compiled_dice.form.n_edges} edges")
 
 # %%
 # An addition
@@ -35,7 +35,7 @@ compiled_addition = DiagramEngine().compile(addition)
 # Therefore the diagram grows by the same piece for each further digit, while the worlds multiply.
 
 for n_digits in (3, 6, 12, 24):
-    diagram = DiagramEngine().compile(DigitAddition(n_digits, base=2)).diagram
+    diagram = DiagramEngine().compile(DigitAddition(n_digits, base=2)).form
     print(f"{n_digits:2} digits: {diagram.count():21,} worlds in {diagram.n_edges:3} edges")
 
 # %%

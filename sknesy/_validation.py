@@ -1,7 +1,9 @@
 """Checks of what a user hands in; every sentence that several places need is worded here."""
 
+import math
 from collections.abc import Hashable, Iterable, Sequence, Sized
 from itertools import islice
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +16,7 @@ __all__ = [
     "as_names",
     "as_worlds",
     "check_labels",
+    "check_number",
     "check_option",
     "encode_labels",
     "in_order",
@@ -183,6 +186,39 @@ def check_option(value: Any, name: str, options: Sequence[str]) -> None:
     """
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {join_names(options)}, got {value!r}.")
+
+
+def check_number(
+    value: Any,
+    name: str,
+    kind: type[int] | type[float],
+    low: float,
+    high: float = math.inf,
+    *,
+    example: Any,
+    above: bool = False,
+    below: bool = False,
+    or_none: str = "",
+) -> None:
+    """Check a parameter that is a number from `low` to `high`; bools and NaN are none.
+
+    With `above` and `below` the bounds are not allowed; `or_none` says what None means if it is.
+    """
+    if value is None and or_none:
+        return
+    is_number = isinstance(value, Integral if kind is int else Real)
+    is_number = is_number and not isinstance(value, bool | np.bool_)
+    is_bound = is_number and ((above and value == low) or (below and value == high))
+    if is_number and low <= value <= high and not is_bound:
+        return
+    what = "an int" if kind is int else "a number"
+    bounds = f"above {low:g}" if above else f"of at least {low:g}"
+    if high < math.inf:
+        bounds += f" and {'below' if below else 'at most'} {high:g}"
+    none = f", or None for {or_none}" if or_none else ""
+    raise (ValueError if is_number else TypeError)(
+        f"{name} must be {what} {bounds}{none}, got {value!r}. Pass for example {name}={example}."
+    )
 
 
 def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -6,8 +6,9 @@ import numpy as np
 
 from sknesy._validation import encode_labels, join_names, plain
 from sknesy.exceptions import InconsistentLabelError
-from sknesy.inference import CompiledDiagram
+from sknesy.inference import Compiled
 from sknesy.knowledge import END, StepKnowledge
+from sknesy.numerics import Diagram
 
 __all__ = ["plot_diagram"]
 
@@ -40,7 +41,7 @@ def plot_diagram(
 
     Parameters
     ----------
-    compiled : CompiledDiagram or CompiledChoice
+    compiled : Compiled
         What `DiagramEngine.compile` returned, or `AutoEngine.compile` if it chose a diagram.
     knowledge : Knowledge, optional
         What was compiled. It tells the names of the symbols' states and, if it is a
@@ -92,7 +93,7 @@ def plot_diagram(
             'plot_diagram needs matplotlib, which is not installed. Use pip install "sknesy[plot]".'
         ) from error
     compiled = _as_compiled(compiled, max_edges)
-    diagram = compiled.diagram
+    diagram = compiled.form
     symbol_states = _symbol_states(compiled, knowledge)
     heads = _heads(diagram, symbol_names, output_names)
     log_likelihood = _label_weights(compiled, knowledge, label, log_likelihood)
@@ -118,15 +119,16 @@ def plot_diagram(
 
 def _as_compiled(compiled, max_edges):
     """The diagram, also out of the choice of an `AutoEngine`, if it can be drawn."""
-    compiled = getattr(compiled, "compiled", compiled)
-    if not isinstance(compiled, CompiledDiagram):
+    if isinstance(getattr(compiled, "form", None), Compiled):
+        compiled = compiled.form
+    if not isinstance(getattr(compiled, "form", None), Diagram):
         raise TypeError(
             f"compiled must be a decision diagram, got {type(compiled).__name__}. Use "
             "DiagramEngine().compile(knowledge)."
         )
-    if compiled.diagram.n_edges > max_edges:
+    if compiled.form.n_edges > max_edges:
         raise ValueError(
-            f"The diagram has {compiled.diagram.n_edges:,} edges, more than max_edges={max_edges}, "
+            f"The diagram has {compiled.form.n_edges:,} edges, more than max_edges={max_edges}, "
             "so that nothing could be told apart. Draw the same knowledge of fewer symbols or "
             "states, or raise max_edges."
         )
@@ -172,7 +174,7 @@ def _label_weights(compiled, knowledge, label, log_likelihood):
         raise ValueError(
             f"label and log_likelihood say the same, got both (label={label!r}). Leave one out."
         )
-    if knowledge is not None and compiled.diagram.n_outputs > 1:
+    if knowledge is not None and compiled.form.n_outputs > 1:
         label = tuple(knowledge.split_labels([label])[0].tolist())
     codes = encode_labels([label], compiled.output_states)[0]
     weights = np.full((len(codes), max(map(len, compiled.output_states))), -np.inf)
@@ -312,7 +314,7 @@ def _draw_edges(ax, compiled, symbol_states, heights, flow):
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
 
-    diagram = compiled.diagram
+    diagram = compiled.form
     names = list(dict.fromkeys(name for states in symbol_states for name in states))
     colours = dict(zip(names, _palette(len(names)), strict=True))
     curves, edge_colours = [], []

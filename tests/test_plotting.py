@@ -65,9 +65,9 @@ def test_every_node_and_every_edge_is_drawn_once(knowledge, is_named):
     compiled = compile(knowledge)
     ax = plot_diagram(compiled, knowledge=knowledge if is_named else None)
     ax.figure.canvas.draw()
-    assert len(find(ax, "nodes").get_offsets()) == compiled.diagram.n_nodes
+    assert len(find(ax, "nodes").get_offsets()) == compiled.form.n_nodes
     curves = np.array(find(ax, "edges").get_segments())
-    assert len(curves) == compiled.diagram.n_edges
+    assert len(curves) == compiled.form.n_edges
     # Edges that share both ends are apart between them.
     assert len(np.unique(curves.reshape(len(curves), -1).round(6), axis=0)) == len(curves)
 
@@ -142,7 +142,7 @@ def test_choice_of_auto_is_drawn():
     addition = DigitAddition(3, base=2)
     choice = AutoEngine(max_worlds=1).compile(addition)
     ax = plot_diagram(choice)
-    assert len(find(ax, "edges").get_segments()) == choice.compiled.diagram.n_edges
+    assert len(find(ax, "edges").get_segments()) == choice.form.form.n_edges
 
 
 def test_given_axes_are_drawn_in_and_no_figure_is_made():

@@ -8,6 +8,7 @@ from sknesy.compilation._factors import Factors, compile_factors, compile_step_f
 from sknesy.compilation._failures import Failures, read_failures
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._step_levels import compile_step_levels
+from sknesy.compilation._step_worlds import enumerate_step_worlds
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "compile_step_factors",
     "compile_step_levels",
     "enumerate_clause_worlds",
+    "enumerate_step_worlds",
     "enumerate_worlds",
     "read_failures",
 ]

@@ -1,9 +1,9 @@
 """Engines that compute the posterior, the E-step."""
 
 from sknesy.inference._auto import AutoEngine, Selection
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, check_evidence
-from sknesy.inference._belief_propagation import BeliefPropagationEngine, CompiledFactors
-from sknesy.inference._diagram import CompiledDiagram, DiagramEngine
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
 from sknesy.inference._mode import ModeEngine
@@ -11,7 +11,7 @@ from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
-from sknesy.inference._sdd import CompiledCircuit, SDDEngine
+from sknesy.inference._sdd import SDDEngine
 
 __all__ = [
     "AutoEngine",
@@ -19,9 +19,6 @@ __all__ = [
     "BlackBoxSearch",
     "ClauseSearch",
     "Compiled",
-    "CompiledCircuit",
-    "CompiledDiagram",
-    "CompiledFactors",
     "DiagramEngine",
     "DiagramSearch",
     "EnumerationEngine",
@@ -34,5 +31,4 @@ __all__ = [
     "SamplingEngine",
     "Selection",
     "WorldDistance",
-    "check_evidence",
 ]

@@ -1,30 +1,35 @@
 """The choice of an engine, by what each makes of the knowledge."""
 
+import inspect
 import math
 import warnings
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from sknesy.exceptions import (
     ApproximationWarning,
     IntractableError,
+    SknesyError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import Compiled, InferenceEngine, Posterior
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, count_worlds
+from sknesy.inference._belief_propagation import BeliefPropagationEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
-from sknesy.inference._pilot import run_pilot
+from sknesy.inference._mode import ModeEngine
+from sknesy.inference._pilot import Budget, guess_distance, run_pilot
+from sknesy.inference._sampling import SamplingEngine
 from sknesy.knowledge import Knowledge
 
 __all__ = ["AutoEngine", "Selection"]
 
 _BATCH = 32  # samples, as in the estimator's mini-batch
-# With more worlds a table is not tried beside a diagram: it would not be the cheaper one.
-_MAX_TABLE = 20_000
+_LIMITS = ("max_worlds", "max_width", "max_edges")
 
 
 class Selection(NamedTuple):
@@ -34,60 +39,24 @@ class Selection(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class CompiledChoice:
-    """What the chosen engine compiled, and the engine.
-
-    Attributes
-    ----------
-    engine : InferenceEngine
-        The engine chosen.
-    compiled : Compiled
-        What it compiled.
-    reason : str
-        Why it was chosen.
-    """
+@dataclass(frozen=True, eq=False, repr=False)
+class CompiledChoice(Compiled):
+    """The engine chosen, the reason for it, and as `form` what it compiled."""
 
     engine: InferenceEngine
-    compiled: Compiled
     reason: str
 
-    @property
-    def n_states(self) -> tuple[int, ...]:
-        """Number of states of each symbol."""
-        return self.compiled.n_states
 
-    @property
-    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each output."""
-        return self.compiled.output_states
-
-    def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `infer` costs for a batch, from sizes alone.
-
-        Parameters
-        ----------
-        n_samples : int
-            Samples in the batch.
-
-        Returns
-        -------
-        float
-            Microseconds on one core, within a factor of three.
-        """
-        return self.compiled.estimate_cost(n_samples)
-
-    def to(self, device: torch.device | str) -> "CompiledChoice":
-        """Return it on a device."""
-        return replace(self, compiled=self.compiled.to(device))
+def _choose(engine: InferenceEngine, compiled: Compiled, reason: str) -> CompiledChoice:
+    return CompiledChoice(compiled, compiled.n_states, compiled.output_states, engine, reason)
 
 
 class AutoEngine(InferenceEngine):
-    """Chooses the engine; what ``inference="auto"`` stands for.
+    """Choice of an engine among several; ``inference="auto"`` stands for it.
 
-    The knowledge is compiled to a decision diagram and, where its worlds are few enough to be
-    listed, to a table of them; the one whose evaluation is estimated to be cheaper is kept. If the
-    knowledge is too wide for a diagram, a table of the worlds of the observed labels is tried.
+    Exact engines compile the knowledge, one after the other: to a decision diagram, and to a table
+    of its worlds where these are few, or too wide for a diagram. The one whose evaluation is
+    estimated to be the cheapest is kept.
 
     Where nothing exact reaches, engines that approximate are tried on made-up evidence: belief
     propagation, weighted draws, and the most probable world. The one that is best by its own
@@ -101,20 +70,31 @@ class AutoEngine(InferenceEngine):
     max_width, max_edges : int or None, default=100_000 and 2_000_000
         As in `DiagramEngine`.
     time_limit : float or None, default=60.0
-        Seconds that compilation may take, of which half may go into a diagram; None is no limit.
-        Engines that approximate have as long each.
+        Seconds that the choice may take, shared by all engines; None is no limit. The first exact
+        engine may take half, and each further one half of what is left.
     exact_only : bool, default=False
         Whether to raise an error where nothing exact reaches, in place of an approximation.
+    engines : sequence of InferenceEngine or None, default=None
+        The engines to choose from, in the order in which they are tried; None is those above.
+        Their own limits hold, so that `max_worlds`, `max_width` and `max_edges` must be left out.
+
+    Notes
+    -----
+    An engine of your own takes part by what `InferenceEngine` declares: `kind` tells whether it is
+    exact, ``estimate_cost`` of what it compiled is compared with that of others, and `quality`
+    rates its posteriors where nothing exact reaches.
 
     Examples
     --------
     >>> from sknesy.knowledge import DigitAddition
     >>> engine, reason = AutoEngine().select(DigitAddition(15))
     >>> engine
-    DiagramEngine(max_edges=2000000, max_width=100000, time_limit=30.0)
+    DiagramEngine(max_edges=2000000, max_width=100000)
     >>> print(reason)
     exact; a diagram of 2,231 edges serves all 10^30 worlds
     """
+
+    supports = frozenset({"mode", "sample"})
 
     def __init__(
         self,
@@ -123,12 +103,14 @@ class AutoEngine(InferenceEngine):
         max_edges: int | None = 2_000_000,
         time_limit: float | None = 60.0,
         exact_only: bool = False,
+        engines: Sequence[InferenceEngine] | None = None,
     ) -> None:
         self.max_worlds = max_worlds
         self.max_width = max_width
         self.max_edges = max_edges
         self.time_limit = time_limit
         self.exact_only = exact_only
+        self.engines = engines
 
     def select(self, knowledge: Knowledge, labels: Sequence[Hashable] | None = None) -> Selection:
         """Choose the engine for some knowledge; this compiles it.
@@ -162,19 +144,19 @@ class AutoEngine(InferenceEngine):
             What relates symbols and outputs.
         labels : sequence of hashable, optional
             The labels that will be observed; None for all.
-        reuse : CompiledChoice, optional
-            What was compiled from the same knowledge earlier, for other labels.
+        reuse : Compiled, optional
+            What was compiled from the same knowledge earlier: its engine is kept.
 
         Returns
         -------
-        CompiledChoice
-            The knowledge, ready for `infer`.
+        Compiled
+            The knowledge, ready for `infer`, with the ``engine`` chosen and the ``reason``.
 
         Raises
         ------
         InconsistentLabelError
             When no world gives one of the labels.
-        IntractableError
+        IntractableError, UnsupportedKnowledgeError
             When no engine reaches, within the limits; the message has what each says.
 
         Warns
@@ -182,52 +164,69 @@ class AutoEngine(InferenceEngine):
         ApproximationWarning
             When the engine taken is not exact.
         """
+        self._check_parameters()
         if reuse is not None:
-            compiled = reuse.engine.compile(knowledge, labels, reuse.compiled)
-            return replace(reuse, compiled=compiled)
-        half = None if self.time_limit is None else self.time_limit / 2
-        by_diagram = DiagramEngine(
-            max_width=self.max_width, max_edges=self.max_edges, time_limit=half
-        )
-        by_table = EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit)
-        try:
-            diagram = by_diagram.compile(knowledge, labels)
-        except (IntractableError, UnsupportedKnowledgeError) as obstacle:
+            compiled = reuse.engine.compile(knowledge, labels, reuse.form)
+            return _choose(reuse.engine, compiled, reuse.reason)
+        budget = Budget(self.time_limit)
+        candidates = self._candidates()
+        exact = [engine for engine in candidates if engine.kind == Kind.EXACT]
+        rivals: list[tuple[InferenceEngine, Compiled]] = []
+        refusals: list[tuple[InferenceEngine, SknesyError]] = []
+        for engine in exact:
+            if any(not engine.may_beat(rival) for _, rival in rivals):
+                continue
+            is_last = self.exact_only and engine is exact[-1]
             try:
-                table = by_table.compile(knowledge, labels)
-            except IntractableError as error:
-                refusal = type(error)(f"{error} (A decision diagram: {obstacle})")
-                return self._approximate(knowledge, labels, refusal)
-            reason = f"exact; {len(table.table.rows):,} rows of worlds, as no diagram: {obstacle}"
-            return CompiledChoice(by_table, table, reason)
-        n_edges, n_worlds = diagram.diagram.n_edges, diagram.diagram.count()
-        size = f"{n_worlds:,}" if n_worlds < 10**9 else f"10^{math.log10(n_worlds):.0f}"
-        reason = f"exact; a diagram of {n_edges:,} edges serves all {size} worlds"
-        if n_worlds <= min(_MAX_TABLE, self.max_worlds):
-            table = by_table.compile(knowledge, labels)
-            if table.estimate_cost(_BATCH) < diagram.estimate_cost(_BATCH):
-                reason = (
-                    f"exact; a table of {len(table.table.rows):,} rows is faster than a diagram"
-                )
-                return CompiledChoice(by_table, table, f"{reason} of {n_edges:,} edges")
-        return CompiledChoice(by_diagram, diagram, reason)
+                limited = budget.limit(engine, 1.0 if is_last else 0.5)
+                rivals.append((engine, limited.compile(knowledge, labels)))
+            except (IntractableError, UnsupportedKnowledgeError) as error:
+                refusals.append((engine, error))
+        if rivals:
+            return _take_cheapest(rivals, refusals)
+        return self._approximate(knowledge, labels, budget, _join(refusals))
+
+    def _candidates(self) -> list[InferenceEngine]:
+        """The engines to choose from, in the order in which they are tried."""
+        if self.engines is not None:
+            return [clone(engine) for engine in self.engines]
+        return [
+            DiagramEngine(
+                max_width=self.max_width, max_edges=self.max_edges, time_limit=self.time_limit
+            ),
+            EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit),
+            BeliefPropagationEngine(time_limit=self.time_limit),
+            SamplingEngine(time_limit=self.time_limit),
+            ModeEngine(max_width=1, time_limit=self.time_limit),
+        ]
+
+    def _approximations(self, wanted: Sequence[Hashable]) -> list[InferenceEngine]:
+        """The engines for a pilot; the distance of draws depends on the labels wanted."""
+        engines = [engine for engine in self._candidates() if engine.kind != Kind.EXACT]
+        distance = guess_distance(wanted)
+        if self.engines is None and distance is not None:
+            engines.append(SamplingEngine(200, distance=distance, time_limit=self.time_limit))
+        return engines
 
     def _approximate(
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None,
-        refusal: IntractableError,
+        budget: Budget,
+        refusal: SknesyError,
     ) -> CompiledChoice:
         """The best engine of a pilot, where no exact one reaches."""
-        trials = [] if self.exact_only else run_pilot(knowledge, labels, self.time_limit)
+        trials = []
+        if not self.exact_only:
+            trials = run_pilot(self._approximations, knowledge, labels, budget)
         if not trials:
             raise refusal
         best, *others = trials
-        reason = f"exact; {best}" if best.kind == "exact" else f"{best.kind}; {best}"
+        reason = f"{best.kind}; {best}"
         if others:
             reason += f" (others: {'; '.join(map(str, others))})"
         reason += f"; nothing exact reaches: {refusal}"
-        if best.kind != "exact":
+        if best.kind != Kind.EXACT:
             warnings.warn(
                 f"inference='auto' approximates, by {best.engine!r}: {best}. Nothing exact "
                 f"reaches: {refusal} Set `inference` to the engine you want, or exact_only=True "
@@ -235,77 +234,81 @@ class AutoEngine(InferenceEngine):
                 ApproximationWarning,
                 stacklevel=2,
             )
-        return CompiledChoice(best.engine, best.compiled, reason)
+        return _choose(best.engine, best.compiled, reason)
 
-    def infer(
+    def _infer(
         self,
         compiled: CompiledChoice,
         log_prob: Tensor,
         log_likelihood: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> Posterior:
-        """Compute the posterior of each sample of a batch with the chosen engine.
+        return compiled.engine._infer(compiled.form, log_prob, log_likelihood, generator)
 
-        Parameters
-        ----------
-        compiled : CompiledChoice
-            What `compile` returned.
-        log_prob, log_likelihood : Tensor
-            As in `InferenceEngine.infer`.
-        generator : torch.Generator, optional
-            Source of randomness.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
-        return compiled.engine.infer(compiled.compiled, log_prob, log_likelihood, generator)
-
-    def mode(
+    def _mode(
         self, compiled: CompiledChoice, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample with the chosen engine.
+        return compiled.engine.mode(compiled.form, log_prob, log_likelihood)
 
-        Parameters
-        ----------
-        compiled : CompiledChoice
-            What `compile` returned.
-        log_prob, log_likelihood : Tensor
-            As in `InferenceEngine.infer`.
-
-        Returns
-        -------
-        log_joint, worlds, outputs : Tensor
-            As in `InferenceEngine.mode`.
-        """
-        return compiled.engine.mode(compiled.compiled, log_prob, log_likelihood)
-
-    def sample(
+    def _sample(
         self,
         compiled: CompiledChoice,
         log_prob: Tensor,
         log_likelihood: Tensor,
         n_draws: int,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the posterior with the chosen engine.
-
-        Parameters
-        ----------
-        compiled : CompiledChoice
-            What `compile` returned.
-        log_prob, log_likelihood : Tensor
-            As in `InferenceEngine.infer`.
-        n_draws : int
-            Worlds drawn for each sample.
-        generator : torch.Generator, optional
-            Source of randomness.
-
-        Returns
-        -------
-        worlds, outputs : Tensor
-            As in `InferenceEngine.sample`.
-        """
         engine = compiled.engine
-        return engine.sample(compiled.compiled, log_prob, log_likelihood, n_draws, generator)
+        return engine.sample(compiled.form, log_prob, log_likelihood, n_draws, generator)
+
+    def _check_parameters(self) -> None:
+        self._check_number("max_worlds", int, 1)
+        self._check_number("max_width", int, 1, or_none="no limit")
+        self._check_number("max_edges", int, 1, or_none="no limit")
+        self._check_number("time_limit", float, 0, or_none="no limit")
+        if self.engines is None:
+            return
+        is_sequence = isinstance(self.engines, list | tuple) and len(self.engines) > 0
+        if not is_sequence or any(not isinstance(x, InferenceEngine) for x in self.engines):
+            raise TypeError(
+                f"engines must be a tuple of inference engines, or None for all, got "
+                f"{self.engines!r}. Pass for example engines=(DiagramEngine(), SamplingEngine())."
+            )
+        defaults = inspect.signature(AutoEngine).parameters
+        for name in _LIMITS:
+            if getattr(self, name) != defaults[name].default:
+                raise ValueError(
+                    f"{name} must be left out where `engines` are given, as it has no effect on "
+                    f"them, got {getattr(self, name)!r}. Set the limit of the engine."
+                )
+
+
+def _take_cheapest(
+    rivals: Sequence[tuple[InferenceEngine, Compiled]],
+    refusals: Sequence[tuple[InferenceEngine, SknesyError]],
+) -> CompiledChoice:
+    """The exact engine whose evaluation costs least, by sizes; the first of equals."""
+    ranked = sorted(rivals, key=lambda rival: rival[1].estimate_cost(_BATCH))
+    engine, compiled = ranked[0]
+    reason = f"exact; {engine.describe(compiled)}"
+    n_worlds = count_worlds(compiled)
+    if len(ranked) > 1:
+        reason += f" is faster than {', '.join(e.describe(c) for e, c in ranked[1:])}"
+    elif n_worlds is not None:
+        size = f"{n_worlds:,}" if n_worlds < 10**9 else f"10^{math.log10(n_worlds):.0f}"
+        reason += f" serves all {size} worlds"
+    if refusals:
+        reason += f"; others do not reach: {_list(refusals)}"
+    return _choose(engine, compiled, reason)
+
+
+def _join(refusals: Sequence[tuple[InferenceEngine, SknesyError]]) -> SknesyError:
+    """One error that says why no exact engine reaches."""
+    if not refusals:
+        return IntractableError("No exact engine is among `engines`. Add DiagramEngine().")
+    *others, (_, last) = sorted(refusals, key=lambda pair: isinstance(pair[1], IntractableError))
+    return type(last)(f"{last} ({_list(others)})" if others else str(last))
+
+
+def _list(refusals: Sequence[tuple[InferenceEngine, Any]]) -> str:
+    return "; ".join(f"{type(engine).__name__}: {error}" for engine, error in refusals)

@@ -1,16 +1,19 @@
 """The contract of inference engines, and the posterior they return."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Protocol, Self
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sknesy._validation import check_option, encode_labels, plain
+from sknesy._validation import check_number, check_option, encode_labels, plain
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import mask_states
@@ -80,24 +83,41 @@ class Posterior:
         )
 
 
-@runtime_checkable
-class Compiled(Protocol):
-    """Knowledge made ready for one engine: arrays that pickle and move between devices."""
-
-    @property
-    def n_states(self) -> tuple[int, ...]:
-        """Number of states of each symbol."""
-        ...
-
-    @property
-    def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each output."""
-        ...
+class Form(Protocol):
+    """Form of compiled knowledge: a diagram, a table, a sampler, with no names of states."""
 
     def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `infer` costs for a batch.
+        """Estimate the cost of `infer` for a batch, in microseconds on one core."""
+        ...
 
-        A guess from sizes alone, so that a choice by it is the same on every machine and day.
+    def to(self, device: torch.device | str) -> Any:
+        """Return it on a device."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Compiled:
+    """Knowledge made ready for one engine; it pickles, and moves between devices.
+
+    Attributes
+    ----------
+    form : object
+        The knowledge as the engine evaluates it, such as a `Diagram`. It has ``estimate_cost`` and
+        ``to``.
+    n_states : tuple of int
+        Number of states of each symbol.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    """
+
+    form: Any
+    n_states: tuple[int, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
+
+    def estimate_cost(self, n_samples: int) -> float:
+        """Estimate the cost of `infer` for a batch.
+
+        The estimate comes from sizes alone: a choice by it is the same on every machine.
 
         Parameters
         ----------
@@ -107,22 +127,39 @@ class Compiled(Protocol):
         Returns
         -------
         float
-            Microseconds on one core.
+            Microseconds on one core, within a factor of three for exact engines.
         """
-        ...
+        return float(self.form.estimate_cost(n_samples))
 
-    def to(self, device: torch.device | str) -> "Compiled":
+    def to(self, device: torch.device | str) -> Self:
         """Return it on a device."""
-        ...
+        return replace(self, form=self.form.to(device))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.form!r})"
 
 
 class InferenceEngine(BaseEstimator, ABC):
-    """Computes posteriors of symbols and outputs: the E-step.
+    """Engine that computes posteriors of symbols and outputs: the E-step.
 
     An engine holds parameters only. `compile` does all that depends on the knowledge alone, once;
     `infer` does the rest, for a batch. Neither sees X, y, a net or a loss: the net's opinion comes
     as `log_prob`, the label as `log_likelihood`.
+
+    A subclass defines `compile` and ``_infer``; also ``_mode`` and ``_sample`` where `supports`
+    names them. These take arguments that are checked and cast: float64 tensors, with -inf for
+    padding.
+
+    Attributes
+    ----------
+    supports : frozenset of str
+        Further views of the posterior that the engine has: of "mode" and "sample".
+    kind : Kind
+        Promise for all its posteriors. "exact" lets `AutoEngine` take it without a trial.
     """
+
+    supports: ClassVar[frozenset[str]] = frozenset()
+    kind: ClassVar[Kind | str] = Kind.ESTIMATE
 
     @abstractmethod
     def compile(
@@ -147,14 +184,26 @@ class InferenceEngine(BaseEstimator, ABC):
         -------
         Compiled
             The knowledge, ready for `infer`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When a parameter of the engine is not what it must be.
+        InvalidKnowledgeError
+            When the knowledge contradicts itself or cannot be evaluated.
+        InconsistentLabelError
+            When no world gives one of the labels.
+        UnsupportedKnowledgeError
+            When the knowledge lacks what the engine needs.
+        IntractableError
+            When a limit of the engine is reached.
         """
 
-    @abstractmethod
     def infer(
         self,
         compiled: Any,
-        log_prob: Tensor,
-        log_likelihood: Tensor,
+        log_prob: Any,
+        log_likelihood: Any,
         generator: torch.Generator | None = None,
     ) -> Posterior:
         """Compute the posterior of each sample of a batch.
@@ -163,10 +212,10 @@ class InferenceEngine(BaseEstimator, ABC):
         ----------
         compiled : Compiled
             What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats; -inf is impossible, or
-            padding where symbols have unlike numbers of states.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+        log_prob : Tensor or array-like of shape (n_samples, n_symbols, n_states)
+            The net's log-probabilities of the symbol states, in nats; -inf is impossible. Entries
+            of states that a symbol does not have are padding, and count as -inf.
+        log_likelihood : Tensor or array-like of shape (n_samples, n_outputs, n_output_states)
             The label's log-weights of the output states, in nats. A row of zeros is an unobserved
             label, zeros among -inf a set of candidates, other numbers a noisy label.
         generator : torch.Generator, optional
@@ -177,18 +226,42 @@ class InferenceEngine(BaseEstimator, ABC):
         -------
         Posterior
             Log-evidence and marginals, as float64 tensors.
+
+        Raises
+        ------
+        TypeError
+            When an array does not hold numbers.
+        ValueError
+            When a shape is wrong, or an entry is NaN or +inf.
+
+        Notes
+        -----
+        Arrays of other types are cast to float64 once. To lose no digits, cast what a net returns
+        before normalising it: float32 has seven.
         """
+        log_prob, log_likelihood = _read_evidence(compiled, log_prob, log_likelihood)
+        return self._infer(compiled, log_prob, log_likelihood, generator)
+
+    @abstractmethod
+    def _infer(
+        self,
+        compiled: Any,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        generator: torch.Generator | None,
+    ) -> Posterior:
+        """Compute the posterior of evidence that is checked and cast; see `infer`."""
 
     def mode(
-        self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor
+        self, compiled: Any, log_prob: Any, log_likelihood: Any
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample, where the engine can.
+        """Find the most probable world of each sample, where `supports` names "mode".
 
         Parameters
         ----------
         compiled : Compiled
             What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
+        log_prob, log_likelihood : Tensor or array-like
             As in `infer`.
 
         Returns
@@ -198,27 +271,38 @@ class InferenceEngine(BaseEstimator, ABC):
         worlds : Tensor of shape (n_samples, n_symbols), int64
             The worlds; -1 where none agrees.
         outputs : Tensor of shape (n_samples, n_outputs), int64
-            The states of the outputs; -1 where no world agrees.
+            The states of the outputs; -1 where no world agrees, or the label has no name.
+
+        Raises
+        ------
+        NotImplementedError
+            When the engine cannot; the message names those that can.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot find most probable worlds. EnumerationEngine can."
-        )
+        if "mode" not in self.supports:
+            raise _refuse(self, "mode", "find most probable worlds")
+        return self._mode(compiled, *_read_evidence(compiled, log_prob, log_likelihood))
+
+    def _mode(
+        self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the most probable world of evidence that is checked and cast; see `mode`."""
+        raise NotImplementedError
 
     def sample(
         self,
         compiled: Any,
-        log_prob: Tensor,
-        log_likelihood: Tensor,
+        log_prob: Any,
+        log_likelihood: Any,
         n_draws: int,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the posterior, where the engine can.
+        """Draw worlds from the posterior, where `supports` names "sample".
 
         Parameters
         ----------
         compiled : Compiled
             What `compile` returned, on the device of the tensors.
-        log_prob, log_likelihood : Tensor
+        log_prob, log_likelihood : Tensor or array-like
             As in `infer`.
         n_draws : int
             Worlds drawn for each sample.
@@ -231,10 +315,104 @@ class InferenceEngine(BaseEstimator, ABC):
             The draws; -1 where no world agrees.
         outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
             The states of their outputs; -1 where no world agrees.
+
+        Raises
+        ------
+        NotImplementedError
+            When the engine cannot; the message names those that can.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot draw worlds. EnumerationEngine can."
-        )
+        if "sample" not in self.supports:
+            raise _refuse(self, "sample", "draw worlds")
+        check_number(n_draws, "n_draws", int, 1, example=100)
+        evidence = _read_evidence(compiled, log_prob, log_likelihood)
+        return self._sample(compiled, *evidence, n_draws, generator)
+
+    def _sample(
+        self,
+        compiled: Any,
+        log_prob: Tensor,
+        log_likelihood: Tensor,
+        n_draws: int,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw worlds under evidence that is checked and cast; see `sample`."""
+        raise NotImplementedError
+
+    def _check_number(
+        self, name: str, kind: type[int] | type[float], low: float, *args: Any, **rules: Any
+    ) -> None:
+        """Check a parameter that is a number; see `sknesy._validation.check_number`."""
+        example = _defaults(type(self))[name]
+        check_number(getattr(self, name), name, kind, low, *args, example=example, **rules)
+
+    def quality(self, posterior: Posterior) -> float:
+        """Return how far a posterior of this engine can be trusted, by its own diagnostics.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            What `infer` returned.
+
+        Returns
+        -------
+        float
+            From 0, not at all, to 1, exact. `AutoEngine` takes the engine of the largest.
+        """
+        return float(posterior.kind == Kind.EXACT)
+
+    def may_beat(self, rival: Compiled) -> bool:
+        """Tell whether compiling is worth while, where a rival is exact already.
+
+        Parameters
+        ----------
+        rival : Compiled
+            What another exact engine compiled from the same knowledge.
+
+        Returns
+        -------
+        bool
+            False where this engine cannot be the faster one. `AutoEngine` then leaves it out.
+        """
+        return True
+
+    def describe(self, compiled: Compiled) -> str:
+        """Return what was compiled in a few words, for the reason that `AutoEngine` gives.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned.
+
+        Returns
+        -------
+        str
+            For example "a diagram of 20 edges".
+        """
+        return f"{type(self).__name__} with {compiled.form!r}"
+
+
+@cache
+def _defaults(engine: type[InferenceEngine]) -> dict[str, Any]:
+    """Default values of the parameters of an engine."""
+    return {p.name: p.default for p in inspect.signature(engine).parameters.values()}
+
+
+def _refuse(engine: InferenceEngine, view: str, doing: str) -> NotImplementedError:
+    """Return the error of an engine that lacks a view, with the names of those that have it."""
+    known: list[Any] = [InferenceEngine]
+    for parent in known:
+        known.extend(parent.__subclasses__())
+    able = {c.__name__ for c in known if view in c.supports and c.__module__.startswith("sknesy.")}
+    able.discard("ExactEngine")  # the base of some
+    return NotImplementedError(
+        f"{type(engine).__name__} cannot {doing}. Use one that can: {', '.join(sorted(able))}."
+    )
+
+
+def count_worlds(compiled: Compiled) -> int | None:
+    """Return how many worlds were compiled, where the form can count them."""
+    count = getattr(compiled.form, "count", None)
+    return None if count is None else int(count())
 
 
 def leave_open(n_states: Sequence[int], n_samples: int) -> Tensor:
@@ -310,50 +488,61 @@ def check_possible(engine: InferenceEngine, compiled: Any, labels: Sequence[Hash
             )
 
 
-def check_evidence(
-    n_states: Sequence[int],
-    n_output_states: Sequence[int],
-    log_prob: Tensor,
-    log_likelihood: Tensor,
-) -> None:
-    """Check the arrays that an engine is handed.
-
-    Parameters
-    ----------
-    n_states : sequence of int
-        Number of states of each symbol.
-    n_output_states : sequence of int
-        Number of states of each output.
-    log_prob, log_likelihood : Tensor
-        As in `InferenceEngine.infer`.
-
-    Raises
-    ------
-    ValueError
-        When a shape or dtype is wrong, or an entry is NaN or +inf.
-    """
+def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[Tensor, Tensor]:
+    """Check and cast the arrays that an engine is handed: float64, padded with -inf."""
+    n_output_states = tuple(map(len, compiled.output_states))
     arrays = (
-        ("log_prob", log_prob, n_states, "symbol"),
-        ("log_likelihood", log_likelihood, n_output_states, "output"),
+        _read_weights(log_prob, "log_prob", compiled.n_states, "symbol"),
+        _read_weights(log_likelihood, "log_likelihood", n_output_states, "output"),
     )
-    for name, array, counts, what in arrays:
-        expected = (len(counts), max(counts))
-        if array.ndim != 3 or tuple(array.shape[1:]) != expected:
-            raise ValueError(
-                f"{name} must have the shape (n_samples, {expected[0]}, {expected[1]}): each "
-                f"{what} with its states, got {tuple(array.shape)}. Pad with -inf."
-            )
-        if array.dtype != torch.float64:
-            raise ValueError(f"{name} must be float64, got {array.dtype}. Cast before normalising.")
-    if len(log_prob) != len(log_likelihood):
+    if len(arrays[0]) != len(arrays[1]):
         raise ValueError(
-            f"log_prob and log_likelihood must hold equally many samples, got {len(log_prob)} "
-            f"and {len(log_likelihood)}. Pass one row of each a sample."
+            f"log_prob and log_likelihood must hold equally many samples, got {len(arrays[0])} "
+            f"and {len(arrays[1])}. Pass one row of each a sample."
         )
-    for name, array, _, _ in arrays:
-        # NaN fails the comparison, too. One pass over the array, one answer from the device.
-        if not bool((array < torch.inf).all()):
-            raise ValueError(
-                f"{name} must not hold NaN or +inf. Probability zero is -inf; check what the net "
-                "computes."
+    return arrays
+
+
+def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) -> Tensor:
+    """Check and cast log-weights of the states of variables."""
+    if isinstance(values, Tensor):
+        array = values
+    else:
+        try:
+            numbers = np.asarray(values)
+        except ValueError:  # rows of unlike lengths
+            numbers = np.array(None)
+        if numbers.dtype.kind not in "fiu":
+            raise TypeError(
+                f"{name} must hold log-probabilities, got {numbers.dtype}. Pass floats in one "
+                "array: 0.0 where a state is certain, -inf where it is impossible."
             )
+        array = torch.from_numpy(numbers.astype(np.float64))
+    if array.dtype != torch.float64:
+        if array.is_complex() or array.dtype == torch.bool:
+            raise TypeError(
+                f"{name} must hold log-probabilities, got {array.dtype}. Pass floats: 0.0 where a "
+                "state is certain, -inf where it is impossible."
+            )
+        array = array.double()
+    widest = max(n_states)
+    if array.ndim != 3 or array.shape[1:] != (len(n_states), widest):
+        raise ValueError(
+            f"{name} must have the shape (n_samples, {len(n_states)}, {widest}): each {what} with "
+            f"its states, got {tuple(array.shape)}. Pad with -inf."
+        )
+    # NaN fails the comparison, too. One pass over the array, one answer from the device.
+    if not bool((array < torch.inf).all()):
+        raise ValueError(
+            f"{name} must not hold NaN or +inf. Probability zero is -inf; check what the net "
+            "computes."
+        )
+    if min(n_states) < widest:
+        array = array.masked_fill(_padding(tuple(n_states), array.device), -torch.inf)
+    return array
+
+
+@lru_cache(maxsize=64)
+def _padding(n_states: tuple[int, ...], device: torch.device) -> Tensor:
+    """Mark the states that variables do not have, (n_variables, widest)."""
+    return ~mask_states(torch.tensor(n_states, device=device))

@@ -1,15 +1,13 @@
 """Inference by messages between clauses and symbols: exact on forests, else an estimate."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from dataclasses import dataclass
 
 import torch
-from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy.compilation import compile_factors
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence, check_possible
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, check_possible
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.belief_propagation import Beliefs, propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph
@@ -17,56 +15,17 @@ from sknesy.numerics.factor_truth import infer_truth
 
 __all__ = ["BeliefPropagationEngine", "CompiledFactors"]
 
-_USUAL_ROUNDS = 30  # where there are loops
 _EPSILON = 2.0**-52  # what p(True) leaves for False, at least, if anything is ruled out
 
 
-@dataclass(frozen=True, eq=False)
-class CompiledFactors:
-    """Knowledge as a factor graph over symbols and outputs; it serves every label.
+@dataclass(frozen=True, eq=False, repr=False)
+class CompiledFactors(Compiled):
+    """Knowledge as a `FactorGraph`; its auxiliary variables come after symbols and outputs.
 
-    Attributes
-    ----------
-    graph : FactorGraph
-        The graph; after symbols and outputs come auxiliary variables.
-    n_states : tuple of int
-        Number of states of each symbol.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-    label_is_truth : bool
-        Whether no variable is the output: it is True where all factors are fulfilled.
+    With ``label_is_truth``, no variable is the output: it is True where all factors are fulfilled.
     """
 
-    graph: FactorGraph
-    n_states: tuple[int, ...]
-    output_states: tuple[tuple[Hashable, ...], ...]
     label_is_truth: bool
-
-    def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `infer` costs for a batch, from sizes alone.
-
-        Parameters
-        ----------
-        n_samples : int
-            Samples in the batch.
-
-        Returns
-        -------
-        float
-            Microseconds on one core, if messages come to rest as fast as they mostly do.
-        """
-        graph = self.graph
-        n_rounds = _USUAL_ROUNDS if graph.n_rounds is None else max(graph.n_rounds, 1)
-        n_operations = 15 * len(graph.blocks) + sum(10 * len(group.slots) for group in graph.groups)
-        per_sample = 0.01 * graph.n_cells + 0.002 * graph.n_weights
-        return 300.0 + n_rounds * (5.0 * n_operations + n_samples * per_sample)
-
-    def to(self, device: torch.device | str) -> "CompiledFactors":
-        """Return it on a device."""
-        return replace(self, graph=self.graph.to(device))
-
-    def __repr__(self) -> str:
-        return repr(self.graph).replace("FactorGraph", "CompiledFactors", 1)
 
 
 class BeliefPropagationEngine(InferenceEngine):
@@ -127,7 +86,7 @@ class BeliefPropagationEngine(InferenceEngine):
     >>> engine = BeliefPropagationEngine()
     >>> compiled = engine.compile(ClauseKnowledge([[1, 2], [-2, 3]], symbols=[[1], [2], [3]]))
     >>> compiled
-    CompiledFactors(3 variables, 2 factors, 4 edges, forest)
+    CompiledFactors(FactorGraph(3 variables, 2 factors, 4 edges, forest))
 
     Three fair coins; of the first two at least one shows heads, and the third if the second does.
 
@@ -162,70 +121,22 @@ class BeliefPropagationEngine(InferenceEngine):
         labels: Sequence[Hashable] | None = None,
         reuse: CompiledFactors | None = None,
     ) -> CompiledFactors:
-        """Compile knowledge to a factor graph that serves every label.
-
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed: checked as far as messages show that they are
-            impossible, but all are served.
-        reuse : CompiledFactors, optional
-            What was compiled from the same knowledge earlier; returned if given.
-
-        Returns
-        -------
-        CompiledFactors
-            The graph.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the knowledge contradicts itself or cannot be evaluated.
-        InconsistentLabelError
-            When messages show that no world gives one of the labels.
-        UnsupportedKnowledgeError
-            When the knowledge has a part that is too large for a factor, or auxiliary propositions
-            that the symbols leave open.
-        TimeLimitError
-            When the limit is reached.
-        """
+        """Compile knowledge to a factor graph; labels are checked as far as messages can tell."""
         self._check_parameters()
         compiled = reuse or self._compile(knowledge)
         if labels is not None:
             check_possible(self, compiled, list(dict.fromkeys(labels)))
         return compiled
 
-    def infer(
+    def _infer(
         self,
         compiled: CompiledFactors,
         log_prob: Tensor,
         log_likelihood: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> Posterior:
-        """Compute the posterior of each sample of a batch: exactly on forests.
-
-        Parameters
-        ----------
-        compiled : CompiledFactors
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-        generator : torch.Generator, optional
-            Not used.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
         self._check_parameters()
-        n_output_states = tuple(map(len, compiled.output_states))
-        check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
-        graph = compiled.graph
+        graph = compiled.form
         if not compiled.label_is_truth:
             beliefs = self._propagate(graph, _join([log_prob, log_likelihood], graph))
             n_symbols = log_prob.shape[1]
@@ -269,12 +180,17 @@ class BeliefPropagationEngine(InferenceEngine):
                 whole[rows] = x
         return found
 
+    def quality(self, posterior: Posterior) -> float:
+        """Return the share of samples whose messages came to rest."""
+        if posterior.kind == Kind.EXACT:
+            return 1.0
+        return float(posterior.diagnostics["converged"].double().mean())
+
     def _check_parameters(self) -> None:
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        check_scalar(self.tol, "tol", Real, min_val=0)
-        check_scalar(self.damping, "damping", Real, min_val=0, max_val=1, include_boundaries="left")
-        if self.time_limit is not None:
-            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
+        self._check_number("max_iter", int, 1)
+        self._check_number("tol", float, 0)
+        self._check_number("damping", float, 0, 1, below=True)
+        self._check_number("time_limit", float, 0, or_none="no limit")
 
     def _compile(self, knowledge: Knowledge) -> CompiledFactors:
         factors = compile_factors(knowledge, time_limit=self.time_limit)

@@ -1,63 +1,17 @@
 """Exact inference over a decision diagram: every label, at any size that the structure allows."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from numbers import Integral, Real
-
-import torch
-from sklearn.utils import check_scalar
 
 from sknesy._validation import check_labels, check_option
 from sknesy.compilation import Limits, compile_levels
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.inference._exact import ExactEngine
+from sknesy.inference._base import Compiled
+from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
-from sknesy.numerics import Diagram
 from sknesy.numerics.log_messages import mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
 
-__all__ = ["CompiledDiagram", "DiagramEngine"]
-
-
-@dataclass(frozen=True, eq=False)
-class CompiledDiagram:
-    """Knowledge as a decision diagram over symbols and outputs; it serves every label.
-
-    Attributes
-    ----------
-    diagram : Diagram
-        The diagram, whose paths are the worlds with their outputs.
-    n_states : tuple of int
-        Number of states of each symbol.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-    """
-
-    diagram: Diagram
-    n_states: tuple[int, ...]
-    output_states: tuple[tuple[Hashable, ...], ...]
-
-    def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `infer` costs for a batch, from sizes alone.
-
-        Parameters
-        ----------
-        n_samples : int
-            Samples in the batch.
-
-        Returns
-        -------
-        float
-            Microseconds on one core, within a factor of three.
-        """
-        return self.diagram.estimate_cost(n_samples)
-
-    def to(self, device: torch.device | str) -> "CompiledDiagram":
-        """Return it on a device."""
-        return replace(self, diagram=self.diagram.to(device))
-
-    def __repr__(self) -> str:
-        return f"Compiled{self.diagram!r}"
+__all__ = ["DiagramEngine"]
 
 
 class DiagramEngine(ExactEngine):
@@ -104,7 +58,7 @@ class DiagramEngine(ExactEngine):
     >>> engine = DiagramEngine()
     >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
     >>> compiled
-    CompiledDiagram(3 levels, 10 nodes, 17 edges, width 5)
+    Compiled(Diagram(3 levels, 10 nodes, 17 edges, width 5))
 
     Two fair three-sided dice that show 1 in all: one of them shows 0, the other 1.
 
@@ -118,10 +72,7 @@ class DiagramEngine(ExactEngine):
              [0.5000, 0.5000, 0.0000]]], dtype=torch.float64)
     """
 
-    _form = "diagram"
-    _infer = staticmethod(infer_diagram)
-    _mode = staticmethod(mode_diagram)
-    _sample = staticmethod(sample_diagram)
+    _passes = Passes(infer_diagram, mode_diagram, sample_diagram)
 
     def __init__(
         self,
@@ -139,47 +90,16 @@ class DiagramEngine(ExactEngine):
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None = None,
-        reuse: CompiledDiagram | None = None,
-    ) -> CompiledDiagram:
-        """Compile knowledge to a diagram that serves every label.
-
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed: checked, but all are served.
-        reuse : CompiledDiagram, optional
-            What was compiled from the same knowledge earlier; returned if given.
-
-        Returns
-        -------
-        CompiledDiagram
-            The diagram.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the knowledge contradicts itself or cannot be evaluated.
-        InconsistentLabelError
-            When no world gives one of the labels.
-        UnsupportedKnowledgeError
-            When the knowledge has parts that no diagram can express.
-        TooWideError, TooManyWorldsError, TimeLimitError
-            When a limit is reached.
-        """
+        reuse: Compiled | None = None,
+    ) -> Compiled:
+        """Compile knowledge to a diagram that serves every label; see `InferenceEngine.compile`."""
         check_option(self.symbol_order, "symbol_order", ("auto", "natural", "force"))
-        for name in ("max_width", "max_edges"):
-            if getattr(self, name) is not None:
-                check_scalar(getattr(self, name), name, Integral, min_val=1)
-        if self.time_limit is not None:
-            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
-        compiled = reuse or self._compile(knowledge)
-        if labels is not None:
-            self._check_possible(compiled, list(dict.fromkeys(labels)))
-        return compiled
+        self._check_number("max_width", int, 1, or_none="no limit")
+        self._check_number("max_edges", int, 1, or_none="no limit")
+        self._check_number("time_limit", float, 0, or_none="no limit")
+        return self._serve(reuse or self._compile(knowledge), labels)
 
-    def _compile(self, knowledge: Knowledge) -> CompiledDiagram:
+    def _compile(self, knowledge: Knowledge) -> Compiled:
         limits = Limits(self.max_width, self.max_edges, self.time_limit)
         levels = compile_levels(knowledge, order=self.symbol_order, limits=limits)
         diagram = levels.to_diagram()
@@ -188,13 +108,17 @@ class DiagramEngine(ExactEngine):
                 "The knowledge must allow at least one world, but it rules out all of them. Check "
                 "its constraints."
             )
-        return CompiledDiagram(diagram, tuple(knowledge.n_states.tolist()), levels.output_states)
+        return Compiled(diagram, tuple(knowledge.n_states.tolist()), levels.output_states)
 
-    def _check_possible(self, compiled: CompiledDiagram, labels: list[Hashable]) -> None:
+    def _check_possible(self, compiled: Compiled, labels: list[Hashable]) -> None:
         if len(compiled.output_states) > 1:
             super()._check_possible(compiled, labels)
             return
-        diagram = compiled.diagram
+        diagram = compiled.form
         level = diagram.variables.tolist().index(diagram.n_symbols)
         states = diagram.levels[level][1].unique().tolist()  # every edge is on a path
         check_labels(labels, [compiled.output_states[0][v] for v in states])
+
+    def describe(self, compiled: Compiled) -> str:
+        """Return the number of edges, in words."""
+        return f"a diagram of {compiled.form.n_edges:,} edges"

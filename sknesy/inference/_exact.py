@@ -1,80 +1,70 @@
 """What exact engines have in common: passes over what they compiled."""
 
-from collections.abc import Callable, Hashable
-from typing import Any, ClassVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from sknesy.inference._base import InferenceEngine, Posterior, check_evidence, check_possible
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    check_possible,
+)
 
-__all__ = ["ExactEngine"]
+__all__ = ["ExactEngine", "Passes"]
+
+
+class Passes(NamedTuple):
+    """Functions of `sknesy.numerics` over a form: all take it with log_prob and log_likelihood."""
+
+    infer: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    mode: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    sample: Callable[..., tuple[Tensor, Tensor]]
 
 
 class ExactEngine(InferenceEngine):
-    """Base of engines that compile knowledge to one object, and sum exactly over it.
+    """Base of engines that compile knowledge to one form, and sum exactly over it.
 
-    A subclass names the attribute of its compiled knowledge that holds this object, and the
-    functions of `sknesy.numerics` that pass over it.
+    A subclass names the functions that pass over its form, ``_passes``.
     """
 
-    _form: ClassVar[str]
-    _infer: ClassVar[Callable[..., tuple[Tensor, Tensor, Tensor]]]
-    _mode: ClassVar[Callable[..., tuple[Tensor, Tensor, Tensor]]]
-    _sample: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
+    supports = frozenset({"mode", "sample"})
+    kind = Kind.EXACT
+    _passes: ClassVar[Passes]
 
-    def infer(
+    def _infer(
         self,
-        compiled: Any,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> Posterior:
-        """Compute the posterior of each sample of a batch, exactly.
+        return Posterior(*self._passes.infer(compiled.form, log_prob, log_likelihood))
 
-        Parameters
-        ----------
-        compiled : Compiled
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-        generator : torch.Generator, optional
-            Not used.
-
-        Returns
-        -------
-        Posterior
-            Log-evidence and marginals, as float64 tensors.
-        """
-        form = self._checked(compiled, log_prob, log_likelihood)
-        return Posterior(*type(self)._infer(form, log_prob, log_likelihood))
-
-    def mode(
-        self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor
+    def _mode(
+        self, compiled: Compiled, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample; see `InferenceEngine.mode`."""
-        form = self._checked(compiled, log_prob, log_likelihood)
-        return type(self)._mode(form, log_prob, log_likelihood)
+        return self._passes.mode(compiled.form, log_prob, log_likelihood)
 
-    def sample(
+    def _sample(
         self,
-        compiled: Any,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
         n_draws: int,
-        generator: Any = None,
+        generator: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Draw worlds, exactly and independently; see `InferenceEngine.sample`."""
-        form = self._checked(compiled, log_prob, log_likelihood)
-        return type(self)._sample(form, log_prob, log_likelihood, n_draws, generator)
+        return self._passes.sample(compiled.form, log_prob, log_likelihood, n_draws, generator)
 
-    def _check_possible(self, compiled: Any, labels: list[Hashable]) -> None:
+    def _serve(self, compiled: Compiled, labels: Sequence[Hashable] | None) -> Compiled:
+        """Return what serves every label, after a check that the labels are possible."""
+        if labels is not None:
+            self._check_possible(compiled, list(dict.fromkeys(labels)))
+        return compiled
+
+    def _check_possible(self, compiled: Compiled, labels: list[Hashable]) -> None:
         """Raise if no world gives one of the labels: each is tried as evidence, symbols open."""
         check_possible(self, compiled, labels)
-
-    def _checked(self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor) -> Any:
-        n_output_states = tuple(map(len, compiled.output_states))
-        check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
-        return getattr(compiled, self._form)

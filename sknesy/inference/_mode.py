@@ -2,20 +2,20 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
 
 import torch
-from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
 from sknesy.knowledge import Knowledge
 
 __all__ = ["ModeEngine"]
+
+_QUALITY = 0.1  # the best world alone is worth less than any sound estimate of them all
 
 
 class ModeEngine(InferenceEngine):
@@ -98,6 +98,9 @@ class ModeEngine(InferenceEngine):
     (<Kind.LOWER_BOUND: 'lower_bound'>, tensor([True]))
     """
 
+    supports = frozenset({"mode", "sample"})
+    kind = Kind.LOWER_BOUND
+
     def __init__(
         self,
         n_worlds: int = 1,
@@ -116,40 +119,26 @@ class ModeEngine(InferenceEngine):
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None = None,
-        reuse: Search | None = None,
-    ) -> Search:
-        """Make knowledge ready for finding its most probable worlds.
+        reuse: Compiled | None = None,
+    ) -> Compiled:
+        """Make knowledge ready for a search; only a black box must be told its labels.
 
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed. Must be given where they could only be told by
-            trying all worlds, and there are too many.
-        reuse : Search, optional
-            What was compiled from the same knowledge earlier.
-
-        Returns
-        -------
-        Search
-            The knowledge, ready for `infer`.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the knowledge contradicts itself or cannot be evaluated.
-        InconsistentLabelError
-            When the knowledge cannot conclude one of the labels, as far as that can be told.
-        UnsupportedKnowledgeError
-            When no labels are given, and the knowledge does not tell which there are.
-        TimeLimitError
-            When it takes too long to tell whether clauses can hold.
+        With `reuse`, nothing but the labels is checked: compile once, then pass what was compiled.
         """
         limits = self._limits()
         labels = None if labels is None else list(dict.fromkeys(labels))
-        if reuse is not None:
-            return reuse.add_labels(labels, limits)
+        if reuse is None:
+            search = self._search(knowledge, labels, limits)
+        else:
+            search = reuse.form.add_labels(labels, limits)
+            if search is reuse.form:
+                return reuse
+        return Compiled(search, search.n_states, search.output_states)
+
+    def _search(
+        self, knowledge: Knowledge, labels: Sequence[Hashable] | None, limits: SearchLimits
+    ) -> Search:
+        """Compile a diagram in half of the time, or else what the knowledge offers."""
         half = None if self.time_limit is None else self.time_limit / 2
         by_diagram = DiagramEngine(
             max_width=self.max_width, max_edges=self.max_edges, time_limit=half
@@ -159,31 +148,13 @@ class ModeEngine(InferenceEngine):
         except (IntractableError, UnsupportedKnowledgeError):
             return compile_search(knowledge, labels, limits)
 
-    def infer(
+    def _infer(
         self,
-        compiled: Search,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> Posterior:
-        """Compute the posterior of each sample of a batch, over its most probable worlds.
-
-        Parameters
-        ----------
-        compiled : Search
-            What `compile` returned, on the device of the tensors.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-        generator : torch.Generator, optional
-            Not used.
-
-        Returns
-        -------
-        Posterior
-            Of the kind "lower_bound", with diagnostics.
-        """
         found = self._find(compiled, log_prob, log_likelihood, self.n_worlds)
         share = _shares(found.log_joint)
         return Posterior(
@@ -197,22 +168,21 @@ class ModeEngine(InferenceEngine):
             },
         )
 
-    def mode(
-        self, compiled: Search, log_prob: Tensor, log_likelihood: Tensor
+    def _mode(
+        self, compiled: Compiled, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world of each sample; see `InferenceEngine.mode`."""
         found = self._find(compiled, log_prob, log_likelihood, 1)
         return found.log_joint[:, 0], found.worlds[:, 0], found.outputs[:, 0]
 
-    def sample(
+    def _sample(
         self,
-        compiled: Search,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
         n_draws: int,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the `n_worlds` best; see `InferenceEngine.sample`."""
+        """Draw worlds from the `n_worlds` best."""
         found = self._find(compiled, log_prob, log_likelihood, self.n_worlds)
         share = _shares(found.log_joint)
         share[found.log_joint[:, 0] == -torch.inf, 0] = 1.0  # where none was found: world 0 is -1
@@ -221,19 +191,23 @@ class ModeEngine(InferenceEngine):
         worlds, outputs = found.worlds[sample, draw], found.outputs[sample, draw]
         return worlds.transpose(0, 1), outputs.transpose(0, 1)
 
+    def quality(self, posterior: Posterior) -> float:
+        """Return a tenth of the share of samples whose worlds are proven to be the best."""
+        return _QUALITY * float(posterior.diagnostics["is_optimal"].double().mean())
+
     def _find(
-        self, compiled: Search, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
+        self, compiled: Compiled, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
     ) -> Found:
-        n_output_states = tuple(map(len, compiled.output_states))
-        check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
-        return compiled.find(log_prob, log_likelihood, replace(self._limits(), n_worlds=n_worlds))
+        search: Search = compiled.form
+        return search.find(log_prob, log_likelihood, replace(self._limits(), n_worlds=n_worlds))
 
     def _limits(self) -> SearchLimits:
         """The parameters, checked."""
-        check_scalar(self.n_worlds, "n_worlds", Integral, min_val=1)
-        check_scalar(self.max_tried, "max_tried", Integral, min_val=1)
-        if self.time_limit is not None:
-            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
+        self._check_number("n_worlds", int, 1)
+        self._check_number("max_width", int, 1, or_none="no limit")
+        self._check_number("max_edges", int, 1, or_none="no limit")
+        self._check_number("max_tried", int, 1)
+        self._check_number("time_limit", float, 0, or_none="no limit")
         return SearchLimits(self.n_worlds, self.max_tried, self.time_limit)
 
 

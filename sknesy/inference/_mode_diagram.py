@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sknesy.inference._diagram import CompiledDiagram
+from sknesy.inference._base import Compiled
 from sknesy.inference._mode_search import Found, Search, SearchLimits
 from sknesy.numerics.k_best import k_best_diagram
 
@@ -19,11 +19,11 @@ class DiagramSearch(Search):
 
     Attributes
     ----------
-    compiled : CompiledDiagram
+    compiled : Compiled
         The worlds, as paths. It serves every label.
     """
 
-    compiled: CompiledDiagram
+    compiled: Compiled
 
     @property
     def n_states(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -37,7 +37,7 @@ class DiagramSearch(Search):
 
     def find(self, log_prob: Tensor, log_likelihood: Tensor, limits: SearchLimits) -> Found:
         """Find the most probable worlds; see `Search.find`. All are proven."""
-        diagram = self.compiled.diagram
+        diagram = self.compiled.form
         found = k_best_diagram(diagram, log_prob, log_likelihood, limits.n_worlds)
         is_optimal = torch.ones(len(log_prob), dtype=torch.bool, device=log_prob.device)
         return Found(*found, is_optimal)
@@ -51,4 +51,4 @@ class DiagramSearch(Search):
         return replace(self, compiled=self.compiled.to(device))
 
     def __repr__(self) -> str:
-        return f"DiagramSearch({self.compiled.diagram!r})"
+        return f"DiagramSearch({self.compiled.form!r})"

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
 import torch
-from sklearn.utils import check_scalar
 from torch import Tensor
 
 from sknesy._validation import check_option
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, check_evidence, leave_open
+from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, leave_open
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
@@ -133,6 +132,8 @@ class SamplingEngine(InferenceEngine):
     True
     """
 
+    supports = frozenset({"mode", "sample"})
+
     def __init__(
         self,
         n_draws: int = 100,
@@ -166,62 +167,59 @@ class SamplingEngine(InferenceEngine):
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None = None,
-        reuse: Sampler | None = None,
-    ) -> Sampler:
-        """Make knowledge ready for drawing worlds.
-
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed. A black box can be asked for any label, and nobody
-            knows beforehand whether it has it.
-        reuse : Sampler, optional
-            What was compiled from the same knowledge earlier.
-
-        Returns
-        -------
-        Sampler
-            The knowledge, ready for `infer`.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the knowledge contradicts itself or cannot be evaluated.
-        InconsistentLabelError
-            When clauses cannot give one of the labels.
-        """
+        reuse: Compiled | None = None,
+    ) -> Compiled:
+        """Make knowledge ready for drawing worlds; a black box may be asked for any label."""
         options = self._options()
         if reuse is not None:
-            return reuse.reuse(labels)
-        labels = None if labels is None else list(dict.fromkeys(labels))
-        # The class that a black box is registered for is that of all knowledge.
-        compile_ = compile_sampler.dispatch(
-            Knowledge if self.proposal == "net" else type(knowledge)
-        )
-        return compile_(knowledge, labels, options=options)
+            sampler = reuse.form.reuse(labels)
+            if sampler is reuse.form:
+                return reuse
+        else:
+            labels = None if labels is None else list(dict.fromkeys(labels))
+            # The class that a black box is registered for is that of all knowledge.
+            compile_ = compile_sampler.dispatch(
+                Knowledge if self.proposal == "net" else type(knowledge)
+            )
+            sampler = compile_(knowledge, labels, options=options)
+            self._check_used(sampler)
+        return Compiled(sampler, sampler.n_states, sampler.output_states)
+
+    def _check_used(self, sampler: Sampler) -> None:
+        """Check that no option was set that draws of this knowledge do not depend on."""
+        defaults = SamplerOptions()
+        for name in sorted(vars(defaults).keys() - sampler.uses - {"time_limit"}):
+            value = getattr(self, name)
+            if value != getattr(defaults, name):
+                raise UnsupportedKnowledgeError(
+                    f"{name} must be left at {getattr(defaults, name)!r} for "
+                    f"{type(sampler.knowledge).__name__}, whose draws do not depend on it, got "
+                    f"{value!r}. Leave it out, or set proposal='net' if it is for black boxes."
+                )
 
     def _options(self) -> SamplerOptions:
         """The parameters, checked."""
-        check_scalar(self.n_draws, "n_draws", Integral, min_val=1)
+        self._check_number("n_draws", int, 1)
         check_option(self.proposal, "proposal", ("auto", "net"))
         check_option(self.draw_order, "draw_order", ("auto", "natural", "constrained", "confident"))
-        check_scalar(
-            self.proposal_temperature,
-            "proposal_temperature",
-            Real,
-            min_val=0,
-            include_boundaries="neither",
-        )
+        self._check_number("proposal_temperature", float, 0, above=True)
         check_distance(self.distance)
-        check_scalar(self.min_ess, "min_ess", Real, min_val=0, max_val=1)
-        check_scalar(self.n_moves, "n_moves", Integral, min_val=0)
-        check_scalar(self.max_states, "max_states", Integral, min_val=1)
-        if self.block_size is not None:
-            check_scalar(self.block_size, "block_size", Integral, min_val=1)
-        if self.time_limit is not None:
-            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
+        self._check_number("min_ess", float, 0, 1)
+        self._check_number("n_moves", int, 0)
+        self._check_number("max_states", int, 1)
+        self._check_number("block_size", int, 1, or_none="a quarter of the symbols")
+        self._check_number("time_limit", float, 0, or_none="no limit")
+        for name, idle in (("min_ess", 0.1), ("n_moves", 0)):
+            if self.distance is None and getattr(self, name) != idle:
+                raise ValueError(
+                    f"{name} must be left at {idle} without `distance`, as it has no effect then, "
+                    f"got {getattr(self, name)!r}. Pass a distance, or leave it out."
+                )
+        if self.block_size is not None and self.n_moves == 0:
+            raise ValueError(
+                f"block_size must be left at None without moves, as it has no effect then, got "
+                f"{self.block_size!r}. Pass `n_moves`, or leave it out."
+            )
         return SamplerOptions(
             draw_order=self.draw_order,
             look_ahead=bool(self.look_ahead),
@@ -235,31 +233,13 @@ class SamplingEngine(InferenceEngine):
             time_limit=self.time_limit,
         )
 
-    def infer(
+    def _infer(
         self,
-        compiled: Sampler,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> Posterior:
-        """Estimate the posterior of each sample of a batch.
-
-        Parameters
-        ----------
-        compiled : Sampler
-            What `compile` returned.
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-        generator : torch.Generator, optional
-            Source of randomness; None is one with the seed 0.
-
-        Returns
-        -------
-        Posterior
-            Of kind "estimate", with diagnostics.
-        """
         draws = self._draw(compiled, log_prob, log_likelihood, self.n_draws, generator)
         size = effective_sample_size(draws.log_weight)
         is_dead = size == 0
@@ -287,30 +267,13 @@ class SamplingEngine(InferenceEngine):
             diagnostics=diagnostics,
         )
 
-    def mode(
-        self, compiled: Sampler, log_prob: Tensor, log_likelihood: Tensor
+    def _mode(
+        self, compiled: Compiled, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the most probable world among the draws, and the net's own favourite.
-
-        Parameters
-        ----------
-        compiled : Sampler
-            What `compile` returned.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-
-        Returns
-        -------
-        log_joint : Tensor of shape (n_samples,)
-            Log-probability of the world and its label, in nats; -inf where no draw agrees.
-        worlds : Tensor of shape (n_samples, n_symbols), int64
-            The worlds; -1 where no draw agrees.
-        outputs : Tensor of shape (n_samples, n_outputs), int64
-            The states of the outputs; -1 where no draw agrees, or a label has no name.
-        """
+        """Find the most probable world among the draws and the net's own favourite."""
         draws = self._draw(compiled, log_prob, log_likelihood, self.n_draws, None)
         favourite = log_prob.argmax(-1)
-        codes, is_possible = compiled.encode(favourite.cpu().numpy())
+        codes, is_possible = compiled.form.encode(favourite.cpu().numpy())
         codes = codes.to(favourite.device)
         worlds = torch.cat([draws.worlds, favourite[None]])
         outputs = torch.cat([draws.outputs, codes[None]])
@@ -328,32 +291,15 @@ class SamplingEngine(InferenceEngine):
             outputs[index, column].masked_fill(is_dead, -1),
         )
 
-    def sample(
+    def _sample(
         self,
-        compiled: Sampler,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
         n_draws: int,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw worlds from the estimated posterior, by resampling weighted draws.
-
-        Parameters
-        ----------
-        compiled : Sampler
-            What `compile` returned.
-        log_prob, log_likelihood : Tensor
-            As in `infer`.
-        n_draws : int
-            Worlds for each sample. They repeat where the effective sample size is small.
-        generator : torch.Generator, optional
-            Source of randomness; None is one with the seed 0.
-
-        Returns
-        -------
-        worlds, outputs : Tensor
-            As in `InferenceEngine.sample`.
-        """
+        """Resample weighted draws; worlds repeat where the effective sample size is small."""
         generator = _default(generator, log_prob.device)
         n_proposed = max(n_draws, self.n_draws)
         draws = self._draw(compiled, log_prob, log_likelihood, n_proposed, generator)
@@ -365,16 +311,18 @@ class SamplingEngine(InferenceEngine):
         outputs = draws.outputs.gather(0, chosen.expand(-1, -1, draws.outputs.shape[-1]))
         return worlds.masked_fill(is_dead, -1), outputs.masked_fill(is_dead, -1)
 
+    def quality(self, posterior: Posterior) -> float:
+        """Return the mean effective sample size, as a share of the draws."""
+        return float(posterior.diagnostics["effective_sample_size"].double().mean()) / self.n_draws
+
     def _draw(
         self,
-        compiled: Sampler,
+        compiled: Compiled,
         log_prob: Tensor,
         log_likelihood: Tensor,
         n_draws: int,
         generator: torch.Generator | None,
     ) -> Draws:
-        n_output_states = tuple(map(len, compiled.output_states))
-        check_evidence(compiled.n_states, n_output_states, log_prob, log_likelihood)
         generator = _default(generator, log_prob.device)
         # Proposals are distributions; what weights lack of one counts in the evidence. A sample of
         # which a symbol or an output has no state left has no world: it is drawn as if all were
@@ -383,15 +331,16 @@ class SamplingEngine(InferenceEngine):
         is_possible = (mass > -torch.inf).all(1)[:, 0]
         is_possible &= (log_likelihood > -torch.inf).any(-1).all(-1)
         keep, device = is_possible[:, None, None], log_prob.device
-        draws = compiled.draw(
+        n_output_states = tuple(map(len, compiled.output_states))
+        # Options are those of the engine now: they may have been set since it compiled.
+        draws = compiled.form.configure(self._options()).draw(
             torch.where(keep, log_prob - mass, leave_open(compiled.n_states, 1).to(device)),
             torch.where(keep, log_likelihood, leave_open(n_output_states, 1).to(device)),
             n_draws,
             generator,
         )
         log_weight = draws.log_weight + mass.sum((1, 2))
-        log_weight = log_weight.masked_fill(~is_possible, -torch.inf)
-        return replace(draws, log_weight=log_weight)
+        return replace(draws, log_weight=log_weight.masked_fill(~is_possible, -torch.inf))
 
 
 def _default(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -1,49 +1,16 @@
 """Exact inference over a circuit that comes from a sentential decision diagram."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from numbers import Integral, Real
-
-import torch
-from sklearn.utils import check_scalar
 
 from sknesy._validation import check_option
 from sknesy.compilation import SddOptions, compile_circuit
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.inference._exact import ExactEngine
+from sknesy.inference._base import Compiled
+from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
-from sknesy.numerics import Circuit
 from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
 
-__all__ = ["CompiledCircuit", "SDDEngine"]
-
-
-@dataclass(frozen=True, eq=False)
-class CompiledCircuit:
-    """Knowledge as a circuit over symbols and outputs; it serves every label.
-
-    Attributes
-    ----------
-    circuit : Circuit
-        The circuit, whose value is the evidence.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-    """
-
-    circuit: Circuit
-    output_states: tuple[tuple[Hashable, ...], ...]
-
-    @property
-    def n_states(self) -> tuple[int, ...]:
-        """Number of states of each symbol."""
-        return self.circuit.n_states
-
-    def to(self, device: torch.device | str) -> "CompiledCircuit":
-        """Return it on a device."""
-        return replace(self, circuit=self.circuit.to(device))
-
-    def __repr__(self) -> str:
-        return f"Compiled{self.circuit!r}"
+__all__ = ["SDDEngine"]
 
 
 class SDDEngine(ExactEngine):
@@ -93,7 +60,7 @@ class SDDEngine(ExactEngine):
     >>> engine = SDDEngine()
     >>> compiled = engine.compile(ClauseKnowledge([[1, 2]], symbols=[[1], [2]]))
     >>> compiled
-    CompiledCircuit(8 nodes, 11 wires, 6 layers)
+    Compiled(Circuit(8 nodes, 11 wires, 6 layers))
 
     Two fair coins of which at least one shows heads: each does with probability 2/3.
 
@@ -107,10 +74,7 @@ class SDDEngine(ExactEngine):
              [0.3333, 0.6667]]], dtype=torch.float64)
     """
 
-    _form = "circuit"
-    _infer = staticmethod(infer_circuit)
-    _mode = staticmethod(mode_circuit)
-    _sample = staticmethod(sample_circuit)
+    _passes = Passes(infer_circuit, mode_circuit, sample_circuit)
 
     def __init__(
         self,
@@ -128,49 +92,16 @@ class SDDEngine(ExactEngine):
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None = None,
-        reuse: CompiledCircuit | None = None,
-    ) -> CompiledCircuit:
-        """Compile knowledge to a circuit that serves every label.
-
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed: checked, but all are served.
-        reuse : CompiledCircuit, optional
-            What was compiled from the same knowledge earlier; returned if given.
-
-        Returns
-        -------
-        CompiledCircuit
-            The circuit.
-
-        Raises
-        ------
-        ImportError
-            When PySDD is not installed.
-        InvalidKnowledgeError
-            When the knowledge contradicts itself or cannot be evaluated.
-        InconsistentLabelError
-            When no world gives one of the labels.
-        UnsupportedKnowledgeError
-            When the knowledge has parts that no diagram can express.
-        TooWideError, TooManyWorldsError, TimeLimitError
-            When a limit is reached.
-        """
+        reuse: Compiled | None = None,
+    ) -> Compiled:
+        """Compile knowledge to a circuit that serves every label; see `InferenceEngine.compile`."""
         check_option(self.vtree, "vtree", ("balanced", "right"))
         check_option(self.symbol_order, "symbol_order", ("auto", "natural", "force"))
-        if self.max_size is not None:
-            check_scalar(self.max_size, "max_size", Integral, min_val=1)
-        if self.time_limit is not None:
-            check_scalar(self.time_limit, "time_limit", Real, min_val=0)
-        compiled = reuse or self._compile(knowledge)
-        if labels is not None:
-            self._check_possible(compiled, list(dict.fromkeys(labels)))
-        return compiled
+        self._check_number("max_size", int, 1, or_none="no limit")
+        self._check_number("time_limit", float, 0, or_none="no limit")
+        return self._serve(reuse or self._compile(knowledge), labels)
 
-    def _compile(self, knowledge: Knowledge) -> CompiledCircuit:
+    def _compile(self, knowledge: Knowledge) -> Compiled:
         options = SddOptions(self.vtree, self.symbol_order, self.max_size, self.time_limit)
         circuit, output_states = compile_circuit(knowledge, options)
         if circuit.root < 0:
@@ -178,4 +109,4 @@ class SDDEngine(ExactEngine):
                 "The knowledge must allow at least one world, but it rules out all of them. Check "
                 "its constraints."
             )
-        return CompiledCircuit(circuit, output_states)
+        return Compiled(circuit, circuit.n_states, output_states)

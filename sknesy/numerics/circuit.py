@@ -100,6 +100,10 @@ class Circuit:
             node, wire = node_end, wire_end
         return tuple(layers)
 
+    def estimate_cost(self, n_samples: int) -> float:
+        """Estimate the cost of `infer_circuit` for a batch, in microseconds on one core."""
+        return 200.0 + 80.0 * len(self.layers) + 0.01 * n_samples * self.n_wires
+
     def to(self, device: torch.device | str) -> "Circuit":
         """Return the circuit on a device."""
         return replace(self, wires=self.wires.to(device))

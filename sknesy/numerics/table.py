@@ -94,6 +94,10 @@ class Table:
             blocks=torch.cat([self.blocks, other.blocks], dim=1),
         )
 
+    def __repr__(self) -> str:
+        n_rows, n_symbols = self.rows.shape
+        return f"Table({n_rows} rows of worlds, {len(self.labels)} labels, {n_symbols} symbols)"
+
 
 class _Pairs(NamedTuple):
     """Pairs of a sample and a row that agree with the evidence, sorted by sample."""

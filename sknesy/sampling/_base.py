@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,8 @@ class Sampler(ABC):
     knowledge: Knowledge
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
+    # The options that change what is drawn; `time_limit` always does.
+    uses: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def draw(
@@ -165,6 +167,21 @@ class Sampler(ABC):
         """
         return float("inf")
 
+    def configure(self, options: SamplerOptions) -> "Sampler":
+        """Return the sampler with other options; it is a dataclass with a field of that name.
+
+        Parameters
+        ----------
+        options : SamplerOptions
+            How draws are proposed.
+
+        Returns
+        -------
+        Sampler
+            The sampler; what it found out so far is shared.
+        """
+        return replace(self, options=options)  # type: ignore[type-var]
+
     def reuse(self, labels: Sequence[Hashable] | None) -> "Sampler":
         """Return a sampler that also serves further labels.
 
@@ -183,6 +200,9 @@ class Sampler(ABC):
     def to(self, device: torch.device | str) -> "Sampler":
         """Return it on a device; itself, where it holds no tensor."""
         return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.knowledge!r})"
 
 
 @singledispatch

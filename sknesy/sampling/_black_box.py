@@ -35,7 +35,7 @@ _N_TRIED = 10_000  # worlds that are tried to find labels that nobody named
 _MIN_CHUNK = 64  # worlds that are worth a job of their own
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BlackBoxSampler(Sampler):
     """Draws worlds from the net, and weighs them by the label that the knowledge concludes.
 
@@ -62,6 +62,9 @@ class BlackBoxSampler(Sampler):
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
     options: SamplerOptions
+    uses = frozenset(
+        {"proposal_temperature", "distance", "min_ess", "n_moves", "block_size", "n_jobs"}
+    )
 
     def draw(
         self,

@@ -29,7 +29,7 @@ _N_PILOT = 8  # draws that each order is tried with
 _MAX_TREE_BYTES = 1 << 28
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClauseSampler(Sampler):
     """Draws worlds in which clauses hold, and worlds in which one fails.
 
@@ -57,6 +57,7 @@ class ClauseSampler(Sampler):
     output_states: tuple[tuple[Hashable, ...], ...]
     options: SamplerOptions
     violations: Violations | None
+    uses = frozenset({"draw_order", "look_ahead"})
     _trees: list[PrefixTree] = field(default_factory=list, repr=False)
 
     def draw(

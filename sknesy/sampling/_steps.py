@@ -40,7 +40,7 @@ _MAX_PARTICLES = 20_000_000  # kept at once: 24 bytes each
 _N_PROBED = (100, 10_000)  # states of a position that are tried to see whether it emits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StepSampler(Sampler):
     """Draws worlds of a state machine, by way of the states that matter.
 
@@ -80,6 +80,7 @@ class StepSampler(Sampler):
     options: SamplerOptions
     emission: tuple[int, ...]
     final_outputs: tuple[int, ...]
+    uses = frozenset({"max_states"})
     _cache: dict[str, StepTables] = field(default_factory=dict, repr=False)
 
     def draw(

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from problems import add
@@ -15,7 +16,14 @@ from sknesy.exceptions import (
     TooManyWorldsError,
 )
 from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine, SamplingEngine
-from sknesy.knowledge import DigitAddition, FunctionKnowledge, IdentityKnowledge
+from sknesy.knowledge import (
+    AllOf,
+    AnyOf,
+    DigitAddition,
+    FunctionKnowledge,
+    IdentityKnowledge,
+    StepKnowledge,
+)
 
 # Too little for anything exact.
 SMALL = {"max_worlds": 50, "max_width": 5, "max_edges": 60, "time_limit": 5.0}
@@ -39,14 +47,14 @@ def test_many_worlds_of_a_function_become_a_small_diagram():
     knowledge = FunctionKnowledge(add, [range(10)] * 5)
     choice = AutoEngine().compile(knowledge)
     assert isinstance(choice.engine, DiagramEngine)
-    assert choice.compiled.diagram.count() == 10**5
-    assert choice.compiled.diagram.n_edges < 2_000
+    assert choice.form.form.count() == 10**5
+    assert choice.form.form.n_edges < 2_000
 
 
 def test_what_is_too_wide_for_a_diagram_is_enumerated():
     engine, reason = AutoEngine(max_width=10).select(FunctionKnowledge(add, [range(10)] * 2))
     assert isinstance(engine, EnumerationEngine)
-    assert reason.startswith("exact; 100 rows of worlds, as no diagram: ")
+    assert reason.startswith("exact; a table of 100 rows; others do not reach: DiagramEngine: ")
     assert "more than max_width=10" in reason
 
 
@@ -54,7 +62,7 @@ def test_when_no_engine_reaches_both_say_why():
     knowledge = FunctionKnowledge(add, [range(10)] * 4)
     with pytest.raises(TooManyWorldsError, match="max_worlds=50") as caught:
         AutoEngine(max_worlds=50, max_edges=60, exact_only=True).select(knowledge)
-    assert "A decision diagram: " in str(caught.value)
+    assert "DiagramEngine: " in str(caught.value)
     assert isinstance(caught.value, IntractableError)
 
 
@@ -105,16 +113,16 @@ def test_where_nothing_exact_reaches_one_warning_names_engine_and_cure():
 def test_reason_tells_kind_others_and_what_stopped_exact_engines():
     compiled, _ = choose(queens(8))
     reason = compiled.reason
-    assert reason.startswith("estimate; SamplingEngine: an effective share of 0.")
+    assert reason.startswith("estimate; SamplingEngine: quality 0.")
     others = reason.index("(others: ")
     obstacle = reason.index("; nothing exact reaches: ")
-    assert "BeliefPropagationEngine: converged for 0." in reason[others:obstacle]
-    assert "ModeEngine: optimal worlds" in reason[others:obstacle]
-    assert "A decision diagram: " in reason[obstacle:]
+    assert "BeliefPropagationEngine: quality 0." in reason[others:obstacle]
+    assert "ModeEngine: quality 0." in reason[others:obstacle]
+    assert "DiagramEngine: " in reason[obstacle:]
 
 
 def test_exact_only_raises_in_place_of_an_approximation():
-    with pytest.raises(IntractableError, match="A decision diagram: "):
+    with pytest.raises(IntractableError, match="DiagramEngine: "):
         AutoEngine(**SMALL, exact_only=True).compile(queens(8))
 
 
@@ -134,7 +142,7 @@ def test_the_choice_answers_as_its_engine_does():
     compiled, _ = choose(sudoku(2))
     log_prob = torch.full((2, 16, 4), 0.25, dtype=torch.float64).log()
     holds = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(2, 1, 2)
-    engine, inner = compiled.engine, compiled.compiled
+    engine, inner = compiled.engine, compiled.form
     auto = AutoEngine()
     posterior = auto.infer(compiled, log_prob, holds)
     assert torch.equal(posterior.log_evidence, engine.infer(inner, log_prob, holds).log_evidence)
@@ -147,3 +155,52 @@ def test_the_choice_answers_as_its_engine_does():
     assert torch.equal(worlds, engine.sample(inner, log_prob, holds, 7)[0])
     again = pickle.loads(pickle.dumps(compiled)).to("cpu")
     assert torch.equal(auto.infer(again, log_prob, holds).log_evidence, posterior.log_evidence)
+
+
+def stop_at_a_one(state, symbol, position):
+    """Zeros, at most one of them a one and nothing but zeros behind it."""
+    return None if state and symbol else state + symbol
+
+
+@pytest.mark.parametrize("n", [12, 20, 60])
+def test_what_is_possible_is_counted_in_place_of_what_can_be_combined(n):
+    # 2^n combinations, n + 1 worlds.
+    knowledge = StepKnowledge(
+        stop_at_a_one, range(2), n_symbols=n, initial=0, final=lambda state: state
+    )
+    table = EnumerationEngine(max_worlds=5_000).compile(knowledge)
+    assert len(table.form.rows) == n + 1
+    assert len(EnumerationEngine(max_worlds=5_000).compile(knowledge, [1]).form.rows) == n
+    choice = AutoEngine(max_worlds=5_000).compile(knowledge, [0, 1])
+    log_prob = torch.tensor([0.9, 0.1], dtype=torch.float64).log().expand(1, n, 2)
+    label = torch.full((1, 1, 2), -torch.inf).double()
+    label[0, 0, choice.output_states[0].index(1)] = 0.0
+    posterior = AutoEngine().infer(choice, log_prob, label)
+    assert posterior.log_evidence.exp().item() == pytest.approx(n * 0.1 * 0.9 ** (n - 1))
+    np.testing.assert_allclose(posterior.symbol_marginals[0, :, 1], np.full(n, 1 / n))
+    with pytest.raises(InconsistentLabelError, match="holds 2"):
+        EnumerationEngine(max_worlds=5_000).compile(knowledge, [2])
+
+
+@pytest.mark.parametrize("n", [11, 13, 14])
+@pytest.mark.parametrize("family", [AnyOf(), AllOf()], ids=["any", "all"])
+def test_a_table_that_does_not_reach_stops_no_diagram(family, n):
+    choice = AutoEngine(max_worlds=3**11).compile(family.unroll(n))
+    assert isinstance(choice.engine, DiagramEngine)
+
+
+class ReluctantTable(EnumerationEngine):
+    """Believes to be faster than any diagram, and then does not reach."""
+
+    def may_beat(self, rival):
+        return True
+
+
+def test_an_engine_that_does_not_reach_stops_no_other():
+    knowledge = FunctionKnowledge(add, [range(10)] * 4)
+    engines = (DiagramEngine(), ReluctantTable(max_worlds=100))
+    for given in (engines, engines[::-1]):
+        choice = AutoEngine(engines=given).compile(knowledge)
+        assert isinstance(choice.engine, DiagramEngine)
+        assert "others do not reach: ReluctantTable: " in choice.reason
+        assert "max_worlds=100" in choice.reason

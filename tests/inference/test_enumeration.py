@@ -60,7 +60,7 @@ def test_large_batches_are_evaluated_in_parts_with_the_same_result(monkeypatch):
 
 def test_compiling_fewer_labels_keeps_only_their_worlds():
     compiled = EnumerationEngine().compile(ADDITION, [0, 18])
-    assert repr(compiled) == "CompiledWorlds(2 rows of worlds, 2 labels, 2 symbols)"
+    assert repr(compiled) == "CompiledWorlds(Table(2 rows of worlds, 2 labels, 2 symbols))"
     assert compiled.output_states == ((0, 18),)
 
 
@@ -95,7 +95,6 @@ def test_empty_batch_gives_empty_posterior():
         (uniform(2, [10]), uniform(2, [19]), r"log_prob must have the shape \(n_samples, 2, 10\)"),
         (uniform(2, [10, 10]), uniform(2, [18]), r"log_likelihood must .* \(n_samples, 1, 19\)"),
         (uniform(2, [10, 10]), uniform(3, [19]), "equally many samples, got 2 and 3"),
-        (uniform(2, [10, 10]).float(), uniform(2, [19]), "must be float64, got torch.float32"),
         (uniform(2, [10, 10]) * torch.nan, uniform(2, [19]), "log_prob must not hold NaN"),
         (uniform(2, [10, 10]), uniform(2, [19]) + torch.inf, "log_likelihood must not hold NaN"),
     ],
@@ -140,9 +139,17 @@ def test_labels_added_later_give_the_same_posterior(name):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"max_worlds": "10"}, TypeError, "max_worlds must be an instance of int, not str"),
-        ({"max_worlds": 0}, ValueError, "max_worlds == 0, must be >= 1"),
-        ({"time_limit": "10"}, TypeError, "time_limit must be an instance of float, not str"),
+        (
+            {"max_worlds": "10"},
+            TypeError,
+            "max_worlds must be an int of at least 1, got '10'. Pass for",
+        ),
+        ({"max_worlds": 0}, ValueError, "max_worlds must be an int of at least 1, got 0"),
+        (
+            {"time_limit": "10"},
+            TypeError,
+            "time_limit must be a number .*None for no limit, got '10'",
+        ),
     ],
 )
 def test_wrong_limits_are_named(parameters, error, message):
@@ -152,4 +159,4 @@ def test_wrong_limits_are_named(parameters, error, message):
 
 def test_a_label_asked_for_twice_counts_once():
     engine = EnumerationEngine()
-    assert len(engine.compile(ADDITION, [3, 3]).table.rows) == 4
+    assert len(engine.compile(ADDITION, [3, 3]).form.rows) == 4

@@ -23,6 +23,7 @@ from sknesy.exceptions import (
 from sknesy.inference import (
     BlackBoxSearch,
     ClauseSearch,
+    Compiled,
     DiagramSearch,
     EnumerationEngine,
     ModeEngine,
@@ -46,7 +47,8 @@ def by_maxsat(problem):
 
 def by_best_first(problem):
     labels = problem.output_states[0] if len(problem.output_states) == 1 else None
-    return compile_black_box_search(problem.knowledge, labels, LIMITS)
+    search = compile_black_box_search(problem.knowledge, labels, LIMITS)
+    return Compiled(search, search.n_states, search.output_states)
 
 
 SEARCHES = {DiagramSearch: by_diagram, ClauseSearch: by_maxsat, BlackBoxSearch: by_best_first}
@@ -56,7 +58,7 @@ def compile_search(kind, problem):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndeterminedPropositionWarning)
         search = SEARCHES[kind](problem)
-    assert isinstance(search, kind)
+    assert isinstance(search.form, kind)
     return search
 
 
@@ -96,7 +98,7 @@ all_problems = pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: 
 def test_worlds_found_are_the_first_of_all(kind, problem, n_worlds, rng):
     search = compile_search(kind, problem)
     log_prob, log_likelihood = mixed_evidence(rng, problem, search)
-    found = search.find(log_prob, log_likelihood, SearchLimits(n_worlds, 10_000, None))
+    found = search.form.find(log_prob, log_likelihood, SearchLimits(n_worlds, 10_000, None))
     assert found.is_optimal.all()
     for i in range(len(log_prob)):
         expected = all_worlds(problem, search, log_prob[i], log_likelihood[i])
@@ -186,7 +188,7 @@ def nine_by_nine():
     """An empty sudoku, for which no decision diagram is to be had."""
     knowledge = sudoku(3)
     search = ModeEngine(max_width=1_000).compile(knowledge, [True])
-    assert isinstance(search, ClauseSearch)
+    assert isinstance(search.form, ClauseSearch)
     return search
 
 
@@ -228,15 +230,15 @@ def test_outputs_of_clauses_are_evidence(n_worlds, rng):
     knowledge = addition(3)
     by_clauses = ModeEngine(n_worlds, max_edges=1).compile(knowledge)
     exact = ModeEngine(n_worlds).compile(knowledge)
-    assert isinstance(by_clauses, ClauseSearch)
-    assert isinstance(exact, DiagramSearch)
+    assert isinstance(by_clauses.form, ClauseSearch)
+    assert isinstance(exact.form, DiagramSearch)
     log_prob = torch.from_numpy(rng.standard_normal((4, 6, 10))).log_softmax(-1)
     log_likelihood = torch.full((4, 4, 10), -torch.inf, dtype=torch.float64)
     for i, digits in enumerate(([3, 1, 4, 1], [0, 0, 0, 0], [8, 9, 9, 1], [6, 5, 3, 0])):
         log_likelihood[i, range(4), digits] = 0.0
     limits = SearchLimits(n_worlds, 1, None)
-    found = by_clauses.find(log_prob, log_likelihood, limits)
-    expected = exact.find(log_prob, log_likelihood, limits)
+    found = by_clauses.form.find(log_prob, log_likelihood, limits)
+    expected = exact.form.find(log_prob, log_likelihood, limits)
     np.testing.assert_allclose(found.log_joint, expected.log_joint, rtol=1e-9)
     assert torch.equal(found.worlds, expected.worlds)
 
@@ -251,7 +253,7 @@ MANY = FunctionKnowledge(count_marks, [range(2)] * 40)
 def test_a_function_of_many_symbols_is_searched_best_first(rng):
     engine = ModeEngine(n_worlds=2)
     search = engine.compile(MANY, [3, 4])
-    assert isinstance(search, BlackBoxSearch)
+    assert isinstance(search.form, BlackBoxSearch)
     assert search.output_states == ((3, 4),)
     p = torch.full((1, 40), 0.01, dtype=torch.float64)
     p[0, :3] = 0.9
@@ -328,10 +330,10 @@ def test_clauses_that_contradict_each_other_are_an_error():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_worlds": 0}, "n_worlds == 0, must be >= 1"),
-        ({"max_tried": 0}, "max_tried == 0, must be >= 1"),
-        ({"time_limit": -1.0}, r"time_limit == -1.0, must be >= 0"),
-        ({"max_width": 0}, "max_width == 0, must be >= 1"),
+        ({"n_worlds": 0}, "n_worlds must be .*at least 1, got 0"),
+        ({"max_tried": 0}, "max_tried must be .*at least 1, got 0"),
+        ({"time_limit": -1.0}, "time_limit must be .*at least 0, .*got -1.0"),
+        ({"max_width": 0}, "max_width must be .*at least 1, .*got 0"),
     ],
 )
 def test_parameters_are_checked(parameters, message):

@@ -15,9 +15,15 @@ from sknesy.inference import (
     DiagramEngine,
     ModeEngine,
     SamplingEngine,
+    _pilot,
 )
-from sknesy.inference._pilot import run_pilot
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, SymbolSum
+
+
+def run_pilot(knowledge, labels, seconds):
+    """The trials of the engines that AutoEngine knows."""
+    engine = AutoEngine(time_limit=seconds)
+    return _pilot.run_pilot(engine._approximations, knowledge, labels, _pilot.Budget(seconds))
 
 
 def multiply(*digits):
@@ -83,7 +89,6 @@ def test_factors_without_loops_are_exact_and_come_first(knowledge):
     best, *others = run_pilot(knowledge, None, 2.0)
     assert isinstance(best.engine, BeliefPropagationEngine)
     assert best.kind == "exact"
-    assert "exact" in str(best)
     assert others
 
 
@@ -137,7 +142,7 @@ def test_a_choice_for_an_empty_sudoku_takes_a_few_time_limits():
         engine, reason = AutoEngine(time_limit=1.0).select(sudoku(3))
     assert time.monotonic() - start < 9.0
     assert not isinstance(engine, DiagramEngine)
-    assert reason.startswith(("estimate; ", "lower bound; "))
+    assert reason.startswith(("estimate; ", "lower_bound; "))
 
 
 def test_no_clock_decides_between_engines():
@@ -154,4 +159,4 @@ def test_knowledge_that_is_exact_by_factors_raises_no_warning():
         warnings.simplefilter("error")
         engine, reason = AutoEngine(max_width=2, max_edges=30, max_worlds=100).select(chain())
     assert isinstance(engine, BeliefPropagationEngine)
-    assert reason.startswith("exact; BeliefPropagationEngine: exact")
+    assert reason.startswith("exact; BeliefPropagationEngine: quality 1.00")

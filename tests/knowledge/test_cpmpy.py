@@ -58,7 +58,7 @@ def open_auxiliaries(knowledge):
 def test_sudoku_of_size_4_has_288_worlds():
     grid, model = sudoku(4, 2)
     knowledge = from_cpmpy(model, symbols=grid)
-    assert len(EnumerationEngine().compile(knowledge, [True]).table.rows) == 288
+    assert len(EnumerationEngine().compile(knowledge, [True]).form.rows) == 288
     assert knowledge.symbol_states == ((1, 2, 3, 4),) * 16
     assert not knowledge.auxiliaries
 

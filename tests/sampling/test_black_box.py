@@ -113,11 +113,10 @@ DISTANCES = {
 
 @pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
 def test_tolerance_is_zero_where_draws_enough_agree(distance):
-    arrays = prepare(add, 2, [9, 9], n_draws=200, min_ess=0.02, scale=0.3)
-    engine, compiled, log_prob, evidence = arrays
+    engine, compiled, log_prob, evidence = prepare(add, 2, [9, 9], n_draws=200, scale=0.3)
     plain = engine.infer(compiled, log_prob, evidence)
-    engine.set_params(distance=distance)
-    compiled = engine.compile(compiled.knowledge, [9])
+    engine.set_params(distance=distance, min_ess=0.02)
+    compiled = engine.compile(compiled.form.knowledge, [9])
     posterior = engine.infer(compiled, log_prob, evidence)
     assert (posterior.diagnostics["tolerance"] == 0).all()
     assert torch.equal(posterior.log_evidence, plain.log_evidence)
@@ -183,7 +182,7 @@ def test_moves_lower_the_tolerance_at_an_equal_number_of_draws():
 
 def test_moves_keep_to_worlds_that_the_knowledge_allows():
     engine, compiled, log_prob, evidence = moved(6, add_if_uneven, block_size=3)
-    draws = compiled.draw(log_prob, evidence, 100, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 100, seeded())
     counts = draws.log_weight > -torch.inf
     assert counts.any(0).all()
     worlds = draws.worlds[counts]
@@ -199,15 +198,15 @@ def test_draws_infinitely_far_have_no_weight(n_moves):
     engine, compiled, log_prob, evidence = prepare(
         add, 2, [9, 14], n_draws=300, distance=right_or_never, min_ess=0.3, n_moves=n_moves
     )
-    draws = compiled.draw(log_prob, evidence, 300, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 300, seeded())
     misses = draws.worlds.sum(-1) != torch.tensor([9, 14])
     assert not misses.all(0).any()
     assert n_moves or misses.any(0).all()
     assert (draws.log_weight[misses] == -torch.inf).all()
     assert (draws.log_weight[~misses] > -torch.inf).all()
     found = engine.infer(compiled, log_prob, evidence).log_evidence
-    engine.set_params(distance=None)
-    plain = engine.infer(engine.compile(compiled.knowledge, [9, 14]), log_prob, evidence)
+    engine = SamplingEngine(300)
+    plain = engine.infer(engine.compile(compiled.form.knowledge, [9, 14]), log_prob, evidence)
     np.testing.assert_allclose(found, plain.log_evidence, rtol=1e-9)
 
 
@@ -215,7 +214,7 @@ def test_where_moves_reach_the_label_draws_that_miss_it_have_no_weight():
     _, compiled, log_prob, evidence = prepare(
         add, 2, [9, 14], n_draws=300, distance="absolute", min_ess=0.4, n_moves=6
     )
-    draws = compiled.draw(log_prob, evidence, 300, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 300, seeded())
     assert draws.tolerance.tolist() == [0.0, 0.0]
     misses = draws.worlds.sum(-1) != torch.tensor([9, 14])
     assert torch.equal(draws.log_weight == -torch.inf, misses)
@@ -316,7 +315,7 @@ def test_nameless_labels_agree_with_unobserved_evidence_only():
 def test_weighed_evidence_gives_nameless_labels_no_weight():
     engine, compiled, log_prob, evidence = prepare(add, 2, [2, 7], n_draws=500)
     evidence[:] = torch.tensor([0.0, -1.0])
-    draws = compiled.draw(log_prob, evidence, 500, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 500, seeded())
     nameless = draws.outputs[..., 0] == -1
     assert nameless.any()
     assert (draws.log_weight[nameless] == -torch.inf).all()
@@ -332,7 +331,7 @@ def test_labels_that_nobody_named_are_found_by_trying_worlds():
 def test_further_labels_get_names_without_disturbing_the_first():
     engine = SamplingEngine()
     first = engine.compile(FunctionKnowledge(add, [range(10)] * 2), [3, 4])
-    again = engine.compile(first.knowledge, [4, 9], reuse=first)
+    again = engine.compile(first.form.knowledge, [4, 9], reuse=first)
     assert again.output_states == ((3, 4, 9),)
 
 
@@ -432,7 +431,7 @@ def test_name_of_no_distance_is_named():
 
 def test_effective_sample_size_of_the_diagnostics_is_that_of_the_weights():
     engine, compiled, log_prob, evidence = prepare(add, 3, [9, 20], proposal_temperature=2.0)
-    draws = compiled.draw(log_prob, evidence, 100, seeded(4))
+    draws = compiled.form.draw(log_prob, evidence, 100, seeded(4))
     posterior = engine.infer(compiled, log_prob, evidence, seeded(4))
     size = posterior.diagnostics["effective_sample_size"]
     assert torch.equal(size, effective_sample_size(draws.log_weight))

@@ -62,7 +62,7 @@ def sudoku_problem(givens="", n=3, scale=1.0, seed=0, **parameters):
 
 def exact(compiled, log_prob, evidence):
     engine = DiagramEngine()
-    return engine.infer(engine.compile(compiled.knowledge), log_prob, evidence)
+    return engine.infer(engine.compile(compiled.form.knowledge), log_prob, evidence)
 
 
 def assert_unbiased(engine, compiled, log_prob, evidence):
@@ -83,15 +83,15 @@ def assert_unbiased(engine, compiled, log_prob, evidence):
 def test_draws_satisfy_the_clauses():
     givens = "1...|..3.|....|...2".replace("|", "")
     engine, compiled, log_prob, evidence = sudoku_problem(givens, n_draws=50)
-    draws = compiled.draw(log_prob, evidence, 50, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 50, seeded())
     for world in draws.worlds.reshape(-1, 16).tolist():
-        true = {x[v] for x, v in zip(compiled.knowledge.symbols, world, strict=True)}
-        assert holds(compiled.knowledge.clauses, true)
+        true = {x[v] for x, v in zip(compiled.form.knowledge.symbols, world, strict=True)}
+        assert holds(compiled.form.knowledge.clauses, true)
 
 
 def test_draws_under_a_sum_add_up_to_it():
     engine, compiled, log_prob, evidence = addition_problem(3, n_draws=30)
-    draws = compiled.draw(log_prob, evidence, 30, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 30, seeded())
     wanted = evidence.argmax(-1)
     assert (draws.outputs == wanted).all()
     for n, world in itertools.product(range(3), draws.worlds.tolist()):
@@ -126,14 +126,14 @@ def test_weighed_labels_are_unbiased():
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_draw_is_lost_with_look_ahead(order):
     engine, *problem = sudoku_problem(n=4, scale=3.0, n_draws=40, draw_order=order)
-    draws = problem[0].draw(*problem[1:], 40, seeded())
+    draws = problem[0].form.draw(*problem[1:], 40, seeded())
     assert (draws.log_weight > -torch.inf).all()
 
 
 def test_draws_are_lost_without_look_ahead():
     # Else the test above would tell nothing.
     engine, *problem = sudoku_problem(n=4, scale=3.0, draw_order="confident", look_ahead=False)
-    draws = problem[0].draw(*problem[1:], 200, seeded())
+    draws = problem[0].form.draw(*problem[1:], 200, seeded())
     assert (draws.log_weight == -torch.inf).any()
 
 
@@ -142,7 +142,7 @@ def test_draws_are_lost_without_look_ahead():
 def test_same_seed_gives_the_same_numbers_whatever_was_asked_before(make, look_ahead):
     arguments = ("",) if make is sudoku_problem else (2,)
     engine, fresh, log_prob, evidence = make(*arguments, n_draws=20, look_ahead=look_ahead)
-    other = engine.compile(fresh.knowledge)
+    other = engine.compile(fresh.form.knowledge)
     for seed in range(1, 6):  # with other nets, labels and numbers of draws
         _, _, p, e = make(*arguments, seed=seed, scale=3.0)
         SamplingEngine(7 * seed).infer(other, p, e, seeded(seed))
@@ -253,7 +253,7 @@ def test_auxiliary_propositions_are_right(encoding, look_ahead):
     engine = SamplingEngine(n_draws=30, look_ahead=look_ahead)
     compiled = engine.compile(knowledge)
     log_prob = random_log(np.random.default_rng(0), 2, [2] * 7)
-    draws = compiled.draw(log_prob, truth(2), 30, seeded())
+    draws = compiled.form.draw(log_prob, truth(2), 30, seeded())
     n_true = draws.worlds.sum(-1)[draws.log_weight > -torch.inf]
     assert ((n_true >= 3) & (n_true <= 4)).all()
     expected = np.zeros(2)
@@ -276,7 +276,7 @@ def test_auxiliary_propositions_that_only_search_refutes_are_refuted(look_ahead)
     engine = SamplingEngine(n_draws=50, look_ahead=look_ahead)
     compiled = engine.compile(knowledge)
     log_prob = torch.tensor([[[0.3, 0.7], [0.5, 0.5]]], dtype=torch.float64).log()
-    draws = compiled.draw(log_prob, truth(1), 50, seeded())
+    draws = compiled.form.draw(log_prob, truth(1), 50, seeded())
     is_lost = draws.log_weight[:, 0] == -torch.inf
     assert (draws.worlds[~is_lost, 0, 0] == 0).all()
     assert not is_lost.all()
@@ -312,9 +312,9 @@ def test_time_limit_is_kept_and_names_draws_that_are_not_done():
 def test_pickles_leave_out_what_was_found_on_the_way():
     engine, compiled, log_prob, evidence = sudoku_problem(n_draws=50)
     before = engine.infer(compiled, log_prob, evidence)
-    assert compiled._trees
+    assert compiled.form._trees
     again = pickle.loads(pickle.dumps(compiled))
-    assert not again._trees
+    assert not again.form._trees
     after = engine.infer(again, log_prob, evidence)
     assert torch.equal(before.log_evidence, after.log_evidence)
 
@@ -342,7 +342,7 @@ def test_order_by_itself_finds_as_much_evidence_as_the_best_order(givens):
 def test_states_that_the_net_rules_out_are_not_drawn():
     engine, compiled, log_prob, evidence = sudoku_problem(n=1, n_draws=300)
     log_prob[0, 0, 1:] = -torch.inf
-    draws = compiled.draw(log_prob, evidence, 300, seeded())
+    draws = compiled.form.draw(log_prob, evidence, 300, seeded())
     assert (draws.worlds[..., 0] == 0).all()
     assert_unbiased(engine, compiled, log_prob, evidence)
 
