@@ -333,7 +333,8 @@ class SamplingEngine(InferenceEngine):
         keep, device = is_possible[:, None, None], log_prob.device
         n_output_states = tuple(map(len, compiled.output_states))
         # Options are those of the engine now: they may have been set since it compiled.
-        draws = compiled.form.configure(self._options()).draw(
+        sampler: Sampler = compiled.form.configure(self._options())
+        draws = sampler.draw(
             torch.where(keep, log_prob - mass, leave_open(compiled.n_states, 1).to(device)),
             torch.where(keep, log_likelihood, leave_open(n_output_states, 1).to(device)),
             n_draws,
