@@ -160,7 +160,7 @@ def test_false_is_an_estimate_where_it_is_a_difference(rng):
     bound = LinearConstraint([3, 4], [1, 2], "<=", 2)
     knowledge = ClauseKnowledge(is_odd, [[1], [2], [4]], constraints=[bound])
     compiled, other = ENGINE.compile(knowledge), DiagramEngine().compile(knowledge)
-    assert (compiled.graph.is_forest, compiled.graph.n_variables) == (True, 4)
+    assert (compiled.form.is_forest, compiled.form.n_variables) == (True, 4)
     log_prob = random_log(rng, 3, compiled.n_states, 50.0)
     for label, kind in ((HOLDS, "exact"), (FAILS, "estimate")):
         got = ENGINE.infer(compiled, log_prob, label.expand(3, 1, 2))
