@@ -1,14 +1,17 @@
 """Sums of numbers written as images of digits, with only the sum as a label."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
-from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 
-from sknesy.knowledge import FunctionKnowledge
+from sknesy.datasets._digit_images import read_images
+from sknesy.knowledge import DigitAddition, FunctionKnowledge
 
 __all__ = ["DigitSum", "make_digit_sum"]
+
+_MAX_TABLE = 6  # symbols of which all combinations are tried, at most a million
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ def make_digit_sum(
     -------
     X : ndarray of shape (n_samples, n_numbers * n_digits, ...)
         Images, the digits of the first number first.
-    y : ndarray of shape (n_samples,), int64
-        The sums.
+    y : ndarray of shape (n_samples,)
+        The sums: int64 if the largest sum is less than 2**63, else Python ints in an array of
+        dtype object.
     symbols : ndarray of shape (n_samples, n_numbers * n_digits), int64
         The true digits, for evaluation only.
-    knowledge : FunctionKnowledge
-        The digits' sum.
+    knowledge : FunctionKnowledge or DigitAddition
+        The digits' sum: a function of up to six digits, and of more the addition digit by digit.
 
     Examples
     --------
@@ -74,15 +78,12 @@ def make_digit_sum(
     >>> X.shape, y.shape, digits.shape
     ((700, 2, 8, 8), (700,), (700, 2))
     """
-    if (images is None) != (digits is None):
-        given, missing = ("images", "digits") if digits is None else ("digits", "images")
-        raise ValueError(f"`{given}` needs `{missing}` beside it, got None. Pass both or neither.")
+    for name, value in (("n_digits", n_digits), ("n_numbers", n_numbers)):
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be an int of at least 1, got {value!r}. Ask for more.")
     n_symbols = n_numbers * n_digits
     keep_order = images is not None and random_state is None
-    if images is None:
-        bunch = load_digits()
-        images, digits = bunch.images / 16.0, bunch.target
-    images, digits = np.asarray(images), np.asarray(digits, dtype=np.int64)
+    images, digits = read_images(images, digits)
     largest = len(images) // n_symbols
     if n_samples is None:
         n_samples = largest
@@ -97,8 +98,10 @@ def make_digit_sum(
     order = order[: n_samples * n_symbols]
     X = images[order].reshape(n_samples, n_symbols, *images.shape[1:])
     symbols = digits[order].reshape(n_samples, n_symbols)
-    function = DigitSum(n_digits)
-    place = 10 ** np.arange(n_digits - 1, -1, -1, dtype=np.int64)
-    y = symbols @ np.tile(place, n_numbers)
-    knowledge = FunctionKnowledge(function, [range(10)] * n_symbols)
-    return X, y, symbols, knowledge
+    if n_symbols <= _MAX_TABLE:
+        place = 10 ** np.arange(n_digits - 1, -1, -1, dtype=np.int64)
+        y = symbols @ np.tile(place, n_numbers)
+        knowledge = FunctionKnowledge(DigitSum(n_digits), states=range(10), n_symbols=n_symbols)
+        return X, y, symbols, knowledge
+    addition = DigitAddition(n_digits, n_numbers=n_numbers)
+    return X, addition.join_labels(addition.conclude(symbols).tolist()), symbols, addition

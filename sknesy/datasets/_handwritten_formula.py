@@ -14,6 +14,7 @@ from sknesy.knowledge import StepKnowledge
 __all__ = ["FormulaStep", "make_handwritten_formula"]
 
 _NAMES = (*"0123456789", *OPERATORS)
+_MAX_LENGTH = 4001  # Python writes ints of up to 4300 digits
 _START = (Fraction(0), Fraction(0), "+")
 
 
@@ -129,10 +130,11 @@ def make_handwritten_formula(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}. Ask for more.")
-    if max_length < 1 or max_length % 2 == 0:
+    if not 1 <= max_length <= _MAX_LENGTH or max_length % 2 == 0:
+        nearest = min(max(1, max_length - 1 + max_length % 2), _MAX_LENGTH)
         raise ValueError(
-            f"max_length must be odd and at least 1, got {max_length}: operators stand between "
-            f"digits. Pass {max(1, max_length - 1)}."
+            f"max_length must be odd, in 1 ... {_MAX_LENGTH}, got {max_length}: operators stand "
+            f"between digits. Pass {nearest}."
         )
     images, digits = read_images(images, digits)
     if images.ndim != 3:

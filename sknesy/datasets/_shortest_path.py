@@ -63,8 +63,8 @@ class ShortestPath:
         ndarray of shape (n_maps,), str
             The paths.
         """
-        units = np.rint(np.array(self.costs) / _UNIT).astype(np.int64)
-        costs = units[np.asarray(worlds, dtype=np.int64)].reshape(-1, self.size, self.size)
+        cells = np.asarray(worlds, dtype=np.int64).reshape(-1, self.size, self.size)
+        costs = _as_units(self.costs, self.size)[cells]
         paths = np.empty((len(costs), self.size**2), dtype=np.uint32)
         for part in _parts(costs):
             paths[part] = _trace(_distances(costs[part]))
@@ -163,11 +163,12 @@ def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=Non
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}. Ask for more.")
     costs = tuple(float(cost) for cost in costs)
-    if len(costs) != len(GROUNDS) or min(costs) < _UNIT:
+    if len(costs) != len(GROUNDS):
         raise ValueError(
             f"costs must hold {len(GROUNDS)} positive numbers, one for each class of ground, got "
             f"{costs}. Pass for example {_COSTS}."
         )
+    _as_units(costs, size)
     rng = check_random_state(random_state)
     symbols = draw_maps(n_samples, size, rng).reshape(n_samples, size**2)
     X = draw_tiles(symbols, rng)
@@ -231,6 +232,18 @@ def is_shortest_path(paths, costs, *, tol=1e-6):
     array([ True,  True, False])
     """
     return path_cost(paths, costs) <= _cheapest(np.asarray(costs, dtype=np.float64)) + tol
+
+
+def _as_units(costs, size):
+    """Costs as whole numbers of `_UNIT`, whose sum over all cells of a map fits into int64."""
+    costs = np.array(costs, dtype=np.float64)
+    largest = 2**62 * _UNIT / size**2
+    if not ((costs >= _UNIT) & (costs <= largest)).all():  # NaN is neither
+        raise ValueError(
+            f"costs must hold positive numbers, in {_UNIT:g} ... {largest:.3g} for a map of "
+            f"{size} x {size} cells, got {tuple(costs.tolist())}. Scale them."
+        )
+    return np.rint(costs / _UNIT).astype(np.int64)
 
 
 def _read(paths, shape):

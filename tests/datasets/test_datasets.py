@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sknesy.datasets import DigitSum, load_mnist, make_digit_sum
+from sknesy.knowledge import DigitAddition
 
 
 @pytest.mark.parametrize(("n_digits", "n_numbers"), [(1, 2), (2, 2), (1, 3), (3, 1)])
@@ -16,6 +17,19 @@ def test_labels_follow_from_the_true_symbols(n_digits, n_numbers):
     assert X.shape == (20, n_digits * n_numbers, 8, 8)
     assert knowledge.conclude(symbols).tolist() == y.tolist()
     assert knowledge.n_symbols == symbols.shape[1]
+
+
+@pytest.mark.parametrize(("n_digits", "n_numbers"), [(3, 3), (18, 2), (19, 1), (20, 2), (400, 2)])
+def test_sums_of_any_size_are_exact_and_the_knowledge_gives_them(n_digits, n_numbers):
+    X, y, symbols, knowledge = make_digit_sum(
+        2, n_digits=n_digits, n_numbers=n_numbers, random_state=0
+    )
+    numbers = symbols.reshape(2, n_numbers, n_digits).tolist()
+    expected = [sum(int("".join(map(str, number))) for number in row) for row in numbers]
+    assert y.tolist() == expected
+    assert knowledge == DigitAddition(n_digits, n_numbers=n_numbers)
+    rows = knowledge.split_labels(y).tolist()
+    assert [list(row) for row in knowledge.conclude(symbols)] == rows
 
 
 def test_numbers_are_read_from_the_left():
@@ -45,6 +59,9 @@ def test_equal_seeds_give_equal_data():
     [
         ({"n_samples": 899}, "must be in 1 ... 898.* got 899"),
         ({"n_samples": 0}, "got 0"),
+        ({"n_digits": 0}, "n_digits must be an int of at least 1, got 0"),
+        ({"n_numbers": 1.5}, "n_numbers must be an int of at least 1, got 1.5"),
+        ({"images": np.zeros((2, 3)), "digits": [1, 10]}, r"0 \.\.\. 9, got 10"),
         ({"images": np.zeros((4, 2))}, "`images` needs `digits`"),
         ({"digits": [1, 2]}, "`digits` needs `images`"),
     ],

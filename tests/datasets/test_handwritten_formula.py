@@ -65,16 +65,17 @@ def test_the_end_may_come_after_a_digit_only():
 def test_the_limit_of_length_changes_no_value():
     unlimited = FormulaStep(None)
     limited = FormulaStep(5)
-    for text in ("1+2*3", "8/4/2", "5-3-9", "2*0/7"):
+    for text in ("1+2*3", "8/4/2", "5-3-9", "7+0/7"):
         states = [(Fraction(0), Fraction(0), "+")] * 2
         for position, symbol in enumerate(text):
             states = [
                 f(s, symbol, position) for f, s in zip((unlimited, limited), states, strict=True)
             ]
         assert [str(state[0] + state[1]) for state in states] == [value_by_python(text)] * 2
-    assert limited(states[1], "+", 5) is None
-    total, term, _ = states[0]
-    assert unlimited(states[0], "+", 500) == (total + term, 0, "+")
+        assert limited(states[1], "+", 5) is None
+        total, term, _ = states[0]
+        assert (total, term) != (0, 0)
+        assert unlimited(states[0], "+", 500) == (total + term, 0, "+")
 
 
 def test_most_formulas_are_long():
@@ -130,6 +131,7 @@ def test_equal_seeds_give_equal_data():
         ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
         ({"max_length": 4}, "max_length must be odd.* got 4.* Pass 3"),
         ({"max_length": -1}, "got -1.* Pass 1"),
+        ({"max_length": 10**9}, "in 1 ... 4001, got 1000000000.* Pass 4001"),
         ({"images": np.zeros((4, 8, 8))}, "`images` needs `digits`"),
         ({"images": np.zeros((1, 64)), "digits": [1]}, r"height, width.* got \(1, 64\)"),
         ({"images": np.zeros((2, 8, 8)), "digits": [1]}, "each of 2 images, got 1"),
