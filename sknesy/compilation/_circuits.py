@@ -99,7 +99,7 @@ def compile_circuit(knowledge: Knowledge, options: SddOptions) -> tuple[Circuit,
     tree = VariableTree.grow([i for i in levels.variables if i >= 0], options.vtree)
     sdd = SddBuilder(sizes, tree, options.max_size, deadline)
     below = [sdd.manager.true()]
-    tables = reduce_tables(levels.tables)
+    tables = reduce_tables(levels.tables, deadline.check)
     for variable, table in zip(reversed(levels.variables), reversed(tables), strict=True):
         here = []
         for row in table.tolist():
@@ -167,9 +167,9 @@ def compile_clause_circuit(
     variables = [*symbols, *outputs, *auxiliaries]
     n_named = len(symbols) + len(outputs)
     states = sat.possible_states(knowledge.clauses, variables, _MAX_EFFORT, deadline)
-    relation = read_clauses(knowledge.clauses, variables, states)
-    relation = eliminate(relation, range(n_named, len(variables)))
-    order = order_variables(relation, options.order, len(symbols), len(outputs))
+    relation = read_clauses(knowledge.clauses, variables, states, deadline)
+    relation = eliminate(relation, range(n_named, len(variables)), deadline=deadline)
+    order = order_variables(relation, options.order, len(symbols), len(outputs), deadline)
     tree = VariableTree.grow(order, options.vtree)
     sdd = SddBuilder(relation.sizes, tree, options.max_size, deadline)
     root = _conjoin_clauses(sdd, relation, n_named)
@@ -252,6 +252,7 @@ class _Flattener:
         self, sdd: SddBuilder, n_states: Sequence[int], n_output_states: Sequence[int]
     ) -> None:
         self.tree = sdd.tree
+        self._deadline = sdd.deadline
         self.circuit = CircuitBuilder(n_states, n_output_states)
         self._sizes = sdd.sizes
         self._owners, self._places = sdd.locate()
@@ -270,6 +271,7 @@ class _Flattener:
         """The circuit of a diagram, over all variables; None where nothing is possible."""
         stack = [diagram]
         while stack:
+            self._deadline.check()
             current = stack[-1]
             parts = [] if self._is_known(current) else _elements(current)
             missing = [x for pair in parts for x in pair if not self._is_known(x)]

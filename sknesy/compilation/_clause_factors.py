@@ -75,20 +75,20 @@ def compile_clause_factors(
         check_outputs(knowledge, deadline)
     relation, kept = _drop_unused(relation, n_named)
     _check_auxiliaries(knowledge, kept, deadline)
-    warn_of_auxiliaries(knowledge)
+    warn_of_auxiliaries(knowledge, deadline)
     return Factors(
         relation.sizes,
         tuple(
             tuple(bool(domain >> v & 1) for v in range(size))
             for domain, size in zip(relation.domains, relation.sizes, strict=True)
         ),
-        tuple(factorise(relation)),
+        tuple(factorise(relation, deadline)),
         knowledge.output_states,
         label_is_truth=knowledge.outputs is None,
     )
 
 
-def factorise(relation: Relation) -> list[Factor]:
+def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Factor]:
     """Turn clauses and sums into factors.
 
     Parameters
@@ -107,7 +107,8 @@ def factorise(relation: Relation) -> list[Factor]:
     for bounded in relation.sums:
         parts[tuple(i for i, _ in bounded.terms)].append(bounded)
     factors: list[Factor] = []
-    for scope, members in _merge(parts, relation.sizes).items():
+    for scope, members in _merge(parts, relation.sizes, deadline).items():
+        deadline.check()
         n_joint = math.prod(relation.sizes[i] for i in scope)
         if n_joint <= (_MAX_ALONE if len(members) == 1 and len(scope) > 2 else _MAX_MERGED):
             factors.append(_make_table(scope, members, relation.sizes))
@@ -154,7 +155,7 @@ def _check_auxiliaries(
 
 
 def _merge(
-    parts: dict[tuple[int, ...], list[Part]], sizes: Sequence[int]
+    parts: dict[tuple[int, ...], list[Part]], sizes: Sequence[int], deadline: sat.Deadline
 ) -> dict[tuple[int, ...], list[Part]]:
     """Put together what shares two variables or more, where all of it is a small table."""
 
@@ -165,6 +166,7 @@ def _merge(
     of: dict[int, dict[tuple[int, ...], None]] = defaultdict(dict)  # variable: scopes, in order
     queue = sorted(parts.items(), key=lambda item: (len(item[0]), item[0]))
     while queue:
+        deadline.check()
         scope, members = queue.pop()  # the widest
         n_shared = Counter(other for i in scope for other in of[i])
         unions = [

@@ -77,20 +77,23 @@ def compile_clause_levels(
     n_symbols = knowledge.n_symbols
     n_named = n_symbols + len(knowledge.output_variables)
     relation = read_relation(knowledge, deadline)
-    levels = order_variables(relation, order, n_symbols, n_named - n_symbols)
+    levels = order_variables(relation, order, n_symbols, n_named - n_symbols, deadline)
     totals = tabulate_sums(relation.sums, levels, relation.sizes, relation.domains)
-    tables = descend(build_residuals(relation, levels), totals, limits, deadline)
+    tables = descend(build_residuals(relation, levels, deadline), totals, limits, deadline)
     if not (tables[-1] >= 0).any():
         raise contradiction(knowledge)
     hidden = [i >= n_named for i in levels]
     if any(hidden):
-        tables = project(reduce_tables(tables), hidden, limits, deadline)
+        tables = project(reduce_tables(tables, deadline.check), hidden, limits, deadline)
         levels = [i for i in levels if i < n_named]
     if knowledge.outputs is not None:
         is_output = [i >= n_symbols for i in levels]
-        if leaves_outputs_open(reduce_tables(tables), is_output, deadline) is not False:
+        if (
+            leaves_outputs_open(reduce_tables(tables, deadline.check), is_output, deadline)
+            is not False
+        ):
             check_outputs(knowledge, deadline)  # which says what is open, or that nothing is
-    warn_of_auxiliaries(knowledge)
+    warn_of_auxiliaries(knowledge, deadline)
     if knowledge.outputs is None:
         tables = _add_truth(tables)
         levels.append(n_named)
@@ -124,10 +127,10 @@ def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relatio
     auxiliaries = knowledge.given_auxiliaries
     variables = [*named, *((-p, p) for p in auxiliaries)]
     states = sat.possible_states(clauses, variables, _MAX_EFFORT, deadline)
-    relation = read_clauses(knowledge.given_clauses, variables, states)
+    relation = read_clauses(knowledge.given_clauses, variables, states, deadline)
     counted = {abs(x) for constraint in knowledge.constraints for x in constraint.literals}
     free = [i for i, p in enumerate(auxiliaries, start=len(named)) if p not in counted]
-    relation = eliminate(relation, free)
+    relation = eliminate(relation, free, deadline=deadline)
     return replace(relation, sums=read_sums(knowledge.constraints, variables, relation.domains))
 
 

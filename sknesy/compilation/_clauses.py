@@ -96,7 +96,7 @@ def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     if not sat.is_satisfiable(knowledge.clauses, variables, deadline=deadline):
         raise contradiction(knowledge)
     check_outputs(knowledge, deadline)
-    warn_of_auxiliaries(knowledge)
+    warn_of_auxiliaries(knowledge, deadline)
 
 
 def contradiction(knowledge: ClauseKnowledge) -> InvalidKnowledgeError:
@@ -149,7 +149,7 @@ def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
         )
 
 
-def warn_of_auxiliaries(knowledge: ClauseKnowledge) -> None:
+def warn_of_auxiliaries(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     """Warn if the symbols leave auxiliary propositions open, unless that takes long to tell.
 
     Parameters
@@ -165,7 +165,8 @@ def warn_of_auxiliaries(knowledge: ClauseKnowledge) -> None:
     if not knowledge.given_auxiliaries:
         return
     clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
-    budget = sat.Deadline(_WARNING_BUDGET, "Testing the auxiliary propositions")
+    seconds = min(_WARNING_BUDGET, deadline.left)
+    budget = sat.Deadline(seconds, "Testing the auxiliary propositions")
     try:
         open_auxiliaries = sat.undetermined(
             clauses, knowledge.symbol_variables, knowledge.given_auxiliaries, budget

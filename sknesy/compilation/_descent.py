@@ -91,7 +91,8 @@ def descend(
         for start in range(0, max(len(source), 1), size):
             deadline.check(progress)
             part = slice(start, start + size)
-            parts.append(_decide(residuals, totals, level, cut.take(source[part]), state[part]))
+            parents = cut.take(source[part])
+            parts.append(_decide(residuals, totals, level, parents, state[part], deadline))
         cut, table[source, state] = _join(parts)
         tables.append(table)
     return tables
@@ -117,14 +118,19 @@ def _part_size(residuals: Residuals, totals: Totals, level: int) -> int:
 
 
 def _decide(
-    residuals: Residuals, totals: Totals, level: int, parents: _Cut, state: IntArray
+    residuals: Residuals,
+    totals: Totals,
+    level: int,
+    parents: _Cut,
+    state: IntArray,
+    deadline: Deadline,
 ) -> tuple[_Cut, IntArray]:
     """The different nodes below edges, and which each leads to; -1 where something cannot hold."""
     after, fits = totals.advance(level, parents.totals, state)
     target = np.full(len(state), -1, dtype=np.int64)
     nodes = _children(residuals, level, parents.nodes, state)
     cut, target[fits] = _Cut(nodes, after).take(fits).merge()
-    is_possible = _propagate(residuals, level + 1, cut.nodes)
+    is_possible = _propagate(residuals, level + 1, cut.nodes, deadline)
     name = np.where(is_possible, is_possible.cumsum() - 1, -1)
     return cut.take(is_possible), np.where(target < 0, -1, np.append(name, -1)[target])
 
@@ -192,7 +198,7 @@ def _reduce(operation: np.ufunc, values: npt.NDArray[Any], starts: IntArray) -> 
     return combined
 
 
-def _propagate(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
+def _propagate(residuals: Residuals, cut: int, nodes: Bytes, deadline: Deadline) -> BoolArray:
     """Exclude states that cannot hold and drop items that must, in place.
 
     Returns whether each node is possible, as far as this shows.
@@ -200,6 +206,7 @@ def _propagate(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
     alive = np.ones(nodes.shape[1], dtype=bool)
     active = np.arange(nodes.shape[1])
     while len(active):
+        deadline.check()
         part = nodes[:, active]
         before = part.copy()
         fits = _fire_decided(residuals, cut, part)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sknesy.compilation._multivalued import MultiClause, Relation, condense, simplify
+from sknesy.sat import NEVER, Deadline
 
 __all__ = ["eliminate"]
 
@@ -20,23 +21,16 @@ _MAX_LENGTH = 16  # variables of a resolvent: long clauses make wide diagrams
 _FALSE, _TRUE = 1, 2  # sets of states of a Boolean variable
 
 
-def eliminate(relation: Relation, auxiliaries: Iterable[int], max_growth: int = 0) -> Relation:
-    """Project auxiliary variables out, those first that are in the fewest pairs of clauses.
+def eliminate(
+    relation: Relation,
+    auxiliaries: Iterable[int],
+    max_growth: int = 0,
+    deadline: Deadline = NEVER,
+) -> Relation:
+    """Project Boolean variables out, those first that are in the fewest pairs of clauses.
 
-    Parameters
-    ----------
-    relation : Relation
-        Clauses that can be satisfied.
-    auxiliaries : iterable of int
-        The Boolean variables to eliminate.
-    max_growth : int
-        By how many clauses each may increase the number of clauses.
-
-    Returns
-    -------
-    Relation
-        What the clauses say of the other variables, and of those auxiliaries whose elimination
-        would make too many clauses: these are still mentioned.
+    The clauses can be satisfied. Variables whose elimination would add more than `max_growth`
+    clauses are still mentioned by those returned.
     """
     clauses = set(relation.clauses)
     of: dict[int, set[MultiClause]] = defaultdict(set)  # variable: the clauses that mention it
@@ -47,14 +41,15 @@ def eliminate(relation: Relation, auxiliaries: Iterable[int], max_growth: int = 
     queue = [(_n_pairs(of[i], i), i) for i in wanted if of[i]]
     heapq.heapify(queue)
     while queue:
+        deadline.check()
         n_pairs, i = heapq.heappop(queue)
         current = _n_pairs(of[i], i)
         if current != n_pairs:  # clauses have come or gone since: back into the queue
             heapq.heappush(queue, (current, i))
             continue
-        resolvents = (
-            _resolve_all(of[i], i, relation.domains) if n_pairs <= _MAX_RESOLVENTS else None
-        )
+        if n_pairs > _MAX_RESOLVENTS:
+            continue
+        resolvents = _resolve_all(of[i], i, relation.domains, deadline)
         if resolvents is None or len(resolvents) > len(of[i]) + max_growth:
             continue
         for clause in list(of[i]):
@@ -65,7 +60,7 @@ def eliminate(relation: Relation, auxiliaries: Iterable[int], max_growth: int = 
             clauses.add(clause)
             for j, _ in clause:
                 of[j].add(clause)
-    return simplify(replace(relation, clauses=tuple(clauses)))
+    return simplify(replace(relation, clauses=tuple(clauses)), deadline)
 
 
 def _n_pairs(clauses: Iterable[MultiClause], i: int) -> int:
@@ -74,7 +69,7 @@ def _n_pairs(clauses: Iterable[MultiClause], i: int) -> int:
 
 
 def _resolve_all(
-    clauses: Iterable[MultiClause], i: int, domains: tuple[int, ...]
+    clauses: Iterable[MultiClause], i: int, domains: tuple[int, ...], deadline: Deadline
 ) -> set[MultiClause] | None:
     """All resolvents on variable i that can fail, without those that others subsume.
 
@@ -93,4 +88,4 @@ def _resolve_all(
             if len(joined) > _MAX_LENGTH:
                 return None
             found.add(tuple(sorted(joined.items())))
-    return set(condense(found))
+    return set(condense(found, deadline))

@@ -12,6 +12,7 @@ from sknesy.exceptions import TooWideError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Diagram
 from sknesy.numerics.diagram import build_diagram
+from sknesy.sat import NEVER, Deadline
 
 __all__ = ["Levels", "Limits", "compile_levels"]
 
@@ -83,17 +84,11 @@ class Levels:
     tables: tuple[npt.NDArray[np.int64], ...]
     output_states: tuple[tuple[Hashable, ...], ...]
 
-    def to_diagram(self) -> Diagram:
-        """Reduce it.
-
-        Returns
-        -------
-        Diagram
-            The least diagram of this order.
-        """
+    def to_diagram(self, deadline: Deadline = NEVER) -> Diagram:
+        """Reduce it to the least diagram of its order."""
         n_outputs = len(self.output_states)
         n_symbols = sum(v >= 0 for v in self.variables) - n_outputs
-        return build_diagram(self.tables, self.variables, n_symbols, n_outputs)
+        return build_diagram(self.tables, self.variables, n_symbols, n_outputs, deadline.check)
 
 
 @singledispatch

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sknesy.compilation._sums import BoundedSum
-from sknesy.sat import Clauses, Variable
+from sknesy.sat import NEVER, Clauses, Deadline, Variable
 
 __all__ = ["ClauseIndex", "MultiClause", "Relation", "condense", "read_clauses", "simplify"]
 
@@ -104,23 +104,14 @@ def _find_parts(tree: _Tree, masks: list[int]) -> Iterator[tuple[int, ...]]:
 
 
 def read_clauses(
-    clauses: Clauses, variables: Sequence[Variable], states: Sequence[Iterable[int]]
+    clauses: Clauses,
+    variables: Sequence[Variable],
+    states: Sequence[Iterable[int]],
+    deadline: Deadline = NEVER,
 ) -> Relation:
-    """Turn clauses over propositions into multi-valued clauses.
+    """Turn clauses over propositions into multi-valued clauses, and simplify them.
 
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        The variables; each proposition of the clauses belongs to one.
-    states : sequence of iterables of int
-        The states that each variable can be in.
-
-    Returns
-    -------
-    Relation
-        The simplified clauses.
+    Each proposition belongs to one of the variables, which can be in the given states.
     """
     domains = tuple(sum(1 << v for v in kept) for kept in states)
     meaning: dict[int, tuple[int, int]] = {}
@@ -137,51 +128,36 @@ def read_clauses(
             slots[i] |= mask
         read.append(tuple(sorted(slots.items())))
     sizes = tuple(map(len, variables))
-    return simplify(Relation(sizes, domains, tuple(read)))
+    return simplify(Relation(sizes, domains, tuple(read)), deadline)
 
 
-def simplify(relation: Relation) -> Relation:
+def simplify(relation: Relation, deadline: Deadline = NEVER) -> Relation:
     """Propagate units, and drop or merge clauses that say less than others.
 
-    Parameters
-    ----------
-    relation : Relation
-        Clauses that can be satisfied.
-
-    Returns
-    -------
-    Relation
-        The same relation, of fewer clauses.
+    The clauses can be satisfied.
     """
-    relation = _propagate_units(relation)
-    return replace(relation, clauses=tuple(sorted(condense(relation.clauses))))
+    relation = _propagate_units(relation, deadline)
+    return replace(relation, clauses=tuple(sorted(condense(relation.clauses, deadline))))
 
 
-def condense(clauses: Iterable[MultiClause]) -> list[MultiClause]:
+def condense(clauses: Iterable[MultiClause], deadline: Deadline = NEVER) -> list[MultiClause]:
     """Drop and merge clauses, looking at nothing but the clauses.
 
-    Parameters
-    ----------
-    clauses : iterable of multi-valued clauses
-        The clauses.
-
-    Returns
-    -------
-    list of multi-valued clauses
-        Fewer clauses that hold where all of them do.
+    Returns fewer clauses, which hold where all of them do.
     """
     condensed = list(clauses)
     while True:
         n_before = len(condensed)
-        condensed = _drop_subsumed(_merge(condensed))
+        condensed = _drop_subsumed(_merge(condensed, deadline), deadline)
         if len(condensed) == n_before:
             return condensed
 
 
-def _propagate_units(relation: Relation) -> Relation:
+def _propagate_units(relation: Relation, deadline: Deadline) -> Relation:
     """Move clauses about a single variable into its domain, and the domains into the clauses."""
     domains, clauses = list(relation.domains), relation.clauses
-    while True:
+    while True:  # a chain of implications takes a round for each link
+        deadline.check()
         kept = []
         n_units = 0
         for clause in clauses:
@@ -198,7 +174,7 @@ def _propagate_units(relation: Relation) -> Relation:
             return replace(relation, domains=tuple(domains), clauses=clauses)
 
 
-def _merge(clauses: Iterable[MultiClause]) -> set[MultiClause]:
+def _merge(clauses: Iterable[MultiClause], deadline: Deadline) -> set[MultiClause]:
     """Merge clauses that differ in the states of one variable: both hold if the common states do.
 
     (R or i in A) and (R or i in B) is (R or i in A & B). A clause that loses a variable in this
@@ -206,6 +182,7 @@ def _merge(clauses: Iterable[MultiClause]) -> set[MultiClause]:
     """
     merged = set(clauses)
     for k in range(max(map(len, merged), default=0)):
+        deadline.check()
         groups: dict[tuple[MultiClause, int], int] = {}
         kept = set()
         for clause in merged:
@@ -221,11 +198,12 @@ def _merge(clauses: Iterable[MultiClause]) -> set[MultiClause]:
     return merged
 
 
-def _drop_subsumed(clauses: Iterable[MultiClause]) -> list[MultiClause]:
+def _drop_subsumed(clauses: Iterable[MultiClause], deadline: Deadline) -> list[MultiClause]:
     """Drop clauses that follow from another one."""
     index = ClauseIndex()
     kept = []
     for clause in sorted(clauses, key=lambda clause: (len(clause), _n_states(clause))):
+        deadline.check()  # a long clause is compared with all sets of variables known
         if next(index.subsuming(clause), None) is None:
             index.add(clause)
             kept.append(clause)

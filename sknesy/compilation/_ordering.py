@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy.compilation._multivalued import Relation
+from sknesy.sat import NEVER, Deadline
 
 __all__ = ["estimate_log_size", "order_variables"]
 
@@ -16,7 +17,9 @@ Scopes = Sequence[tuple[int, ...]]  # the variables of each clause
 _MAX_ROUNDS_PER_DOUBLING = 8  # FORCE converges within a few times log2(n) rounds
 
 
-def order_variables(relation: Relation, order: str, n_symbols: int, n_outputs: int) -> list[int]:
+def order_variables(
+    relation: Relation, order: str, n_symbols: int, n_outputs: int, deadline: Deadline = NEVER
+) -> list[int]:
     """Order the variables, so that few clauses are open at a time.
 
     Variables that no chain of clauses connects come one group after the other.
@@ -44,15 +47,17 @@ def order_variables(relation: Relation, order: str, n_symbols: int, n_outputs: i
     )
     orders = [_natural_order(scopes, n_symbols, n_outputs)]
     if order != "natural":
-        orders.append(_force_order(scopes, orders[0]))
+        orders.append(_force_order(scopes, orders[0], deadline))
     if order == "force":
         del orders[0]
     grouped = [_group_components(scopes, found) for found in orders]
     # The first of equals: the natural order.
-    return min(grouped, key=lambda found: estimate_log_size(relation, found), default=[])
+    return min(grouped, key=lambda found: estimate_log_size(relation, found, deadline), default=[])
 
 
-def estimate_log_size(relation: Relation, order: Sequence[int]) -> float:
+def estimate_log_size(
+    relation: Relation, order: Sequence[int], deadline: Deadline = NEVER
+) -> float:
     """Bound the number of nodes of a diagram, from what is open at each cut.
 
     A cut has at most as many nodes as there are sets of open clauses times values of sums, and as
@@ -76,6 +81,7 @@ def estimate_log_size(relation: Relation, order: Sequence[int]) -> float:
     born: dict[tuple[tuple[int, int], ...], int] = {}  # what is left of clauses, and since when
     reach: dict[int, int] = defaultdict(int)  # of each variable, the last that it shares one with
     for clause in relation.clauses:
+        deadline.check()
         slots = sorted((position[i], mask) for i, mask in clause)
         for k in range(1, len(slots)):
             rest = tuple(slots[k:])
@@ -148,7 +154,7 @@ def _natural_order(scopes: Scopes, n_symbols: int, n_outputs: int) -> list[int]:
     return sorted(position, key=lambda i: (position[i], i))
 
 
-def _force_order(scopes: Scopes, order: Sequence[int]) -> list[int]:
+def _force_order(scopes: Scopes, order: Sequence[int], deadline: Deadline) -> list[int]:
     """The FORCE heuristic: variables move to the mean of the centres of gravity of their clauses.
 
     F. Aloul, I. Markov, K. Sakallah: FORCE: a fast and easy-to-implement variable-ordering
@@ -166,6 +172,7 @@ def _force_order(scopes: Scopes, order: Sequence[int]) -> list[int]:
     position = np.arange(len(order), dtype=np.float64)
     best, best_span = position, _total_span(position[member], starts)
     for _ in range(_MAX_ROUNDS_PER_DOUBLING * len(order).bit_length()):
+        deadline.check()
         centre = np.bincount(edge, position[member]) / sizes
         pull = np.bincount(member, centre[edge], minlength=len(order))
         wanted = np.where(degree > 0, pull / np.maximum(degree, 1), position)

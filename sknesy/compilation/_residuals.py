@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy.compilation._multivalued import ClauseIndex, MultiClause, Relation
+from sknesy.sat import NEVER, Deadline
 
 __all__ = ["Residuals", "Step", "build_residuals"]
 
@@ -133,21 +134,10 @@ class Residuals:
     n_item_bytes: int
 
 
-def build_residuals(relation: Relation, order: Sequence[int]) -> Residuals:
-    """Prepare the descent over the variables in an order.
-
-    Parameters
-    ----------
-    relation : Relation
-        The clauses.
-    order : sequence of int
-        The variables, from the first level to the last.
-
-    Returns
-    -------
-    Residuals
-        The tables.
-    """
+def build_residuals(
+    relation: Relation, order: Sequence[int], deadline: Deadline = NEVER
+) -> Residuals:
+    """Prepare the descent over the variables in an order, from the first level to the last."""
     level_of = {i: level for level, i in enumerate(order)}
     clauses = [
         tuple(sorted((level_of[i], mask) for i, mask in clause)) for clause in relation.clauses
@@ -160,7 +150,10 @@ def build_residuals(relation: Relation, order: Sequence[int]) -> Residuals:
     index = ClauseIndex()
     for item in bits:
         index.add(item)
-    implying = {item: [i for i in index.subsuming(item) if i != item] for item in bits}
+    implying = {}
+    for item in bits:
+        deadline.check()
+        implying[item] = [i for i in index.subsuming(item) if i != item]
     n_item_bytes = (n_item_bits + 7) // 8
     implied = _imply(clauses, domains)
 
@@ -170,6 +163,7 @@ def build_residuals(relation: Relation, order: Sequence[int]) -> Residuals:
     for clause in clauses:
         beginning[clause[0][0]].append(clause)
     for level, (size, domain) in enumerate(zip(sizes, domains, strict=True)):
+        deadline.check()
         for clause in beginning[level]:
             reach = max(reach, clause[-1][0] + 1)
         reach = max(reach, level + 1)

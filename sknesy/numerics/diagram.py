@@ -9,7 +9,7 @@ many there are: the cost is that of the edges.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -154,25 +154,17 @@ class Diagram:
 
 
 def build_diagram(
-    tables: Sequence[IntArray], variables: Iterable[int], n_symbols: int, n_outputs: int
+    tables: Sequence[IntArray],
+    variables: Iterable[int],
+    n_symbols: int,
+    n_outputs: int,
+    check: Callable[[], object] = lambda: None,
 ) -> Diagram:
     """Reduce the tables of a diagram, and lay them out as flat arrays.
 
-    Parameters
-    ----------
-    tables : sequence of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 is no edge.
-    variables : iterable of int
-        What each level decides, as in `Diagram`.
-    n_symbols, n_outputs : int
-        Number of symbols and outputs.
-
-    Returns
-    -------
-    Diagram
-        The least diagram with the same paths and the same order of levels.
+    Tables are those of `reduce_tables`, variables those of `Diagram`.
     """
-    tables = reduce_tables(tables)
+    tables = reduce_tables(tables, check)
     starts, parts = [0], []
     for table in tables:
         state, source = np.nonzero(table.T >= 0)
@@ -190,25 +182,20 @@ def build_diagram(
     )
 
 
-def reduce_tables(tables: Sequence[IntArray]) -> list[IntArray]:
+def reduce_tables(
+    tables: Sequence[IntArray], check: Callable[[], object] = lambda: None
+) -> list[IntArray]:
     """Drop nodes that are on no path from root to end, and merge nodes with the same edges.
 
+    Each level has a table (width, n_states) of the target of each node and state; -1 is no edge.
     From the last level to the first, nodes whose edges agree are one node; the result is the only
-    diagram of least size for its order (Bryant 1986, there for two states).
-
-    Parameters
-    ----------
-    tables : sequence of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 is no edge.
-
-    Returns
-    -------
-    list of ndarrays of shape (width, n_states), int64
-        The reduced tables. Nodes keep the order in which they first appear.
+    diagram of least size for its order (Bryant 1986, there for two states). Nodes keep the order in
+    which they first appear. `check` is called at each level, and may raise.
     """
     reduced: list[IntArray] = []
     new_name = np.zeros(1, dtype=np.int64)  # of the nodes below the level; the end is 0
     for table in reversed(_drop_unreached(tables)):
+        check()
         renamed = np.append(new_name, -1)[table]  # -1, no edge, stays -1
         alive = (renamed >= 0).any(axis=1)
         rows = renamed[alive]

@@ -7,7 +7,7 @@ variable ``(-p, p)``. Solvers are made where they are used and deleted there: th
 pickled and never outlive a function.
 """
 
-from sknesy.sat._deadline import Deadline
+from sknesy.sat._deadline import NEVER, Deadline
 from sknesy.sat._guide import Guide
 from sknesy.sat._maxsat import RankedAssignments, best_assignments
 from sknesy.sat._search import Assignments, enumerate_assignments
@@ -22,6 +22,7 @@ from sknesy.sat._solve import (
 )
 
 __all__ = [
+    "NEVER",
     "Assignments",
     "Clauses",
     "Deadline",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sknesy.exceptions import TimeLimitError
 
-__all__ = ["Deadline"]
+__all__ = ["NEVER", "Deadline"]
 
 
 @dataclass
@@ -31,6 +31,11 @@ class Deadline:
     def __post_init__(self) -> None:
         self._end = math.inf if self.seconds is None else time.monotonic() + self.seconds
 
+    @property
+    def left(self) -> float:
+        """Seconds that are left; inf without a limit."""
+        return self._end - time.monotonic()
+
     def check(self, progress: str = "") -> None:
         """Raise if the time is over.
 
@@ -49,3 +54,6 @@ class Deadline:
                 f"{self.doing} took longer than time_limit={self.seconds:g} s{progress}. "
                 f"Raise the engine's `time_limit`, or {self.cure}."
             )
+
+
+NEVER = Deadline(None, "Compiling")

@@ -16,7 +16,7 @@ from sknesy.sat._solve import SOLVER, Clauses, Variable, exactly_one, solve
 
 __all__ = ["Assignments", "enumerate_assignments"]
 
-_CALLS_PER_CHECK = 256  # of propagation, between two looks at the clock
+_NODES_PER_CHECK = 16  # between two looks at the clock
 _MAX_MASKED_CLAUSES = 4_096  # beyond, "are all clauses satisfied?" costs more than it saves
 _LOOK_AHEAD_SHARE = 0.1  # share of dead ends from which solving before branching pays
 
@@ -165,14 +165,13 @@ class _Search:
 
     def search(self, propagator: Solver, solver: Solver) -> None:
         propagate = propagator.propagate
-        n_nodes = n_dead_ends = n_calls = 0
+        n_nodes = n_dead_ends = 0
         # A node: states of the first variables, the literals assumed, and all they imply.
         stack: list[tuple[list[int], list[int], list[int]]] = [([], [], [])]
         while stack:
             row, assumed, implied = stack.pop()
             n_nodes += 1
-            if n_calls >= _CALLS_PER_CHECK:
-                n_calls = 0
+            if n_nodes % _NODES_PER_CHECK == 0:
                 self.check_limits()
             known = set(implied)
             domain = self.descend(row, known)
@@ -192,7 +191,6 @@ class _Search:
             # A child that implies its own variable's state and no more leaves the rest as it is.
             is_boolean = domain[0][1] == -domain[-1][1]
             n_alone = len(implied) + (1 if is_boolean else len(domain))
-            n_calls += len(domain)
             leaves_free: list[bool] = []
             free, dead, children = [], [], []
             for i, (v, literal) in enumerate(domain):

@@ -249,8 +249,8 @@ def solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> boo
         Whether the clauses can hold.
     """
     while True:
+        deadline.check()
         solver.conf_budget(_CONFLICTS_PER_SLICE)
         answer = solver.solve_limited(assumptions=list(assumptions))
         if answer is not None:
             return bool(answer)
-        deadline.check()

@@ -1,0 +1,88 @@
+"""A time limit is kept, whatever part of compiling takes long."""
+
+import random
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from sknesy import sat
+from sknesy.compilation._circuits import SddOptions, compile_circuit
+from sknesy.compilation._clause_factors import factorise
+from sknesy.compilation._descent import descend
+from sknesy.compilation._determinism import leaves_outputs_open
+from sknesy.compilation._elimination import eliminate
+from sknesy.compilation._levels import Levels, Limits
+from sknesy.compilation._multivalued import read_clauses
+from sknesy.compilation._ordering import order_variables
+from sknesy.compilation._projection import project
+from sknesy.compilation._residuals import build_residuals
+from sknesy.compilation._sums import tabulate_sums
+from sknesy.exceptions import TimeLimitError
+from sknesy.inference import (
+    BeliefPropagationEngine,
+    DiagramEngine,
+    EnumerationEngine,
+    SDDEngine,
+)
+from sknesy.knowledge import ClauseKnowledge
+
+
+def features(n, seed=0):
+    """Clauses as of a product line: parents, groups of alternatives, and what requires what."""
+    rng = random.Random(seed)
+    clauses = [[1]]
+    for feature in range(2, n + 1):
+        clauses.append([-feature, rng.randint(max(1, feature // 4), feature - 1)])
+    for _ in range(n // 6):
+        parent, *group = rng.sample(range(1, n + 1), rng.randint(4, 12))
+        clauses.append([-parent, *group])
+    for _ in range(n // 2):
+        clauses.append([rng.choice([-1, 1, 1]) * p for p in rng.sample(range(1, n + 1), 3)])
+    return clauses
+
+
+OVER = sat.Deadline(-1.0, "Compiling")
+VARIABLES = [(-p, p) for p in range(1, 41)]
+RELATION = read_clauses(features(40), VARIABLES, [range(2)] * 40)
+ORDER = order_variables(RELATION, "auto", 40, 0)
+TOTALS = tabulate_sums((), ORDER, RELATION.sizes, RELATION.domains)
+TABLES = [np.zeros((1, 2), dtype=np.int64)] * 40
+
+PHASES = {
+    "solving": lambda: sat.is_satisfiable(features(40), VARIABLES, deadline=OVER),
+    "which propositions are determined": lambda: sat.undetermined([[1, 2]], [], [1, 2], OVER),
+    "worlds": lambda: sat.enumerate_assignments(features(40), VARIABLES, deadline=OVER),
+    "reading": lambda: read_clauses(features(40), VARIABLES, [range(2)] * 40, OVER),
+    "elimination": lambda: eliminate(RELATION, range(30, 40), deadline=OVER),
+    "order": lambda: order_variables(RELATION, "force", 40, 0, OVER),
+    "residuals": lambda: build_residuals(RELATION, ORDER, OVER),
+    "descent": lambda: descend(build_residuals(RELATION, ORDER), TOTALS, Limits(), OVER),
+    "projection": lambda: project(TABLES, [True] * 40, Limits(), OVER),
+    "outputs": lambda: leaves_outputs_open(TABLES, [True] * 40, OVER),
+    "reduction": lambda: Levels(tuple(range(40)), tuple(TABLES), ()).to_diagram(OVER),
+    "factors": lambda: factorise(RELATION, OVER),
+    "circuits": lambda: compile_circuit(
+        ClauseKnowledge(features(40), [[p] for p in range(1, 41)]), SddOptions(time_limit=1e-9)
+    ),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_phase_looks_at_the_clock(phase):
+    with pytest.raises(TimeLimitError, match=r"took longer than time_limit=.*Raise"):
+        PHASES[phase]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [500, 1500])
+@pytest.mark.parametrize(
+    "engine", [BeliefPropagationEngine, DiagramEngine, EnumerationEngine, SDDEngine]
+)
+def test_large_clauses_end_in_time(engine, n):
+    knowledge = ClauseKnowledge(features(n, seed=n), [[p] for p in range(1, n + 1)])
+    began = time.monotonic()
+    with suppress(TimeLimitError):
+        engine(time_limit=1.0).compile(knowledge)
+    assert time.monotonic() - began < 3.0
