@@ -239,6 +239,13 @@ def drop_unweighted(
             "sample_weight must contain at least one non-zero number. Give the samples to "
             "learn from a positive weight."
         )
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum, got numbers up to {weight.max():g}. Divide "
+            "them by the largest."
+        )
     if not weight.all():
         X, y, weight = (array[weight > 0] for array in (X, y, weight))
     return X, y, weight

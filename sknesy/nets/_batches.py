@@ -1,29 +1,26 @@
 """Mini-batches by one indexing operation each, rather than sample by sample."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import BatchSampler, Dataset, Subset
 
 from sknesy.nets._samples import Samples
 
-__all__ = ["SymbolDataset", "as_is"]
+__all__ = ["JoinedBatches", "SymbolDataset", "as_is", "find_indices"]
 
 
 class SymbolDataset(Dataset):
-    """Samples for the M-step, given out as mini-batches rather than one by one.
+    """Samples for the M-step, given out as mini-batches (inputs, indices), in the net's dtype.
 
     The target of a sample is its index: what it is to be trained on is computed on the way.
-
-    Parameters
-    ----------
-    samples : Samples
-        The data.
     """
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, dtype: torch.dtype = torch.float32) -> None:
         self.samples = samples
+        self.dtype = dtype
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -32,22 +29,45 @@ class SymbolDataset(Dataset):
         return self.__getitems__([i])
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """Give a mini-batch in one indexing operation."""
+        """Return a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
-        return self.samples.inputs(index), index
+        return self.samples.inputs(index).to(self.dtype), index
+
+
+class JoinedBatches(BatchSampler):
+    """Batches of indices, of which a lone last one joins its neighbour.
+
+    Batch norm cannot train on a single symbol, and a step on a single sample is a noisy one.
+    """
+
+    def __iter__(self) -> Iterator[list[int]]:
+        held: list[int] = []
+        for batch in super().__iter__():
+            if len(batch) == 1 < self.batch_size:  # shorter than the others: it is the last
+                held += batch
+                continue
+            if held:
+                yield held
+            held = list(batch)
+        if held:
+            yield held
+
+    def __len__(self) -> int:
+        n_samples = len(self.sampler)
+        is_joined = n_samples % self.batch_size == 1 < self.batch_size < n_samples
+        return super().__len__() - int(is_joined and not self.drop_last)
 
 
 def as_is(batch: Any) -> Any:
-    """Collate nothing: the dataset gave a whole mini-batch.
-
-    Parameters
-    ----------
-    batch : object
-        The mini-batch.
-
-    Returns
-    -------
-    object
-        The same.
-    """
+    """Return the batch: the dataset gave a whole one, so there is nothing to collate."""
     return batch
+
+
+def find_indices(part: Dataset, whole: SymbolDataset) -> Tensor | None:
+    """Return which samples of a data set a part of it holds; None if it is no part of it."""
+    if part is whole:
+        return torch.arange(len(whole))
+    if not isinstance(part, Subset):
+        return None
+    outer = find_indices(part.dataset, whole)
+    return None if outer is None else outer[torch.as_tensor(part.indices, dtype=torch.int64)]

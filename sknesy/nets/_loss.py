@@ -1,6 +1,7 @@
 """The objective of the M-step: soft targets, computed on the forward pass that they train."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class SymbolLoss(nn.Module):
         Parameters
         ----------
         output : Tensor
-            Logits of ``n * n_symbols * n_states`` entries in this order.
+            Logits of ``n * n_symbols * n_states`` entries in this order; -inf rules a state out.
 
         Returns
         -------
@@ -63,26 +64,40 @@ class SymbolLoss(nn.Module):
         output : Tensor
             Logits, as in `log_prob`.
         index : Tensor of shape (n_samples,), int64
-            Which samples they are.
+            Positions of the samples in the training data.
 
         Returns
         -------
         Tensor of shape ()
             The loss in nats, float64.
         """
-        if not bool(torch.isfinite(output).all()):
-            raise DivergenceError(
-                "The net's output became NaN or infinite in training. Lower the learning rate, "
-                "scale X to about [-1, 1], or clip gradients (skorch.callbacks."
-                "GradientNormClipping)."
-            )
         log_prob = self.log_prob(output)
+        # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.
+        if bool(log_prob.detach().isnan().any()):
+            raise _diverged(output)
         if self.samples is not None:
             log_prob = self.samples.arrange(log_prob, index)
         with torch.no_grad():
             q = self.responsibilities(log_prob.detach(), index, self.training)
-        log_prob = log_prob.masked_fill(
-            q == 0, 0.0
-        )  # of what is impossible, 0 * -inf, would be NaN
+        # 0 * -inf of what is impossible would be NaN, and so would be its gradient.
+        log_prob = log_prob.masked_fill((q == 0) | (log_prob == -torch.inf), 0.0)
         weight = self.weight[index]
         return -(weight[:, None, None] * q * log_prob).sum() / len(weight)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Callbacks may pickle the net in training; what belongs to the session is left out.
+        return {**self.__dict__, "responsibilities": None, "weight": None, "samples": None}
+
+
+def _diverged(output: Tensor) -> DivergenceError:
+    """Return the error for an output that is no distribution."""
+    if bool(((output == -torch.inf) | output.isfinite()).all()):
+        return DivergenceError(
+            "The net's output must leave each symbol a possible state, got -inf for all states of "
+            "a symbol. Rule out fewer states, or lower the learning rate."
+        )
+    return DivergenceError(
+        "The net's output became NaN or infinite in training. Lower the learning rate, "
+        "scale X to about [-1, 1], or clip gradients (skorch.callbacks."
+        "GradientNormClipping)."
+    )

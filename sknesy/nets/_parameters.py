@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets.modules import default_module
 
-__all__ = ["as_neural_net", "check_device", "check_keywords"]
+__all__ = ["as_neural_net", "check_batch_sizes", "check_device", "check_keywords"]
 
 _LABEL_NETS = (NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor)
 
@@ -70,18 +71,7 @@ def as_neural_net(net: Any) -> NeuralNet:
 
 
 def check_device(device: str) -> None:
-    """Check that tensors can be made on a device.
-
-    Parameters
-    ----------
-    device : str
-        Name of the device.
-
-    Raises
-    ------
-    InvalidNetError
-        When torch has no such device here.
-    """
+    """Check that tensors can be made on a device."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -91,23 +81,19 @@ def check_device(device: str) -> None:
         ) from error
 
 
+def check_batch_sizes(net: NeuralNet) -> None:
+    """Check the sizes of mini-batches of a skorch net."""
+    for name in ("batch_size", "iterator_train__batch_size", "iterator_valid__batch_size"):
+        size = getattr(net, name, -1)
+        if not isinstance(size, Integral) or isinstance(size, bool) or (size < 1 and size != -1):
+            raise InvalidNetError(
+                f"net__{name} must be an int of at least 1, or -1 for all samples at once, got "
+                f"{size!r}. Pass for example 32."
+            )
+
+
 def check_keywords(function: Callable[..., Any], given: Iterable[str], prefix: str) -> None:
-    """Check that a callable takes the keywords it will be given.
-
-    Parameters
-    ----------
-    function : callable
-        A constructor.
-    given : iterable of str
-        The keywords.
-    prefix : str
-        What precedes a keyword in the estimator's parameters, for the message.
-
-    Raises
-    ------
-    InvalidNetError
-        When it does not take one of them.
-    """
+    """Check that a constructor takes the keywords it will be given; `prefix` precedes them."""
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return

@@ -1,7 +1,7 @@
 """Random numbers of a net of its own: torch's global generator stays as it was."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,14 +17,7 @@ class RandomStream:
     """A stream of random numbers that is lent to torch's global generator.
 
     Fits in several threads get the numbers of their own seeds, in their own order, and the state of
-    the global generator is restored each time.
-
-    Parameters
-    ----------
-    seed : int
-        Where the stream begins.
-    device : str or torch.device
-        Where the net is; on a CUDA device its generator is lent, too.
+    the global generator is restored each time. On a CUDA device its generator is lent, too.
     """
 
     def __init__(self, seed: int, device: str | torch.device = "cpu") -> None:
@@ -36,13 +29,7 @@ class RandomStream:
 
     @contextmanager
     def lend(self) -> Iterator[None]:
-        """Let torch's global generator continue this stream, for the time of a ``with``.
-
-        Yields
-        ------
-        None
-            Nothing.
-        """
+        """Let torch's global generator continue this stream, for the time of a ``with``."""
         with _LOCK:
             restore = self._enter()
             try:
@@ -52,18 +39,7 @@ class RandomStream:
 
     @contextmanager
     def lend_to_forward(self, module: torch.nn.Module) -> Iterator[None]:
-        """Lend the stream to each forward pass of a module, for the time of a ``with``.
-
-        Parameters
-        ----------
-        module : torch.nn.Module
-            The module.
-
-        Yields
-        ------
-        None
-            Nothing.
-        """
+        """Lend the stream to each forward pass of a module, for the time of a ``with``."""
         held: list[Any] = []
 
         def before(module: torch.nn.Module, args: Any) -> None:
@@ -75,8 +51,8 @@ class RandomStream:
             _LOCK.release()
 
         handles = [
-            module.register_forward_pre_hook(before),
-            module.register_forward_hook(after, always_call=True),
+            module.register_forward_pre_hook(_Hook(before)),
+            module.register_forward_hook(_Hook(after), always_call=True),
         ]
         try:
             yield
@@ -91,12 +67,9 @@ class RandomStream:
         """Return where the stream stands."""
         return {"state": self._state, "device_state": self._device_state}
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor | None]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where another stream stood."""
-        if state["state"] is not None:
-            self._state = state["state"]
-        if state["device_state"] is not None:
-            self._device_state = state["device_state"]
+        self._state, self._device_state = state["state"], state["device_state"]
 
     def _enter(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         outer = torch.get_rng_state()
@@ -114,3 +87,20 @@ class RandomStream:
         if self._device is not None and outer_device is not None:
             self._device_state = torch.cuda.get_rng_state(self._device)
             torch.cuda.set_rng_state(outer_device, self._device)
+
+
+class _Hook:
+    """Hook of a module that pickles and copies leave out: they lend nothing."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> None:
+        self._call(*args)
+
+    def __reduce__(self) -> tuple[type["_Hook"], tuple[Callable[..., None]]]:
+        return _Hook, (_do_nothing,)
+
+
+def _do_nothing(*args: Any) -> None:
+    """Stand in for a hook whose session is over."""

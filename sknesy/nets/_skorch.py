@@ -2,21 +2,24 @@
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
-from sknesy.nets._batches import SymbolDataset, as_is
+from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
+from sknesy.nets._callbacks import TrialFiles, check_callbacks
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets._parameters import check_device, check_keywords
+from sknesy.nets._parameters import check_batch_sizes, check_device, check_keywords
 from sknesy.nets._random import RandomStream
-from sknesy.nets._samples import Grid, Samples
+from sknesy.nets._samples import Grid, Samples, Sequences
+from sknesy.nets._statistics import recompute_statistics
+from sknesy.nets._trial import check_output, check_trainable, rehearse
 
 __all__ = ["SkorchNet"]
 
@@ -63,13 +66,14 @@ class SkorchNet(SymbolNet):
         self._order = torch.Generator().manual_seed(seed)
         self._datasets: dict[str, Any] = {}
         self._iterators: tuple[Any, Any] = (None, None)
+        self._files: TrialFiles | None = None
         self._initialize()
         self._check_output()
 
     @property
     def device(self) -> str:
         """Device of the net."""
-        return self.net.device or "cpu"
+        return "cpu" if self.net.device is None else str(self.net.device)
 
     @property
     def inner(self) -> NeuralNet:
@@ -77,84 +81,53 @@ class SkorchNet(SymbolNet):
         return self.net
 
     def log_prob(self, X: Tensor | Samples) -> Tensor:
-        """Compute log-probabilities of the symbols, without gradients.
+        """Compute log-probabilities on the net's device, without gradients.
 
-        Parameters
-        ----------
-        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
-            The data.
-
-        Returns
-        -------
-        Tensor of shape (n_samples, n_symbols, n_states), float64
-            Log-probabilities in nats, on the net's device.
+        A `Grid` of single symbols may be of a net for more: no state is padding then.
         """
         samples = self._as_samples(X)
-        log_prob = self.net.criterion_.log_prob(self._forward(samples.inputs()))
-        return samples.to(self.device).arrange(log_prob)
+        output = self._forward(samples.inputs())
+        if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
+            return torch.log_softmax(output.double(), dim=-1)[:, None]
+        return samples.to(self.device).arrange(self.net.criterion_.log_prob(output))
 
     @contextmanager
     def training(
         self, X: Tensor | Samples, weight: Tensor, y: Any, *, is_trial: bool = False
     ) -> Iterator["SkorchNet"]:
-        """Open a training session, from skorch's ``on_train_begin`` to its ``on_train_end``.
-
-        Parameters
-        ----------
-        X : Samples, or Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
-            The data.
-        weight : Tensor of shape (n_samples,), float64
-            Weights of the samples.
-        y : array of shape (n_samples,)
-            Labels, for a `train_split` that stratifies.
-
-        Yields
-        ------
-        SkorchNet
-            This net, ready for `m_step`.
-        """
+        """Open a training session, from skorch's ``on_train_begin`` to its ``on_train_end``."""
         net, samples = self.net, self._as_samples(X)
-        dataset = SymbolDataset(samples)
+        dataset = SymbolDataset(samples, self._dtype)
         try:
-            train, valid = net.get_split_datasets(dataset, y)
-            self._datasets = {"dataset_train": train, "dataset_valid": valid}
-            self._iterators = (
-                self._iterate(train, training=True),
-                None if valid is None else self._iterate(valid, training=False),
-            )
-            net.criterion_.weight = weight.to(self.device)
-            net.criterion_.samples = samples.to(self.device)
+            self._prepare(dataset, weight, y)
+            if is_trial:
+                self._files = TrialFiles(net)
             net.notify("on_train_begin", X=dataset, y=y)
             try:
                 with self._stream.lend_to_forward(net.module_):
                     yield self
-            finally:
-                # Callbacks may pickle the net now.
-                net.criterion_.responsibilities = net.criterion_.samples = None
+            except BaseException:
+                # Callbacks tidy up; an error of theirs must not hide the one that ended training.
+                with suppress(Exception):
+                    net.notify("on_train_end", X=dataset, y=y)
+                raise
+            # A start that was not chosen may have been given up before its first checkpoint.
+            with suppress(Exception) if self._files is not None else nullcontext():
                 net.notify("on_train_end", X=dataset, y=y)
         finally:
+            if self._files is not None:
+                self._files.close()
             net.criterion_.responsibilities = net.criterion_.samples = None
-            net.criterion_.weight = None
+            net.criterion_.weight = self._files = None
             self._datasets, self._iterators = {}, (None, None)
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
-        """Make one pass over the data, with a gradient step for each mini-batch.
-
-        Parameters
-        ----------
-        responsibilities : callable
-            Called as ``responsibilities(log_prob, index, is_training)`` for each mini-batch;
-            returns the targets. Mini-batches of a held-out part (``train_split``) ask, too.
-
-        Returns
-        -------
-        bool
-            Whether a callback asks to end training, as skorch's EarlyStopping does.
-        """
+        """Make one pass over the data; mini-batches of a held-out part ask for targets, too."""
         net = self.net
         train, valid = self._iterators
         net.criterion_.responsibilities = responsibilities
         net.notify("on_epoch_begin", **self._datasets)
+        check_trainable(net)  # callbacks freeze parameters
         net.run_single_epoch(train, training=True, prefix="train", step_fn=net.train_step)
         net.run_single_epoch(valid, training=False, prefix="valid", step_fn=net.validation_step)
         try:
@@ -162,6 +135,25 @@ class SkorchNet(SymbolNet):
         except KeyboardInterrupt:  # the way in which skorch's callbacks stop
             return True
         return False
+
+    def keep(self) -> None:
+        """Choose this trial: files that callbacks wrote move to where they were meant for."""
+        if self._files is not None:
+            self._files.keep()
+            self._files = None
+
+    def recompute_statistics(self, X: Tensor | Samples) -> None:
+        """Recompute the running statistics of batch norm over mini-batches as in training."""
+        samples = self._as_samples(X)
+        # In an order of its own: data may be sorted, and the net's generator stays where it is.
+        order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
+        batches = JoinedBatches(
+            order.tolist(), self._batch_size("iterator_train", len(samples)), False
+        )
+        dataset = SymbolDataset(samples, self._dtype)
+        recompute_statistics(
+            self.net.module_, self.net.infer, (dataset.__getitems__(batch)[0] for batch in batches)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, the state of the optimiser, and where the random numbers stand."""
@@ -192,7 +184,14 @@ class SkorchNet(SymbolNet):
                 f"{error} Set warm_start=False, or fit a new estimator."
             ) from error
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Type of the module's inputs: that of its parameters, float32 unless it was changed."""
+        dtypes = (p.dtype for p in self.net.module_.parameters() if p.is_floating_point())
+        return next(dtypes, torch.float32)
+
     def _initialize(self) -> None:
+        """Build the module, the criterion and the optimiser of the skorch net."""
         net = self.net
         net.set_params(criterion=SymbolLoss, criterion__n_states=self.n_states)
         given = net.get_params_for("module")
@@ -204,6 +203,7 @@ class SkorchNet(SymbolNet):
             net.set_params(**{f"module__{k}": v for k, v in fresh.items()})
         optimizer_given = [k for k in net.get_params_for("optimizer") if k != "lr"]
         check_keywords(net.optimizer, optimizer_given, "net__optimizer__")
+        check_batch_sizes(net)
         try:
             with self._stream.lend():
                 net.initialize()
@@ -214,10 +214,9 @@ class SkorchNet(SymbolNet):
             ) from error
 
     def _check_output(self) -> None:
-        """Try the net on two samples of zeros, before any training."""
-        n_symbols, width = len(self.n_states), max(self.n_states)
-        leading = (2, n_symbols) if self.is_shared else (2,)
-        X = torch.zeros(*leading, *self.symbol_shape)
+        """Try the net on two samples of zeros, before there are data."""
+        leading = (2, len(self.n_states)) if self.is_shared else (2,)
+        X = torch.zeros(*leading, *self.symbol_shape, dtype=torch.float32)
         try:
             output = self._forward(X.flatten(0, 1) if self.is_shared else X)
         except Exception as error:  # a trial of foreign code, before anything depends on it
@@ -225,37 +224,61 @@ class SkorchNet(SymbolNet):
                 f"The net must take inputs of shape (n, {', '.join(map(str, self.symbol_shape))}), "
                 f"but its forward pass raised: {error} Change the net or `symbol_shape`."
             ) from error
-        if self.is_shared:
-            shapes, what = [(2 * n_symbols, width)], f"(n, {width}), one column a state"
-        else:
-            shapes = [(2, n_symbols, width), (2, n_symbols * width)]
-            what = f"(n, {n_symbols}, {width})"
-        if not isinstance(output, Tensor) or tuple(output.shape) not in shapes:
-            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise InvalidNetError(
-                f"The net's output must be of shape {what}, got {got} for {len(X)} samples of "
-                f"{n_symbols} symbols. Give its last layer the width {width} (the constructor "
-                "parameter `n_states` is filled in if the module has one)."
+        check_output(output, len(X), self.n_states, self.is_shared)
+
+    def _prepare(self, dataset: SymbolDataset, weight: Tensor, y: Any) -> None:
+        """Hold samples out, check all that training needs, and rehearse its first step."""
+        net, samples = self.net, dataset.samples
+        if not bool(weight.isfinite().all()) or float(weight.sum()) <= 0:
+            raise ValueError(
+                "sample_weight must be finite and not all 0, also divided by its mean, got "
+                f"{float(weight.min())} to {float(weight.max())}. Divide it by its largest number."
             )
-        rows = output.reshape(-1, width).double()
-        is_probability = (rows >= 0).all() and ((rows.sum(-1) - 1).abs() < 1e-5).all()
-        if width > 1 and bool(is_probability):
+        try:
+            train, valid = net.get_split_datasets(dataset, y)
+        except (TypeError, ValueError) as error:
             raise InvalidNetError(
-                "The net must return logits, got rows of non-negative numbers that sum to 1. "
-                "Leave out the final softmax."
+                f"train_split must be able to split the {len(dataset)} samples, but it raised: "
+                f"{error} Pass skorch.dataset.ValidSplit(2), or None to hold nothing out."
+            ) from error
+        index = find_indices(train, dataset)
+        if index is None or (valid is not None and find_indices(valid, dataset) is None):
+            raise InvalidNetError(
+                "train_split must hold out some of the samples of X, got a data set of its own "
+                "(as by skorch.helper.predefined_split), whose labels have no E-step. Fit on all "
+                "samples with train_split=skorch.dataset.ValidSplit(5), or score them after `fit`."
             )
+        check_callbacks(net, valid is not None)
+        self._datasets = {"dataset_train": train, "dataset_valid": valid}
+        self._iterators = (
+            self._iterate(train, training=True),
+            None if valid is None else self._iterate(valid, training=False),
+        )
+        batch_size = self._batch_size("iterator_train", len(train))
+        if isinstance(self._iterators[0], DataLoader) and len(self._iterators[0]) == 0:
+            raise InvalidNetError(
+                f"batch_size must leave a mini-batch to train on, got {batch_size} for "
+                f"{len(train)} samples, of which drop_last drops all. Lower it, or leave out "
+                "drop_last."
+            )
+        net.criterion_.weight = weight.to(self.device)
+        net.criterion_.samples = samples.to(self.device)
+        if isinstance(samples, Sequences):  # the shortest: with fewest symbols to normalise over
+            index = index[samples.lengths[index].argsort(stable=True)]
+        batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
+        rehearse(net, batch, self._stream)
 
     def _as_samples(self, X: Tensor | Samples) -> Samples:
         return X if isinstance(X, Samples) else Grid(X, self.is_shared)
 
     def _forward(self, inputs: Tensor) -> Tensor:
-        """Output of the module in evaluation mode, from padded mini-batches of one size."""
+        """Return the module's output in evaluation mode, from padded mini-batches of one size."""
         parts = []
         for start in range(0, len(inputs), _PREDICT_SIZE):
             batch = inputs[start : start + _PREDICT_SIZE]
             missing = _PREDICT_SIZE - len(batch)
             # A copy in any case: a module may change its input in place, which is the caller's X.
-            batch = torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])])
+            batch = torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])]).to(self._dtype)
             output = self.net.evaluation_step((batch, None), training=False)
             if not isinstance(output, Tensor) or len(output) != len(batch):
                 return output
@@ -263,19 +286,27 @@ class SkorchNet(SymbolNet):
         return torch.cat(parts)
 
     def _iterate(self, dataset: Dataset, training: bool) -> Any:
-        """skorch's iterator, handing out the mini-batches that the dataset makes."""
+        """Return skorch's iterator, handing out the mini-batches that the dataset makes."""
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self.net, name)
         if not (inspect.isclass(iterator) and issubclass(iterator, DataLoader)):
             return self.net.get_iterator(dataset, training=training)
-        given = self.net.get_params_for(name)
-        defaults = {"collate_fn": as_is, "generator": self._order}
-        if training and "sampler" not in given and "batch_sampler" not in given:
-            defaults["shuffle"] = True
+        given = {"collate_fn": as_is, "generator": self._order, **self.net.get_params_for(name)}
         if "batch_sampler" not in given:
-            batch_size = given.get("batch_size", self.net.batch_size)
-            given["batch_size"] = len(dataset) if batch_size == -1 else batch_size
-        return iterator(dataset, **{**defaults, **given})
+            sampler, is_shuffled = given.pop("sampler", None), given.pop("shuffle", training)
+            if sampler is None and is_shuffled:
+                sampler = RandomSampler(dataset, generator=given["generator"])
+            drop_last, _ = given.pop("drop_last", False), given.pop("batch_size", None)
+            batch_size = self._batch_size(name, len(dataset))
+            given["batch_sampler"] = JoinedBatches(
+                SequentialSampler(dataset) if sampler is None else sampler, batch_size, drop_last
+            )
+        return iterator(dataset, **given)
+
+    def _batch_size(self, name: str, n_samples: int) -> int:
+        """Return the number of samples in a mini-batch of an iterator."""
+        batch_size = self.net.get_params_for(name).get("batch_size", self.net.batch_size)
+        return n_samples if batch_size == -1 else batch_size
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

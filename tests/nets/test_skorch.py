@@ -204,17 +204,20 @@ def test_equal_seeds_give_equal_nets_in_threads():
 
 
 class Failing(nn.Module):
-    """Draws a random number, then raises, in training only."""
+    """Draws a random number, then raises, in training only, and not in the trial before it."""
 
     def __init__(self, n_states, error):
         super().__init__()
         self.layer = nn.Linear(4, n_states)
         self.error = error
+        self.n_passes = 0
 
     def forward(self, X):
         if self.training:
             torch.rand(3)
-            raise self.error("out of luck")
+            self.n_passes += 1
+            if self.n_passes > 1:
+                raise self.error("out of luck")
         return self.layer(X)
 
 

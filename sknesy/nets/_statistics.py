@@ -1,0 +1,44 @@
+"""Running statistics of normalising layers, recomputed for the weights as they are."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["recompute_statistics"]
+
+
+def recompute_statistics(
+    module: nn.Module, forward: Callable[[Tensor], Tensor], batches: Iterable[Tensor]
+) -> None:
+    """Set running means and variances to their averages over batches, all else in evaluation mode.
+
+    Training averages over weights that have changed since. Layers that the module keeps in
+    evaluation mode, as frozen ones, stay as they are; so do layers without running statistics.
+    """
+    module.train()
+    layers = [
+        layer
+        for layer in module.modules()
+        if layer.training and isinstance(getattr(layer, "running_mean", None), Tensor)
+    ]
+    module.eval()  # no dropout
+    before = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers(False)]
+    momenta = [layer.momentum for layer in layers]
+    is_done = not layers
+    try:
+        for n_seen, batch in enumerate(batches if layers else ()):
+            for layer in layers:
+                layer.train()
+                layer.momentum = 1 / (n_seen + 1)  # the average of all batches so far
+            with torch.no_grad():
+                forward(batch)
+        is_done = True
+    finally:
+        module.eval()
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        if not is_done:
+            with torch.no_grad():
+                for buffer, value in before:
+                    buffer.copy_(value)
