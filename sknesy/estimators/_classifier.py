@@ -418,9 +418,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEstimator):
                 ExitStack() as sessions,
             ):
                 for run in runs:
-                    sessions.enter_context(run.net.training(samples, weight, y))
+                    session = run.net.training(samples, weight, y, is_trial=len(runs) > 1)
+                    sessions.enter_context(session)
                 if len(runs) > 1:
                     best = choose_start(runs, lambda run: run_to(run, self.init_iter))
+                    best.net.keep()
                     self.init_lower_bounds_ = [run.lower_bound for run in runs]
                 run_to(best, self.max_iter)
         except KeyboardInterrupt as interrupt:

@@ -16,7 +16,7 @@ __all__ = ["TrialFiles", "check_callbacks"]
 
 def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
     """Check that the callbacks of an initialised net have the data that they need."""
-    callbacks = [callback for _, callback in net.callbacks_]
+    callbacks = [callback for _, callback in net.callbacks_ if callback is not None]
     held_out_scores = {"valid_loss"}
     for callback in callbacks:
         if not isinstance(callback, BatchScoring | EpochScoring):
@@ -54,7 +54,7 @@ class TrialFiles:
     def __init__(self, net: NeuralNet) -> None:
         self._folder = TemporaryDirectory(prefix="sknesy-")
         self._own: list[tuple[Any, str, Any]] = []  # callbacks' attributes as they were
-        callbacks = [callback for _, callback in net.callbacks_]
+        callbacks = [callback for _, callback in net.callbacks_ if callback is not None]
         # TrainEndCheckpoint writes through a Checkpoint of its own.
         callbacks += [c.checkpoint_ for c in callbacks if hasattr(c, "checkpoint_")]
         for callback in callbacks:

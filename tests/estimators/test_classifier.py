@@ -403,7 +403,7 @@ def test_no_mini_batch_at_all_is_an_error():
     net = NeuralNet(
         MLP, criterion=None, batch_size=50, train_split=None, iterator_train__drop_last=True
     )
-    with pytest.raises(DivergenceError, match="no sample was seen.*drop_last"):
+    with pytest.raises(InvalidNetError, match="batch_size must leave.*got 50 for 20.*drop_last"):
         make(net=net.set_params(verbose=0)).fit(X, y)
 
 

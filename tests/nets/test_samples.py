@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from small_nets import build
 from weights import seeded
 
-from sknesy.nets import MLP, Grid, Sequences, SymbolGroup, as_neural_net, make_net
+from sknesy.nets import MLP, Grid, Sequences, as_neural_net
 
 LENGTHS = [3, 1, 4, 2]
 
@@ -16,9 +17,8 @@ def make_sequences(n_symbols=4, lengths=LENGTHS, n_features=4, seed=0):
     return Sequences(symbols, torch.tensor(lengths), n_symbols)
 
 
-def make(n_states=(3,), seed=0, **parameters):
-    net = as_neural_net(MLP).set_params(lr=0.01, batch_size=2, **parameters)
-    return make_net(net, (SymbolGroup(None, (0,), n_states, (4,)),), seed, {})
+def make(n_states=(3,), **parameters):
+    return build(as_neural_net(MLP).set_params(batch_size=2, **parameters), n_states)
 
 
 def random_log_prob(n, n_states=3, seed=1):

@@ -8,70 +8,12 @@ import pytest
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from small_nets import Dropping, data, one_hot, parameters, train
+from small_nets import build as make
 from torch import nn
-from weights import seeded
 
 from sknesy.exceptions import DivergenceError, InvalidNetError
-from sknesy.nets import MLP, ConvNet, LeNet, SymbolGroup, as_neural_net, default_module, make_net
-
-N_STATES = (3, 3)
-
-
-class Joint(nn.Module):
-    """One net that emits all symbols of a sample at once."""
-
-    def __init__(self, n_states, n_symbols=2):
-        super().__init__()
-        self.layer = nn.Linear(4, n_symbols * n_states)
-
-    def forward(self, X):
-        return self.layer(X)
-
-
-class Dropping(nn.Module):
-    """A net that draws random numbers in training."""
-
-    def __init__(self, n_states):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 32), nn.Dropout(0.5), nn.Linear(32, n_states))
-
-    def forward(self, X):
-        return self.layers(X)
-
-
-def make(net=None, n_states=N_STATES, symbol_shape=(4,), seed=0, is_shared=True, lr=0.01):
-    group = SymbolGroup(None, tuple(range(len(n_states))), n_states, symbol_shape, is_shared)
-    options = {"learning_rate": lr, "batch_size": 8}
-    if isinstance(net, NeuralNet):
-        own = {"learning_rate": net.lr, "batch_size": net.batch_size}
-        options = {name: None if own[name] is not None else options[name] for name in options}
-    return make_net(net, (group,), seed, options)
-
-
-def data(n=24, shape=(2, 4), seed=0):
-    return torch.randn(n, *shape, generator=seeded(seed))
-
-
-def train(net, X, targets, n_passes=1, weight=None):
-    weight = torch.ones(len(X), dtype=torch.float64) if weight is None else weight
-    with net.training(X, weight, None) as session:
-        return [session.m_step(lambda log_prob, index, _: targets[index]) for _ in range(n_passes)]
-
-
-def one_hot(n=24, n_states=N_STATES, seed=1):
-    width = max(n_states)
-    states = torch.stack(
-        [
-            torch.randint(count, (n,), generator=seeded(seed + s))
-            for s, count in enumerate(n_states)
-        ],
-        dim=1,
-    )
-    return torch.nn.functional.one_hot(states, width).double()
-
-
-def parameters(net):
-    return torch.cat([p.detach().flatten() for p in net.net.module_.parameters()])
+from sknesy.nets import MLP, ConvNet, LeNet, as_neural_net, default_module
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
@@ -155,7 +97,7 @@ def test_gradient_is_that_of_the_marginal_likelihood():
 def test_weight_zero_changes_nothing_and_weight_two_counts_twice():
     X, targets = data(8), one_hot(8)
     weights = torch.tensor([2.0] + [1.0] * 6 + [0.0], dtype=torch.float64)
-    net = make(lr=0.0)
+    net = make(learning_rate=0.0)
     criterion = net.net.criterion_
     criterion.responsibilities = lambda log_prob, index, _: targets[index]
     criterion.weight = weights
@@ -184,6 +126,7 @@ def test_equal_seeds_give_equal_nets_and_the_global_state_stays():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_nets_in_threads():
     results = {}
 
