@@ -104,7 +104,10 @@ class SymbolNet(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return all that training changes, as a picklable dict of tensors and plain values."""
+        """Return all that training changes, as a picklable dict of tensors and plain values.
+
+        Tensors are those in use, as in torch: copy the dict to keep them through further training.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -311,6 +311,7 @@ class SkorchNet(SymbolNet):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state["_order"] = self._order.get_state()
+        state.update(_datasets={}, _iterators=(None, None), _files=None)  # a session's own
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

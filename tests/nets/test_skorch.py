@@ -382,3 +382,31 @@ def test_a_module_that_changes_its_input_does_not_change_the_data():
     net.log_prob(X)
     train(net, X, one_hot(200))
     assert torch.equal(X, before)
+
+
+def test_state_is_all_that_training_needs_to_go_on():
+    """One net trains four passes; another loads the state after two, and goes on."""
+    net, other = make(Dropping), make(Dropping, seed=1)
+    train(net, data(), one_hot(), n_passes=2)
+    other.load_state_dict(pickle.loads(pickle.dumps(net.state_dict())))
+    for each in (net, other):
+        train(each, data(), one_hot(), n_passes=2)
+    assert torch.equal(parameters(net), parameters(other))
+
+
+def test_a_net_adopts_weights_alone():
+    net, other = make(Dropping), make(Dropping, seed=1)
+    train(net, data(), one_hot(), n_passes=2)
+    other.adopt(net)
+    assert torch.equal(parameters(net), parameters(other))
+    assert not other.inner.optimizer_.state_dict()["state"]
+    with pytest.raises(InvalidNetError, match="warm_start=True.*built like.*Set warm_start=False"):
+        make().adopt(net)
+
+
+def test_a_net_pickles_within_a_session():
+    net = make()
+    with net.training(data(), torch.ones(24, dtype=torch.float64), None, is_trial=True):
+        net.m_step(lambda log_prob, index, _: one_hot()[index])
+        copy = pickle.loads(pickle.dumps(net))
+    assert torch.equal(copy.log_prob(data()), net.log_prob(data()))
