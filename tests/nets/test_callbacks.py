@@ -168,12 +168,14 @@ def test_scores_that_are_functions_work():
 
 def writing(folder):
     """Callbacks that write, in each way to say where."""
+    path = str(folder / "epoch_{last_epoch[epoch]}.pt")
+    alone = {"f_optimizer": None, "f_criterion": None, "f_history": None}
     return [
         (
             "best",
             Checkpoint(monitor="train_loss_best", dirname=str(folder / "best"), load_best=True),
         ),
-        ("each", Checkpoint(monitor=None, f_params=str(folder / "epoch_{last_epoch[epoch]}.pt"))),
+        ("each", Checkpoint(monitor=None, f_params=path, **alone)),
         ("end", TrainEndCheckpoint(dirname=str(folder / "end"))),
     ]
 

@@ -400,7 +400,9 @@ def test_a_net_adopts_weights_alone():
     other.adopt(net)
     assert torch.equal(parameters(net), parameters(other))
     assert not other.inner.optimizer_.state_dict()["state"]
-    with pytest.raises(InvalidNetError, match="warm_start=True.*built like.*Set warm_start=False"):
+    with pytest.raises(
+        InvalidNetError, match="(?s)warm_start=True.*built like.*Set warm_start=False"
+    ):
         make().adopt(net)
 
 
