@@ -64,7 +64,7 @@ def as_is(batch: Any) -> Any:
 
 
 def find_indices(part: Dataset, whole: SymbolDataset) -> Tensor | None:
-    """Return which samples of a data set a part of it holds; None if it is no part of it."""
+    """Return the positions in a data set of the samples of a part; None if it is no part of it."""
     if part is whole:
         return torch.arange(len(whole))
     if not isinstance(part, Subset):

@@ -1,4 +1,4 @@
-"""skorch's callbacks: what they need, and where they write."""
+"""Callbacks of skorch: the data that they need, and the files that they write."""
 
 import os
 import shutil
@@ -47,8 +47,8 @@ def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
 class TrialFiles:
     """Files that the callbacks of one start write, in a folder of their own until it is chosen.
 
-    The folder mirrors the file system: what is meant for /a/b is written to FOLDER/a/b. A callback
-    says where it writes by its attributes ``dirname`` and ``f_*``, as skorch's do.
+    The folder mirrors the file system: a file meant for /a/b is written to FOLDER/a/b. Attributes
+    ``dirname`` and ``f_*`` of a callback say where it writes, as those of skorch's do.
     """
 
     def __init__(self, net: NeuralNet) -> None:
@@ -61,7 +61,7 @@ class TrialFiles:
             self._redirect(callback)
 
     def keep(self) -> None:
-        """Move what was written to where it was meant for; from now on it is written there."""
+        """Move the files to where they were meant for; from now on they are written there."""
         root = Path(self._folder.name)
         for path in [path for path in root.rglob("*") if path.is_file()]:
             target = Path(path.anchor, path.relative_to(root))
@@ -70,7 +70,7 @@ class TrialFiles:
         self.close()
 
     def close(self) -> None:
-        """Delete what was written and not kept."""
+        """Delete the files that were not kept."""
         for callback, name, value in self._own:
             setattr(callback, name, value)
         self._own = []

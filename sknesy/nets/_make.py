@@ -1,4 +1,4 @@
-"""From the parameter `net` of an estimator to a `SymbolNet`, by the type of what is given."""
+"""The parameter `net` of an estimator, made a `SymbolNet` by the type of what is given."""
 
 from collections.abc import Mapping
 from functools import singledispatch

@@ -1,4 +1,4 @@
-"""From the `net` parameter of an estimator to a skorch net, and the check of its parameters."""
+"""Skorch nets from the parameter `net` of an estimator, and checks of their parameters."""
 
 import inspect
 from collections.abc import Callable, Iterable

@@ -14,8 +14,8 @@ __all__ = ["Grid", "Samples", "Sequences"]
 class Samples(ABC):
     """The data of a net.
 
-    The module is shown inputs, one after the other, and says something of each. `arrange` brings
-    that into the form of engines: equally many symbols for every sample.
+    The module maps inputs, one after the other, to logits. `arrange` brings these into the form of
+    engines: equally many symbols for every sample.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Samples(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Tell the number of samples."""
+        """Return the number of samples."""
 
     @abstractmethod
     def inputs(self, index: Tensor | None = None) -> Tensor:
-        """Give the module's inputs for some samples, one sample after the other.
+        """Return the module's inputs for some samples, one sample after the other.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Samples(ABC):
         Parameters
         ----------
         log_prob : Tensor
-            What the net says of the inputs of some samples; here they are in that form already.
+            Output of the net for some samples; here it is in that form already.
         index : Tensor of shape (n_batch,), int64, optional
             The samples; None for all.
 
@@ -111,7 +111,7 @@ class Grid(Samples):
         return self.X.shape[1]
 
     def inputs(self, index: Tensor | None = None) -> Tensor:
-        """Give the module's inputs; see `Samples.inputs`."""
+        """Return the module's inputs; see `Samples.inputs`."""
         X = self.X if index is None else self.X[index]
         return X.flatten(0, 1) if self.is_shared else X
 
@@ -163,11 +163,11 @@ class Sequences(Samples):
 
     @property
     def is_symbol(self) -> Tensor:
-        """Which symbols of the common length are there, bool of shape (n_samples, n_symbols)."""
+        """Mask of the symbols that are there, bool of shape (n_samples, n_symbols)."""
         return self._is_symbol(self.lengths)
 
     def inputs(self, index: Tensor | None = None) -> Tensor:
-        """Give the module's inputs; see `Samples.inputs`."""
+        """Return the module's inputs; see `Samples.inputs`."""
         if index is None:
             return self.symbols
         lengths = self.lengths[index]
@@ -176,20 +176,9 @@ class Sequences(Samples):
         return self.symbols[shift.repeat_interleave(lengths) + torch.arange(int(lengths.sum()))]
 
     def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
-        """Fill the samples up to one length; see `Samples.arrange`.
+        """Fill rows (n_inputs, n_states) up to (n_batch, n_symbols, n_states + 1).
 
-        Parameters
-        ----------
-        log_prob : Tensor of shape (n_inputs, n_states) or (n_inputs, 1, n_states)
-            What the net says of the inputs of some samples.
-        index : Tensor of shape (n_batch,), int64, optional
-            The samples; None for all.
-
-        Returns
-        -------
-        Tensor of shape (n_batch, n_symbols, n_states + 1)
-            Log-probabilities in nats. The last state is -inf for symbols that are there, and the
-            only one of the others.
+        The last state is -inf for symbols that are there, and the only one of the others.
         """
         lengths = self.lengths if index is None else self.lengths[index]
         place = self._is_symbol(lengths).flatten().nonzero()[:, 0]

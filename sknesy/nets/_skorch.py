@@ -242,11 +242,15 @@ class SkorchNet(SymbolNet):
                 f"{error} Pass skorch.dataset.ValidSplit(2), or None to hold nothing out."
             ) from error
         index = find_indices(train, dataset)
-        if index is None or (valid is not None and find_indices(valid, dataset) is None):
+        if (
+            index is None
+            or len(index) == 0
+            or (valid is not None and find_indices(valid, dataset) is None)
+        ):
             raise InvalidNetError(
-                "train_split must hold out some of the samples of X, got a data set of its own "
-                "(as by skorch.helper.predefined_split), whose labels have no E-step. Fit on all "
-                "samples with train_split=skorch.dataset.ValidSplit(5), or score them after `fit`."
+                "train_split must hold out some, not all, of the samples of X, got other data (as "
+                "by skorch.helper.predefined_split), whose labels have no E-step, or none to train "
+                "on. Pass skorch.dataset.ValidSplit(5), or score other data after `fit`."
             )
         check_callbacks(net, valid is not None)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}

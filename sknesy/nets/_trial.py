@@ -1,4 +1,4 @@
-"""Trials of a net before training: what it says, and whether it can learn."""
+"""Trials of a net before training: its output, and a step of training."""
 
 from copy import copy
 
@@ -51,12 +51,12 @@ def check_trainable(net: NeuralNet) -> None:
 def rehearse(net: NeuralNet, batch: tuple[Tensor, Tensor], stream: RandomStream) -> None:
     """Try a step of training, with its backward pass; weights and buffers stay as they are."""
     check_trainable(net)
-    criterion, device = net.criterion_, net.device or "cpu"
+    criterion = net.criterion_
     saved = [(buffer, buffer.clone()) for buffer in net.module_.buffers()]
     criterion.responsibilities = lambda log_prob, index, is_training: log_prob.exp()
     try:
         with copy(stream).lend():  # the stream itself stays where it is
-            net.train_step_single((batch[0], batch[1].to(device)))
+            net.train_step_single(batch)
     except SknesyError:
         raise
     except Exception as error:  # a trial of foreign code, before anything depends on it

@@ -142,7 +142,7 @@ def default_module(symbol_shape: tuple[int, ...], n_states: int, hidden: int = 6
 
 
 def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Shape as (channels, height, width)."""
+    """Return a shape as (channels, height, width)."""
     if len(symbol_shape) == 2:
         return (1, *symbol_shape)
     if len(symbol_shape) == 3:

@@ -119,7 +119,7 @@ def test_checkpoints_of_the_whole_net_load_again(tmp_path):
     [
         (
             predefined_split(torch.utils.data.TensorDataset(X)),
-            "hold out some of the samples of X.*ValidSplit",
+            "hold out some, not all, of the samples.*ValidSplit",
         ),
         (ValidSplit(30), "n_splits=30.*Pass skorch.dataset.ValidSplit"),
         (ValidSplit(5, stratified=True), "raised: Stratified.*or None to hold nothing out"),
