@@ -34,7 +34,7 @@ def plot_diagram(
 
     A circle is a node, an edge the state that a symbol or an output may take there, a path from
     start to end a world with its outputs. Levels of outputs, on which the label is a weight, are
-    shaded. How many circles there are above each other is how much must be remembered.
+    shaded. The number of circles above each other is how much must be remembered.
 
     Given a label, or weights of one sample, edges are as wide as they are probable: the posterior
     flows from start to end, and what is ruled out is grey.
@@ -118,7 +118,7 @@ def plot_diagram(
 
 
 def _as_compiled(compiled, max_edges):
-    """The diagram, also out of the choice of an `AutoEngine`, if it can be drawn."""
+    """Return the diagram, also out of the choice of an `AutoEngine`, if it can be drawn."""
     if isinstance(getattr(compiled, "form", None), Compiled):
         compiled = compiled.form
     if not isinstance(getattr(compiled, "form", None), Diagram):
@@ -136,7 +136,7 @@ def _as_compiled(compiled, max_edges):
 
 
 def _symbol_states(compiled, knowledge):
-    """The names of the states of each symbol; without knowledge, their indices."""
+    """Return the names of the states of each symbol; without knowledge, their indices."""
     if knowledge is None:
         return [tuple(range(count)) for count in compiled.n_states]
     n_states = tuple(map(len, knowledge.symbol_states))
@@ -150,7 +150,7 @@ def _symbol_states(compiled, knowledge):
 
 
 def _heads(diagram, symbol_names, output_names):
-    """What each level decides, in words."""
+    """Say in words what each level decides."""
     names = []
     for kind, given, count in (
         ("symbol", symbol_names, diagram.n_symbols),
@@ -167,7 +167,7 @@ def _heads(diagram, symbol_names, output_names):
 
 
 def _label_weights(compiled, knowledge, label, log_likelihood):
-    """The log-weights of the outputs: 0 for the label, -inf for all others."""
+    """Build the log-weights of the outputs: 0 for the label, -inf for all others."""
     if label is None:
         return log_likelihood
     if log_likelihood is not None:
@@ -199,7 +199,7 @@ def _as_weights(weights, name, n_states):
 
 
 def _flow(diagram, log_prob, log_likelihood):
-    """The posterior probability of each edge, shape (n_edges,)."""
+    """Compute the posterior probability of each edge, shape (n_edges,)."""
     edges, n_symbols = diagram.edges.cpu().numpy(), diagram.n_symbols
     weights, above, below = [], [np.zeros(1)], [np.zeros(1)]
     levels = [edges[:, a:b] for a, b in pairwise(diagram.edge_starts.tolist())]
@@ -237,7 +237,7 @@ def _flow(diagram, log_prob, log_likelihood):
 
 
 def _remembered(diagram, knowledge):
-    """What a machine remembers at nodes, by (cut, node).
+    """Find what a machine remembers at nodes, by (cut, node).
 
     Nodes between a symbol and the output it emits, or between two outputs, are left out: there it
     is known besides which output will follow.
@@ -268,7 +268,7 @@ def _remembered(diagram, knowledge):
 
 
 def _say_states(states):
-    """The states of a machine that come to one node, alike from there on."""
+    """Name the states of a machine that come to one node, alike from there on."""
     try:
         states = sorted(states)
     except TypeError:
@@ -284,19 +284,19 @@ def _say(name):
 
 
 def _size(diagram):
-    """Width and height of a figure, in inches; wide diagrams need longer edges."""
+    """Choose width and height of a figure, in inches; wide diagrams need longer edges."""
     n_nodes = int(diagram.widths.max())
     length = 1.3 if n_nodes <= 8 else 2.2
     return min(max(4.5, length * diagram.n_levels), 30.0), min(1.3 + 0.45 * n_nodes, 10.0)
 
 
 def _heights(diagram):
-    """The heights of the nodes of each cut: in their order, from the lowest."""
+    """Compute the heights of the nodes of each cut: in their order, from the lowest."""
     return [np.arange(width) - (width - 1) / 2 for width in diagram.widths.tolist()]
 
 
 def _draw_levels(ax, diagram, heads):
-    """The frame: what each level decides; outputs shaded."""
+    """Draw the frame: what each level decides; outputs shaded."""
     for level, variable in enumerate(diagram.variables.tolist()):
         if variable >= diagram.n_symbols:
             ax.axvspan(level, level + 1, color=_SHADE, zorder=0, linewidth=0)
@@ -310,7 +310,7 @@ def _draw_levels(ax, diagram, heads):
 
 
 def _draw_edges(ax, compiled, symbol_states, heights, flow):
-    """Edges of symbols, coloured by state with a legend; those of outputs, labelled by name."""
+    """Draw edges: of symbols coloured by state, with a legend; of outputs labelled by name."""
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
 
@@ -364,7 +364,7 @@ def _palette(n_names):
 
 
 def _bends(pairs):
-    """How far each edge swings out, such that those between the same two nodes are apart."""
+    """Choose how far each edge swings out: those between the same two nodes are apart."""
     count = {pair: pairs.count(pair) for pair in set(pairs)}
     seen = dict.fromkeys(count, 0)
     bends = []
@@ -375,20 +375,20 @@ def _bends(pairs):
 
 
 def _curve(level, start, end, bend):
-    """A line between two nodes, swung out by `bend`; shape (n_points, 2)."""
+    """Compute A line between two nodes, swung out by `bend`; shape (n_points, 2)."""
     t = np.linspace(0.0, 1.0, 25)
     return np.stack([level + t, start + (end - start) * t + bend * np.sin(np.pi * t)], axis=1)
 
 
 def _write_on(ax, curve, text, colour):
-    """A name on an edge, close to its source: there edges to one target are still apart."""
+    """Write A name on an edge, close to its source: there edges to one target are still apart."""
     box = {"boxstyle": "round,pad=0.1", "facecolor": _SHADE, "edgecolor": "none"}
     x, y = curve[8]
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color=colour, bbox=box, zorder=3)
 
 
 def _draw_nodes(ax, diagram, heights, remembered, flow):
-    """Circles, with what is remembered: inside if it is short, else above."""
+    """Draw circles, with what is remembered: inside if it is short, else above."""
     nodes = [(cut, node) for cut, column in enumerate(heights) for node in range(len(column))]
     xy = np.array([(cut, heights[cut][node]) for cut, node in nodes])
     is_dead = _is_dead(diagram, flow)
@@ -425,7 +425,7 @@ def _draw_nodes(ax, diagram, heights, remembered, flow):
 
 
 def _is_dead(diagram, flow):
-    """Whether nothing flows through a node, shape (n_nodes,)."""
+    """Tell whether nothing flows through a node, shape (n_nodes,)."""
     mass = np.zeros(diagram.n_nodes)
     mass[-1] = 1.0
     if flow is None:

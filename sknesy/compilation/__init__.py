@@ -1,4 +1,4 @@
-"""From knowledge to worlds, and to decision diagrams."""
+"""Compilation of knowledge to worlds, decision diagrams, circuits and factors."""
 
 from sknesy.compilation._circuits import SddOptions, compile_circuit, compile_clause_circuit
 from sknesy.compilation._clause_factors import compile_clause_factors

@@ -1,4 +1,4 @@
-"""From knowledge to arithmetic circuits: the generic function, and the ways to it."""
+"""Compilation of knowledge to arithmetic circuits: the generic function, and the ways to it."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -25,33 +25,15 @@ _MAX_EFFORT = 2_000_000  # as for diagrams: looking for impossible states must b
 
 @dataclass(frozen=True)
 class SddOptions:
-    """How sentential decision diagrams are made.
+    """Options of sentential decision diagrams."""
 
-    Attributes
-    ----------
-    vtree : {"balanced", "right"}
-        How variables are split.
-    order : {"auto", "natural", "force"}
-        Order of the variables of clauses, from left to right.
-    max_size : int, optional
-        Largest number of elements.
-    time_limit : float, optional
-        Seconds.
-    """
-
-    vtree: str = "balanced"
-    order: str = "auto"
-    max_size: int | None = None
-    time_limit: float | None = None
+    vtree: str = "balanced"  # How variables are split
+    order: str = "auto"  # Order of the variables of clauses, from left to right
+    max_size: int | None = None  # Largest number of elements
+    time_limit: float | None = None  # Seconds
 
     def start(self) -> sat.Deadline:
-        """Start the clock.
-
-        Returns
-        -------
-        Deadline
-            When to give up.
-        """
+        """Start the clock."""
         return sat.Deadline(
             self.time_limit,
             "Compiling the knowledge to a sentential decision diagram",
@@ -67,30 +49,8 @@ def compile_circuit(knowledge: Knowledge, options: SddOptions) -> tuple[Circuit,
     """Compile knowledge to a circuit, by a sentential decision diagram.
 
     Knowledge in general is first compiled to the levels of a decision diagram. Classes of
-    knowledge that allow better register it.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    options : SddOptions
-        How, and how large it may become.
-
-    Returns
-    -------
-    circuit : Circuit
-        The circuit; its root is -1 where no world is possible.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-
-    Raises
-    ------
-    ImportError
-        When PySDD is not installed.
-    InvalidKnowledgeError
-        When the knowledge contradicts itself or cannot be evaluated.
-    TooWideError, TooManyWorldsError, TimeLimitError
-        When a limit is reached.
+    knowledge that allow better register it. Returns the circuit, whose root is -1 where no world
+    is possible, and the names of the states of each output.
     """
     deadline = options.start()
     limits = Limits(options.max_size, options.max_size, options.time_limit)
@@ -126,38 +86,10 @@ def compile_clause_circuit(
 ) -> tuple[Circuit, Outputs]:
     """Compile clauses to a circuit, by a sentential decision diagram.
 
-    From the leaves of the tree to its root, the diagrams of both sides are conjoined with the
-    clauses that reach from one side to the other. An auxiliary proposition is quantified as soon
+    The diagrams of both sides of the tree are conjoined with the clauses that reach from one side
+    to the other, from the leaves to the root. An auxiliary proposition is quantified as soon
     as all its clauses are in. Without outputs, both labels come from one diagram D: the worlds of
     True are D, those of False all others.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    options : SddOptions
-        How, and how large it may become.
-
-    Returns
-    -------
-    circuit : Circuit
-        The circuit.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-
-    Raises
-    ------
-    ImportError
-        When PySDD is not installed.
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied, or the symbols do not determine an output.
-    TooWideError, TimeLimitError
-        When a limit is reached.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When the symbols leave auxiliary propositions open.
     """
     knowledge = knowledge.dense
     deadline = options.start()
@@ -189,13 +121,13 @@ def compile_clause_circuit(
 
 
 def _conjoin_clauses(sdd: SddBuilder, relation: Relation, n_named: int) -> Any:
-    """The diagram of all clauses, over symbols and outputs, each in exactly one state."""
+    """Build the diagram of all clauses, over symbols and outputs, each in exactly one state."""
     tree = sdd.tree
     spans = tree.spans()
     position = {i: k for k, i in enumerate(tree.leaves)}
 
     def find(first: int, last: int) -> int:
-        """The lowest node above the leaves from one to another."""
+        """Find the lowest node above the leaves from one to another."""
         node = tree.root
         while node >= len(tree.leaves):
             left, right = tree.children[node - len(tree.leaves)]
@@ -268,7 +200,7 @@ class _Flattener:
             self._open.append(self.circuit.multiply(self._open[left], self._open[right]))
 
     def flatten(self, diagram: Any) -> int | None:
-        """The circuit of a diagram, over all variables; None where nothing is possible."""
+        """Build the circuit of a diagram, over all variables; None where nothing is possible."""
         stack = [diagram]
         while stack:
             self._deadline.check()
@@ -311,7 +243,7 @@ class _Flattener:
     def _read_states(
         self, diagram: Any, parts: list[tuple[Any, Any]], leaf: int, position: int
     ) -> int:
-        """The states of one variable for which a diagram of its propositions holds."""
+        """Find the states of one variable for which a diagram of its propositions holds."""
         size = self._sizes[self.tree.leaves[leaf]]
         full = (1 << size) - 1
         if not parts:
@@ -329,7 +261,7 @@ class _Flattener:
         return mask
 
     def _place(self, diagram: Any, target: int) -> int | None:
-        """The circuit of a diagram over all variables below a node of the tree."""
+        """Build the circuit of a diagram over all variables below a node of the tree."""
         if diagram.is_false():
             return _ZERO
         if diagram.is_true():
@@ -354,5 +286,5 @@ class _Flattener:
 
 
 def _elements(diagram: Any) -> list[tuple[Any, Any]]:
-    """The pairs of a decision: where the first holds, so must the second."""
+    """List the pairs of a decision: where the first holds, so must the second."""
     return list(diagram.elements()) if diagram.is_decision() else []

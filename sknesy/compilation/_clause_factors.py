@@ -1,4 +1,4 @@
-"""From clauses and bounded sums to factors over few variables."""
+"""Compilation of clauses and bounded sums to factors over few variables."""
 
 import math
 from collections import Counter, defaultdict
@@ -37,35 +37,8 @@ def compile_clause_factors(
     """Compile clauses and constraints to factors.
 
     Propositions of a symbol are one variable of several states. Clauses and sums that share two
-    variables or more are one table, if it is small: side by side they would be a loop.
-    Auxiliary propositions are eliminated by resolution, or are variables, if they are determined.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    time_limit : float, optional
-        Seconds.
-
-    Returns
-    -------
-    Factors
-        The factors.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied, or the symbols do not determine an output.
-    UnsupportedKnowledgeError
-        When auxiliary propositions can neither be eliminated nor are determined, or a constraint
-        has too many partial sums.
-    TimeLimitError
-        When the limit is reached.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When the symbols leave auxiliary propositions open that could be eliminated.
+    variables or more are one table, if it is small: side by side they would be a loop. Auxiliary
+    propositions are eliminated by resolution, or are variables, if they are determined.
     """
     knowledge = knowledge.dense
     deadline = sat.Deadline(time_limit, "Compiling the clauses to factors")
@@ -89,17 +62,9 @@ def compile_clause_factors(
 
 
 def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Factor]:
-    """Turn clauses and sums into factors.
+    """Turn clauses and sums into factors, whose product is 1 where all of them hold, else 0.
 
-    Parameters
-    ----------
-    relation : Relation
-        The clauses and sums. Domains are left to whoever reads the factors.
-
-    Returns
-    -------
-    list of Factor
-        Factors of which the product is 1 where all clauses and sums hold, else 0.
+    Domains are left to whoever reads the factors.
     """
     parts: dict[tuple[int, ...], list[Part]] = defaultdict(list)
     for clause in relation.clauses:
@@ -191,13 +156,13 @@ def _unite(scope: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _make_table(scope: tuple[int, ...], parts: Iterable[Part], sizes: Sequence[int]) -> Factor:
-    """One table of all that is said of some variables; axes of equal sizes next to each other."""
+    """Build one table of all parts about some variables; axes of equal sizes are neighbours."""
     scope = tuple(sorted(scope, key=lambda i: (sizes[i], i)))
     shape = tuple(sizes[i] for i in scope)
     axis = {i: k for k, i in enumerate(scope)}
 
     def along(i: int, values: Sequence[int]) -> IntArray:
-        """Values of the states of a variable, along its axis."""
+        """Lay the values of the states of a variable along its axis."""
         spread = [1] * len(scope)
         spread[axis[i]] = len(values)
         return np.array(values, dtype=np.int64).reshape(spread)
@@ -214,7 +179,7 @@ def _make_table(scope: tuple[int, ...], parts: Iterable[Part], sizes: Sequence[i
 
 
 def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
-    """A clause that remembers whether it holds yet, or a sum that remembers how much it is."""
+    """Build a chain for a clause, which remembers whether it holds, or for a sum so far."""
     if isinstance(part, BoundedSum):
         # What adds most comes first: after it, more sums are sure to fit, or not to.
         terms = sorted(part.terms, key=lambda term: (-max(term[1]), sizes[term[0]], term))
@@ -228,7 +193,7 @@ def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
 
 
 def _unroll(bounded: BoundedSum) -> list[IntArray]:
-    """The levels of a sum: its nodes are the sums so far, of which the sure ones are one."""
+    """Build the levels of a sum: its nodes are the sums so far, of which the sure ones are one."""
     low, high = bounded.low, bounded.high
     largest = sum(max(added) for _, added in bounded.terms)  # of what is still to come
     sums = np.zeros(1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""From clauses to a decision diagram."""
+"""Compilation of clauses to decision diagrams."""
 
 from dataclasses import replace
 
@@ -39,34 +39,7 @@ def compile_clause_levels(
     Propositions of a symbol are one variable of several states. Auxiliary propositions are
     eliminated by resolution, or are levels for a while and then projected out, so that each world
     counts once. A node of the diagram is what is left of the clauses below it, and the sums so far
-    of the constraints.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    order : {"auto", "natural", "force"}
-        Order of the variables: as the symbols are given, so that clauses stay short, or the one
-        of both that promises fewer nodes.
-    limits : Limits
-        How large it may become.
-
-    Returns
-    -------
-    Levels
-        The levels, not reduced. Without outputs the label is the last one.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied, or the symbols do not determine an output.
-    TooWideError, TimeLimitError
-        When a limit is reached.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When the symbols leave auxiliary propositions open.
+    of the constraints. Without outputs the label is the last level.
     """
     knowledge = knowledge.dense
     deadline = sat.Deadline(
@@ -101,25 +74,7 @@ def compile_clause_levels(
 
 
 def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relation:
-    """Read clauses and constraints over variables: symbols, outputs, and remaining auxiliaries.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    deadline : Deadline
-        When to give up.
-
-    Returns
-    -------
-    Relation
-        The clauses, over variables of several states.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied.
-    """
+    """Read clauses and constraints over symbols, outputs, and remaining auxiliaries."""
     named = [*knowledge.symbol_variables, *knowledge.output_variables]
     clauses = knowledge.clauses if _is_encoding_small(knowledge) else knowledge.given_clauses
     if not sat.is_satisfiable(clauses, named, deadline=deadline):
@@ -135,7 +90,7 @@ def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relatio
 
 
 def _is_encoding_small(knowledge: ClauseKnowledge) -> bool:
-    """Whether it is quick to tell the solver of the constraints, too."""
+    """Tell whether it is quick to tell the solver of the constraints, too."""
     sizes = [
         len(constraint.coefficients) * (1 + sum(abs(w) for _, w in constraint.coefficients))
         for constraint in knowledge.constraints
@@ -146,8 +101,8 @@ def _is_encoding_small(knowledge: ClauseKnowledge) -> bool:
 def _add_truth(tables: list[IntArray]) -> list[IntArray]:
     """Add a last level: True at the end of a path, False where an edge is missing.
 
-    From the first level with a missing edge on, the last node of each is one from which everything
-    leads to False. It takes all that is missing: the larger side costs a node a level.
+    The last node of each level, from the first level with a missing edge on, is one from which
+    everything leads to False. It takes all that is missing: the larger side costs a node a level.
     """
     completed: list[IntArray] = []
     is_missing = False

@@ -1,4 +1,4 @@
-"""From clauses to worlds, by search with a SAT solver."""
+"""Worlds of clauses, by search with a SAT solver."""
 
 import warnings
 from collections.abc import Hashable, Sequence
@@ -73,25 +73,7 @@ def enumerate_clause_worlds(
 
 
 def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
-    """Check that clauses can hold and that the symbols determine what they should.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    deadline : Deadline
-        When to give up.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied, or the symbols do not determine an output.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When the symbols leave auxiliary propositions open.
-    """
+    """Check that clauses can hold and that the symbols determine what they should."""
     variables = [*knowledge.symbol_variables, *knowledge.output_variables]
     if not sat.is_satisfiable(knowledge.clauses, variables, deadline=deadline):
         raise contradiction(knowledge)
@@ -100,18 +82,7 @@ def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
 
 
 def contradiction(knowledge: ClauseKnowledge) -> InvalidKnowledgeError:
-    """Make the error that clauses cannot hold.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-
-    Returns
-    -------
-    InvalidKnowledgeError
-        The error, to be raised.
-    """
+    """Build the error that clauses cannot hold."""
     stated = f"{len(knowledge.given_clauses)} clauses"
     if knowledge.constraints:
         stated += f" and {len(knowledge.constraints)} constraints"
@@ -123,20 +94,7 @@ def contradiction(knowledge: ClauseKnowledge) -> InvalidKnowledgeError:
 
 
 def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
-    """Check that the symbols determine the outputs.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    deadline : Deadline
-        When to give up.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When they leave one open.
-    """
+    """Check that the symbols determine the outputs."""
     outputs = knowledge.output_variables
     targets = sorted({abs(literal) for variable in outputs for literal in variable})
     clauses = [*knowledge.clauses, *sat.exactly_one(outputs)]
@@ -150,18 +108,7 @@ def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
 
 
 def warn_of_auxiliaries(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
-    """Warn if the symbols leave auxiliary propositions open, unless that takes long to tell.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When they do.
-    """
+    """Warn if the symbols leave auxiliary propositions open, unless that takes long to tell."""
     if not knowledge.given_auxiliaries:
         return
     clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
@@ -191,7 +138,7 @@ def _enumerate_truth(
     max_worlds: int | None,
     deadline: sat.Deadline,
 ) -> Worlds:
-    """The worlds in which the clauses hold (True) and in which they do not (False)."""
+    """List the worlds in which the clauses hold (True) and in which they do not (False)."""
     no, yes = knowledge.output_states[0]
     wanted = [no, yes] if labels is None else labels
     check_labels(wanted, [no, yes])
@@ -221,7 +168,7 @@ def _enumerate_outputs(
     max_worlds: int | None,
     deadline: sat.Deadline,
 ) -> Worlds:
-    """The worlds of output labels, one search for each label."""
+    """List the worlds of output labels, one search for each label."""
     symbols, outputs = knowledge.symbol_variables, knowledge.output_variables
     cases: list[list[int]] = [[]]
     if labels is not None:

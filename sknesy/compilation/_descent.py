@@ -1,4 +1,4 @@
-"""From multi-valued clauses to the levels of a decision diagram, top down.
+"""Descent from multi-valued clauses to the levels of a decision diagram, top down.
 
 A node is what the variables above leave open, as bits: see `sknesy.compilation._residuals`. Nodes
 of equal bits have the same worlds below them and are one. All nodes of a cut are worked on at
@@ -41,7 +41,7 @@ class _Cut(NamedTuple):
         return _Cut(self.nodes[:, columns], self.totals[:, columns])
 
     def merge(self) -> tuple["_Cut", IntArray]:
-        """The different nodes, and which of them each one is."""
+        """Find the different nodes, and which of them each one is."""
         rows = self.nodes.T
         if len(self.totals):
             totals = np.ascontiguousarray(self.totals.T).view(np.uint8)
@@ -55,26 +55,8 @@ def descend(
 ) -> list[IntArray]:
     """Decide one variable after the other.
 
-    Parameters
-    ----------
-    residuals : Residuals
-        The clauses, prepared for an order.
-    totals : Totals
-        Bounds on sums, for the same order.
-    limits : Limits
-        How large the diagram may become.
-    deadline : Deadline
-        When to give up.
-
-    Returns
-    -------
-    list of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 where clauses cannot hold.
-
-    Raises
-    ------
-    TooWideError, TimeLimitError
-        When a limit is reached.
+    Returns for each level a table (width, n_states): the target of each node and state, -1 where
+    clauses cannot hold.
     """
     n_levels = len(residuals.steps)
     cut = _Cut(np.zeros((residuals.n_item_bytes, 1), dtype=np.uint8), totals.start())
@@ -99,7 +81,7 @@ def descend(
 
 
 def _open_states(residuals: Residuals, level: int, nodes: Bytes) -> BoolArray:
-    """Which states each node of a cut leaves to the variable of the level, (n_nodes, n_states)."""
+    """Find the states that nodes of a cut leave to the level's variable, (n_nodes, n_states)."""
     start, end = residuals.starts[level : level + 2]
     domain = residuals.domain_bytes[start:end, None]
     first = residuals.n_item_bytes
@@ -111,7 +93,7 @@ def _open_states(residuals: Residuals, level: int, nodes: Bytes) -> BoolArray:
 
 
 def _part_size(residuals: Residuals, totals: Totals, level: int) -> int:
-    """How many edges of a level to work on at once."""
+    """Return how many edges of a level to work on at once."""
     step = residuals.steps[level]
     n_bits = max(len(step.sources), len(step.items.within) + len(step.items.beyond))
     return max(1, _MAX_CELLS // (len(step.excluded) + n_bits + 8 * len(totals.low) + 1))
@@ -125,7 +107,7 @@ def _decide(
     state: IntArray,
     deadline: Deadline,
 ) -> tuple[_Cut, IntArray]:
-    """The different nodes below edges, and which each leads to; -1 where something cannot hold."""
+    """Find the different nodes below edges, and which each leads to; -1 is none."""
     after, fits = totals.advance(level, parents.totals, state)
     target = np.full(len(state), -1, dtype=np.int64)
     nodes = _children(residuals, level, parents.nodes, state)
@@ -149,7 +131,7 @@ def _join(parts: Sequence[tuple[_Cut, IntArray]]) -> tuple[_Cut, IntArray]:
 
 
 def _children(residuals: Residuals, level: int, parents: Bytes, state: IntArray) -> Bytes:
-    """The node below each edge, for its parent and its state."""
+    """Compute the node below each edge, for its parent and its state."""
     step = residuals.steps[level]
     n_items = residuals.n_item_bytes
     children = step.excluded[:, state]
@@ -164,7 +146,7 @@ def _children(residuals: Residuals, level: int, parents: Bytes, state: IntArray)
 
 
 def _get_bits(nodes: Bytes, bits: IntArray) -> Bytes:
-    """The bits of each node, (n_bits, n_nodes)."""
+    """Read the bits of each node, (n_bits, n_nodes)."""
     return nodes[bits // 8] >> (bits % 8).astype(np.uint8)[:, None] & np.uint8(1)
 
 
@@ -249,7 +231,7 @@ def _fire_decided(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
 def _last_state(
     residuals: Residuals, nodes: Bytes, node: IntArray, at: IntArray, shift: int
 ) -> IntArray:
-    """For variables with one state left: its bit, among the bits of the states of all variables.
+    """Find the bit of the one state that variables have left, among the bits of all states.
 
     A variable's states begin in byte `at`, which is `shift` bytes further on in the nodes.
     """

@@ -1,4 +1,4 @@
-"""Whether the symbols of a decision diagram determine its outputs.
+"""Test of whether the symbols of a decision diagram determine its outputs.
 
 Two paths that agree on all symbols and differ on an output are found by following both at once,
 as a pair of nodes. On a diagram that costs what pairs there are, mostly none; the same question to
@@ -24,20 +24,8 @@ def leaves_outputs_open(
 ) -> bool | None:
     """Tell whether two paths agree on the symbols and differ on an output.
 
-    Parameters
-    ----------
-    tables : sequence of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 is no edge. From each node the end
-        can be reached.
-    is_output : sequence of bool
-        Which levels are outputs.
-    deadline : Deadline
-        When to give up.
-
-    Returns
-    -------
-    bool or None
-        Whether there are two. None if there are too many pairs of nodes to tell.
+    Tables are reduced: from each node the end can be reached. Returns None if there are too many
+    pairs of nodes to tell.
     """
     pairs = np.zeros((2, 0), dtype=np.int64)  # reached by paths that differ on an output above
     for table, decides_output in zip(tables, is_output, strict=True):

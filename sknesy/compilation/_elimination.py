@@ -2,8 +2,8 @@
 
 An auxiliary proposition is projected out of clauses by adding all resolvents on it and dropping
 the clauses that mention it (Davis and Putnam 1960): the rest holds exactly where some choice of
-the proposition satisfied the clauses. That costs nothing where the clauses become fewer, and is
-left undone where they would become many (Een and Biere 2005, as preprocessing for SAT).
+the proposition satisfied the clauses. Elimination costs nothing where the clauses become fewer,
+and is left undone where they would become many (Een and Biere 2005, as preprocessing for SAT).
 """
 
 import heapq
@@ -71,7 +71,7 @@ def _n_pairs(clauses: Iterable[MultiClause], i: int) -> int:
 def _resolve_all(
     clauses: Iterable[MultiClause], i: int, domains: tuple[int, ...], deadline: Deadline
 ) -> set[MultiClause] | None:
-    """All resolvents on variable i that can fail, without those that others subsume.
+    """List all resolvents on variable i that can fail, without those that others subsume.
 
     None if one of them is too long.
     """

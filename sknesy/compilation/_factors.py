@@ -1,4 +1,4 @@
-"""From knowledge to the factors of a factor graph: the generic function, and machines."""
+"""Compilation of knowledge to the factors of a factor graph: the generic function, and machines."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -25,37 +25,19 @@ _MAX_WEIGHTS = 1 << 22  # of one factor
 
 @dataclass(frozen=True)
 class Factors:
-    """Knowledge as factors over symbols, outputs and auxiliary variables.
+    """Knowledge as factors over symbols, outputs and auxiliary variables."""
 
-    Attributes
-    ----------
-    n_states : tuple of int
-        Number of states of each variable: symbol s is s, output o is ``n_symbols + o``, and
-        auxiliary variables, which have no weights of their own, come behind.
-    domains : tuple of tuples of bool
-        For each variable, which states it can be in.
-    factors : tuple of Factor
-        What they must fulfil, with weights of 0 and 1.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-    label_is_truth : bool
-        Whether no variable is the output: it is True where the factors are fulfilled.
-    """
-
+    # Number of states of each variable: symbol s is s, output o is ``n_symbols + o``, and auxiliary
+    # variables, which have no weights of their own, come behind
     n_states: tuple[int, ...]
-    domains: tuple[tuple[bool, ...], ...]
-    factors: tuple[Factor, ...]
-    output_states: tuple[tuple[Hashable, ...], ...]
+    domains: tuple[tuple[bool, ...], ...]  # For each variable, which states it can be in
+    factors: tuple[Factor, ...]  # What they must fulfil, with weights of 0 and 1
+    output_states: tuple[tuple[Hashable, ...], ...]  # The names of the states of each output
+    # Whether no variable is the output: it is True where the factors are fulfilled
     label_is_truth: bool = False
 
     def to_graph(self) -> FactorGraph:
-        """Connect variables and factors.
-
-        Returns
-        -------
-        FactorGraph
-            The graph.
-        """
+        """Connect variables and factors."""
         return build_factor_graph(self.n_states, self.factors, self.domains)
 
 
@@ -63,29 +45,8 @@ class Factors:
 def compile_factors(knowledge: Knowledge, *, time_limit: float | None = None) -> Factors:
     """Compile knowledge to factors.
 
-    For knowledge of which only `conclude` is known: one table of all joint states of symbols and
-    outputs, if these are few. Classes of knowledge that have smaller parts register it.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    time_limit : float, optional
-        Seconds.
-
-    Returns
-    -------
-    Factors
-        The factors.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the knowledge rules all worlds out.
-    UnsupportedKnowledgeError
-        When a factor would be too large.
-    TimeLimitError
-        When the limit is reached.
+    Knowledge of which only `conclude` is known becomes one table of all joint states of symbols
+    and outputs, if these are few. Classes of knowledge that have smaller parts register it.
     """
     n_states = knowledge.n_states.tolist()
     n_worlds = math.prod(n_states)
@@ -106,29 +67,7 @@ def compile_factors(knowledge: Knowledge, *, time_limit: float | None = None) ->
 
 @compile_factors.register
 def compile_step_factors(knowledge: StepKnowledge, *, time_limit: float | None = None) -> Factors:
-    """Compile a state machine to one chain factor, which remembers the state of the machine.
-
-    Parameters
-    ----------
-    knowledge : StepKnowledge
-        The machine.
-    time_limit : float, optional
-        Seconds.
-
-    Returns
-    -------
-    Factors
-        The factor.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the machine returns what it must not, or rules out all worlds.
-    UnsupportedKnowledgeError
-        When the machine has too many states.
-    TimeLimitError
-        When the limit is reached.
-    """
+    """Compile a state machine to one chain factor, which remembers the state of the machine."""
     levels = compile_levels(knowledge, limits=Limits(max_width=_MAX_WEIGHTS, time_limit=time_limit))
     tables = reduce_tables(levels.tables)
     _check_size(
@@ -142,16 +81,8 @@ def compile_step_factors(knowledge: StepKnowledge, *, time_limit: float | None =
 def link_levels(tables: Sequence[IntArray]) -> tuple[npt.NDArray[np.float64], ...]:
     """Turn the levels of a decision diagram into the weights of a chain factor.
 
-    Parameters
-    ----------
-    tables : sequence of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 is no edge. The first has one row,
-        and the targets of the last are all 0.
-
-    Returns
-    -------
-    tuple of ndarrays of shape (width, n_states, width_below), float64
-        1 where an edge leads, else 0.
+    Tables (width, n_states) of targets become 1 where an edge leads, (width, n_states,
+    width_below), else 0.
     """
     weights = []
     for k, table in enumerate(tables):

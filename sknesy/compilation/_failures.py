@@ -16,40 +16,17 @@ class Failures(NamedTuple):
 
     A clause fails where each of its variables is in one of the states given, which leaves the
     variables independent of each other.
-
-    Attributes
-    ----------
-    clause : ndarray of shape (n_pairs,), int64
-        The clause, numbered from 0; pairs are sorted by it.
-    variable : ndarray of shape (n_pairs,), int64
-        A variable of which the clause speaks.
-    states : ndarray of shape (n_pairs, n_states), bool
-        The states in which it does not satisfy the clause; some in each row.
-    n_clauses : int
-        Number of different clauses that can fail.
     """
 
-    clause: npt.NDArray[np.int64]
-    variable: npt.NDArray[np.int64]
+    clause: npt.NDArray[np.int64]  # (n_pairs,): The clause, numbered from 0; pairs are sorted by it
+    variable: npt.NDArray[np.int64]  # (n_pairs,): A variable of which the clause speaks
+    # (n_pairs, n_states): The states in which it does not satisfy the clause; some in each row
     states: npt.NDArray[np.bool_]
-    n_clauses: int
+    n_clauses: int  # Number of different clauses that can fail
 
 
 def read_failures(clauses: Clauses, variables: Sequence[Variable]) -> Failures:
-    """Read clauses of which every proposition is a variable's.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        For each variable, the literals that are true in its states.
-
-    Returns
-    -------
-    Failures
-        The different ones that can fail.
-    """
+    """Read the clauses that can fail; each proposition is a variable's."""
     width = max(map(len, variables))
     place = {literal: (i, v) for i, x in enumerate(variables) for v, literal in enumerate(x)}
     rows: dict[tuple[tuple[int, int], ...], None] = {}

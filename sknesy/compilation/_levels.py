@@ -1,4 +1,4 @@
-"""From knowledge to a decision diagram: the generic function, and the way by a table of worlds."""
+"""Compilation of knowledge to decision diagrams: the generic function, and the way by worlds."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -19,39 +19,14 @@ __all__ = ["Levels", "Limits", "compile_levels"]
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a decision diagram may become, and how long it may take.
+    """Limits on the size of a decision diagram, and on the time it takes."""
 
-    Attributes
-    ----------
-    max_width : int, optional
-        Largest number of nodes of a cut, before reduction.
-    max_edges : int, optional
-        Largest number of edges, before reduction.
-    time_limit : float, optional
-        Seconds.
-    """
-
-    max_width: int | None = None
-    max_edges: int | None = None
-    time_limit: float | None = None
+    max_width: int | None = None  # Largest number of nodes of a cut, before reduction
+    max_edges: int | None = None  # Largest number of edges, before reduction
+    time_limit: float | None = None  # Seconds
 
     def check(self, width: int, n_edges: int, level: int, n_levels: int) -> None:
-        """Raise if a diagram in the making is too large.
-
-        Parameters
-        ----------
-        width : int
-            Nodes of the cut reached.
-        n_edges : int
-            Edges so far.
-        level, n_levels : int
-            Levels done, and levels in all.
-
-        Raises
-        ------
-        TooWideError
-            When a limit is exceeded.
-        """
+        """Raise if a diagram in the making is too large, after some of its levels."""
         for name, value, limit, what in (
             ("max_width", width, self.max_width, "nodes side by side"),
             ("max_edges", n_edges, self.max_edges, "edges"),
@@ -66,23 +41,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Levels:
-    """A decision diagram in the making: for each level, where each node and state leads.
+    """A decision diagram in the making: for each level, where each node and state leads."""
 
-    Attributes
-    ----------
-    variables : tuple of int
-        What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
-        variable. Every symbol and output is decided once.
-    tables : tuple of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state among the nodes of the next cut; -1 is no
-        edge. The first has one row, the root; the targets of the last are all 0, the end.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
-    """
-
+    # What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
+    # variable. Every symbol and output is decided once.
     variables: tuple[int, ...]
+    # (width, n_states): For each level, the target of each node and state among the nodes of the
+    # next cut; -1 is no edge. The first has one row, the root; the targets of the last are all 0,
+    # the end.
     tables: tuple[npt.NDArray[np.int64], ...]
-    output_states: tuple[tuple[Hashable, ...], ...]
+    output_states: tuple[tuple[Hashable, ...], ...]  # The names of the states of each output
 
     def to_diagram(self, deadline: Deadline = NEVER) -> Diagram:
         """Reduce it to the least diagram of its order."""
@@ -93,32 +61,11 @@ class Levels:
 
 @singledispatch
 def compile_levels(knowledge: Knowledge, *, order: str = "auto", limits: Limits) -> Levels:
-    """Compile knowledge to the levels of a decision diagram.
+    """Compile knowledge to the levels of a decision diagram, not reduced.
 
-    For knowledge of which only `conclude` is known: by a table of all worlds, symbols in their
-    order and the outputs last. Classes of knowledge that allow better register it, each in a file
-    of its own.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    order : {"auto", "natural", "force"}
-        Order of the variables, where there is a choice.
-    limits : Limits
-        How large it may become.
-
-    Returns
-    -------
-    Levels
-        The levels, not reduced.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the knowledge rules all worlds out.
-    TooWideError, TooManyWorldsError, TimeLimitError
-        When a limit is reached.
+    Knowledge of which only `conclude` is known takes the way by a table of all worlds, symbols in
+    their order and the outputs last. Classes of knowledge that allow better register it, each in a
+    file of its own.
     """
     worlds = enumerate_worlds(knowledge, max_worlds=limits.max_edges, time_limit=limits.time_limit)
     columns = np.concatenate([worlds.rows, worlds.outputs], axis=1)

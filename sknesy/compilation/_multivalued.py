@@ -2,7 +2,7 @@
 
 Variables are 0, 1, 2, ...; a set of states is an int with a bit for each state. A *multi-valued
 clause* is a tuple of pairs (variable, set of states), sorted by variable: it holds if one of its
-variables is in one of its states. That a variable is in exactly one state needs no clause, and
+variables is in one of its states. Exactly one state for each variable needs no clause, and
 many clauses over propositions become one.
 """
 
@@ -24,24 +24,13 @@ _MAX_SUBSETS = 64  # of the variables of a clause, looked up to find what subsum
 
 @dataclass(frozen=True)
 class Relation:
-    """What clauses say of variables.
+    """Clauses, sums and domains of variables, which together relate them."""
 
-    Attributes
-    ----------
-    sizes : tuple of int
-        Number of states of each variable.
-    domains : tuple of int
-        For each variable, the set of states that are not ruled out.
-    clauses : tuple of multi-valued clauses
-        What else must hold. Their sets of states are parts of the domains.
-    sums : tuple of BoundedSum
-        Likewise.
-    """
-
-    sizes: tuple[int, ...]
-    domains: tuple[int, ...]
+    sizes: tuple[int, ...]  # Number of states of each variable
+    domains: tuple[int, ...]  # For each variable, the set of states that are not ruled out
+    # What else must hold. Their sets of states are parts of the domains.
     clauses: tuple[MultiClause, ...]
-    sums: tuple[BoundedSum, ...] = ()
+    sums: tuple[BoundedSum, ...] = ()  # Likewise
 
 
 class ClauseIndex:
@@ -52,37 +41,20 @@ class ClauseIndex:
         self._trees: dict[tuple[int, ...], _Tree] = {}
 
     def add(self, clause: MultiClause) -> None:
-        """Add a clause.
-
-        Parameters
-        ----------
-        clause : multi-valued clause
-            The clause.
-        """
+        """Add a clause."""
         node = self._trees.setdefault(tuple(i for i, _ in clause), {})
         for _, mask in clause:
             node = node.setdefault(mask, {})
 
     def subsuming(self, clause: MultiClause) -> Iterator[MultiClause]:
-        """Give the clauses that imply one, which may be among them.
-
-        Parameters
-        ----------
-        clause : multi-valued clause
-            The clause.
-
-        Yields
-        ------
-        multi-valued clause
-            One that has a part of the variables, and of the states of each.
-        """
+        """Find the clauses that imply one, which may be among them."""
         masks = dict(clause)
         for scope in self._subsets(tuple(masks)):
             for found in _find_parts(self._trees[scope], [masks[i] for i in scope]):
                 yield tuple(zip(scope, found, strict=True))
 
     def _subsets(self, scope: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """The known sets of variables within one."""
+        """List the known sets of variables within one."""
         if 2 ** len(scope) > _MAX_SUBSETS:
             variables = set(scope)
             yield from (other for other in self._trees if variables.issuperset(other))
@@ -92,7 +64,7 @@ class ClauseIndex:
 
 
 def _find_parts(tree: _Tree, masks: list[int]) -> Iterator[tuple[int, ...]]:
-    """The branches of a tree that have, for each variable, a part of a set of states."""
+    """Find the branches of a tree that have, for each variable, a part of a set of states."""
     if not masks:
         yield ()
         return
@@ -211,5 +183,5 @@ def _drop_subsumed(clauses: Iterable[MultiClause], deadline: Deadline) -> list[M
 
 
 def _n_states(clause: MultiClause) -> int:
-    """Of two clauses over the same variables, one that subsumes the other has fewer states."""
+    """Count the states: of two clauses over the same variables, the one that implies has fewer."""
     return sum(mask.bit_count() for _, mask in clause)

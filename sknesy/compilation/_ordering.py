@@ -22,24 +22,12 @@ def order_variables(
 ) -> list[int]:
     """Order the variables, so that few clauses are open at a time.
 
-    Variables that no chain of clauses connects come one group after the other.
-
-    Parameters
-    ----------
-    relation : Relation
-        The variables and clauses: symbols first, then outputs, then auxiliaries.
-    order : {"auto", "natural", "force"}
-        "natural" keeps the symbols in their order. An auxiliary follows as soon as all other
-        variables of one of its clauses are there, an output when all symbols and auxiliaries of
-        all its clauses are. "force" starts from there and brings the variables of each clause
-        together. "auto" takes the one of lesser `estimate_log_size`.
-    n_symbols, n_outputs : int
-        Number of symbols and outputs.
-
-    Returns
-    -------
-    list of int
-        All symbols and outputs, and the auxiliaries that clauses mention.
+    Variables that no chain of clauses connects come one group after the other. Order "natural"
+    keeps the symbols in their order. An auxiliary follows as soon as all other variables of one of
+    its clauses are there, an output when all symbols and auxiliaries of all its clauses are.
+    "force" starts from there and brings the variables of each clause together. "auto" takes the
+    one of lesser `estimate_log_size`. Returns all symbols and outputs, and the auxiliaries that
+    clauses mention.
     """
     scopes = sorted(
         {tuple(i for i, _ in clause) for clause in relation.clauses}
@@ -61,19 +49,8 @@ def estimate_log_size(
     """Bound the number of nodes of a diagram, from what is open at each cut.
 
     A cut has at most as many nodes as there are sets of open clauses times values of sums, and as
-    there are assignments of the variables above it in clauses and sums that reach below.
-
-    Parameters
-    ----------
-    relation : Relation
-        The variables and clauses.
-    order : sequence of int
-        The variables, from the first level to the last.
-
-    Returns
-    -------
-    float
-        The logarithm to base 2 of the bound.
+    there are assignments of the variables above it in clauses and sums that reach below. Returns
+    the logarithm to base 2.
     """
     position = {i: level for level, i in enumerate(order)}
     log_open = np.zeros(len(order) + 1)  # like the next, first as differences between cuts
@@ -117,7 +94,7 @@ def estimate_log_size(
 
 
 def _natural_order(scopes: Scopes, n_symbols: int, n_outputs: int) -> list[int]:
-    """Symbols in their order, each other variable as soon as it may be determined."""
+    """Keep symbols in their order, and place others as soon as they may be determined."""
     n_named = n_symbols + n_outputs
     outputs = range(n_symbols, n_named)
     order: list[int] = []
@@ -155,7 +132,7 @@ def _natural_order(scopes: Scopes, n_symbols: int, n_outputs: int) -> list[int]:
 
 
 def _force_order(scopes: Scopes, order: Sequence[int], deadline: Deadline) -> list[int]:
-    """The FORCE heuristic: variables move to the mean of the centres of gravity of their clauses.
+    """Move variables to the mean of the centres of gravity of their clauses, again and again.
 
     F. Aloul, I. Markov, K. Sakallah: FORCE: a fast and easy-to-implement variable-ordering
     heuristic. GLSVLSI 2003. The order of least total span is kept.

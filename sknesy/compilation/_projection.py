@@ -26,30 +26,10 @@ _NONE = np.iinfo(np.int64).max  # pads the shorter sets; sorts behind every node
 def project(
     tables: Sequence[IntArray], hidden: Sequence[bool], limits: Limits, deadline: Deadline
 ) -> list[IntArray]:
-    """Leave levels out.
+    """Leave hidden levels out of reduced tables.
 
-    Parameters
-    ----------
-    tables : sequence of ndarrays of shape (width, n_states), int64
-        For each level, the target of each node and state; -1 is no edge. From each node the end
-        can be reached.
-    hidden : sequence of bool
-        Which levels to leave out.
-    limits : Limits
-        How large the diagram may become.
-    deadline : Deadline
-        When to give up.
-
-    Returns
-    -------
-    list of ndarrays of shape (width, n_states), int64
-        The tables of the other levels. They have a path where the given ones have any with the
-        same states on these levels.
-
-    Raises
-    ------
-    TooWideError, TimeLimitError
-        When a limit is reached.
+    The tables of the other levels have a path where the given ones have any with the same states
+    on these levels.
     """
     projected: list[IntArray] = []
     sets = np.zeros((1, 1), dtype=np.int64)  # of nodes of a cut, a row each, ascending

@@ -1,4 +1,4 @@
-"""What is left of clauses while variables are decided one after the other: tables for the descent.
+"""Residuals of clauses while variables are decided one by one: tables for the descent.
 
 Below a cut, a clause that the variables above did not satisfy is left with its variables below:
 its *residual*. One with a single variable excludes states of it; one with more is an *item*, and
@@ -30,108 +30,64 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Step:
-    """How the nodes of one cut become those of the next.
+    """Step from the nodes of one cut to those of the next."""
 
-    Attributes
-    ----------
-    n_states : int
-        Number of states of the variable that the level decides.
-    domain : int
-        The set of those that are not ruled out.
-    end : int
-        Byte offset at which the nodes of the next cut end.
-    kept : ndarray of shape (n_item_bytes,), uint8
-        The bits of items that the level leaves as they are.
-    excluded : ndarray of shape (n_bytes, n_states), uint8
-        What each state sets in the nodes of the next cut, whatever was open above.
-    sources, targets : ndarrays of shape (n_transitions,), int64
-        Item bits of this cut, and bits of the nodes of the next which they set, in ascending order
-        of targets.
-    fails : ndarray of shape (n_transitions, n_states), uint8
-        1 where a state leaves the source unsatisfied, so that the target is set.
-    items : Items
-        What may be open at the next cut.
-    """
-
-    n_states: int
-    domain: int
-    end: int
-    kept: Bytes
+    n_states: int  # Number of states of the variable that the level decides
+    domain: int  # The set of those that are not ruled out
+    end: int  # Byte offset at which the nodes of the next cut end
+    kept: Bytes  # (n_item_bytes,): The bits of items that the level leaves as they are
+    # (n_bytes, n_states): What each state sets in the nodes of the next cut, whatever was open
+    # above
     excluded: Bytes
+    # (n_transitions,): Item bits of this cut, and bits of the nodes of the next which they set, in
+    # ascending order of targets
     sources: IntArray
     targets: IntArray
+    # (n_transitions, n_states): 1 where a state leaves the source unsatisfied, so that the target
+    # is set
     fails: Bytes
-    items: "Items"
+    items: "Items"  # What may be open at the next cut
 
 
 @dataclass(frozen=True)
 class Items:
-    """The items of a cut. Each has a slot for each of its variables; bits are those of nodes.
+    """The items of a cut. Each has a slot for each of its variables; bits are those of nodes."""
 
-    Attributes
-    ----------
-    bits : ndarray of shape (n_items,), int64
-        The bit of each item, ascending.
-    slot_starts : ndarray of shape (n_items,), int64
-        The first slot of each item.
-    item : ndarray of shape (n_slots,), int64
-        The item of each slot.
-    within, within_starts : ndarrays of shape (n_within,) and (n_slots,), int64
-        The bits of the states that satisfy each slot: if all are excluded, the slot fails.
-    beyond, beyond_starts : ndarrays of shape (n_beyond,) and (n_slots,), int64
-        The bits of the other states: if all are excluded, the slot holds.
-    implied : ndarray of shape (n_beyond,), int64
-        The slots of the bits in `beyond`, in the order in which these ascend.
-    subsuming, subsumed : ndarrays of shape (n_pairs,), int64
-        Pairs of items of which the first implies the second; the second ascends.
-    """
-
-    bits: IntArray
-    slot_starts: IntArray
-    item: IntArray
+    bits: IntArray  # (n_items,): The bit of each item, ascending
+    slot_starts: IntArray  # (n_items,): The first slot of each item
+    item: IntArray  # (n_slots,): The item of each slot
+    # (n_within,) and (n_slots,): The bits of the states that satisfy each slot: if all are
+    # excluded, the slot fails
     within: IntArray
     within_starts: IntArray
+    # (n_beyond,) and (n_slots,): The bits of the other states: if all are excluded, the slot holds
     beyond: IntArray
     beyond_starts: IntArray
+    # (n_beyond,): The slots of the bits in `beyond`, in the order in which these ascend
     implied: IntArray
+    # (n_pairs,): Pairs of items of which the first implies the second; the second ascends
     subsuming: IntArray
     subsumed: IntArray
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """The tables for all levels.
+    """The tables for all levels."""
 
-    Attributes
-    ----------
-    steps : tuple of Step
-        One for each level.
-    starts : ndarray of shape (n_levels + 1,), int64
-        Byte offsets of the variables' states; level l has bytes ``starts[l]`` to
-        ``starts[l + 1]``. The nodes of cut l have those from ``starts[l]`` on.
-    domain_sizes : ndarray of shape (n_levels,), int64
-        Number of states of each level that are not ruled out.
-    domain_bytes : ndarray of shape (n_bytes,), uint8
-        The sets of these states.
-    is_implying : ndarray of shape (n_levels,), bool
-        Whether some state of each level excludes states of another.
-    implied_starts : ndarray of shape (8 * n_bytes + 1,), int64
-        For each state, where its implications begin.
-    implied_bytes, implied_values : ndarrays of shape (n_implications,), int64 and uint8
-        Byte offsets, and the states there that are excluded if the variable is in the state.
-    n_item_bytes : int
-        Bytes of a node that hold items.
-    """
-
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # One for each level
+    # (n_levels + 1,): Byte offsets of the variables' states; level l has bytes ``starts[l]`` to
+    # ``starts[l + 1]``. The nodes of cut l have those from ``starts[l]`` on.
     starts: IntArray
-    domain_sizes: IntArray
-    domain_bytes: Bytes
+    domain_sizes: IntArray  # (n_levels,): Number of states of each level that are not ruled out
+    domain_bytes: Bytes  # (n_bytes,): The sets of these states
+    # (n_levels,): Whether some state of each level excludes states of another
     is_implying: npt.NDArray[np.bool_]
-    implied_starts: IntArray
+    implied_starts: IntArray  # (8 * n_bytes + 1,): For each state, where its implications begin
+    # (n_implications,): Byte offsets, and the states there that are excluded if the variable is in
+    # the state
     implied_bytes: IntArray
     implied_values: Bytes
-    n_item_bytes: int
+    n_item_bytes: int  # Bytes of a node that hold items
 
 
 def build_residuals(
@@ -231,7 +187,7 @@ def build_residuals(
 def _allocate_items(
     clauses: Iterable[MultiClause], n_levels: int
 ) -> tuple[list[list[MultiClause]], dict[MultiClause, int], int]:
-    """The items of each cut, the bit of each item, and how many bits are in use.
+    """Find the items of each cut, the bit of each item, and how many bits are in use.
 
     Bits are used again once an item's first variable is decided.
     """
@@ -268,7 +224,7 @@ def _tabulate_items(
     domains: Sequence[int],
     first_bits: IntArray,
 ) -> Items:
-    """The tables of the items of a cut, whose nodes have the states of level l from a bit on."""
+    """Build the tables of the items of a cut; `first_bits` are those of the levels' states."""
     slots = [slot for item in items for slot in item]
     within = [[int(first_bits[i]) + v for v in _members(mask)] for i, mask in slots]
     beyond = [[int(first_bits[i]) + v for v in _members(domains[i] & ~mask)] for i, mask in slots]
@@ -309,7 +265,7 @@ def _starts(groups: Sequence[Sequence[int]]) -> IntArray:
 def _imply(
     clauses: Iterable[MultiClause], domains: Sequence[int]
 ) -> dict[tuple[int, int], dict[int, int]]:
-    """From clauses of two variables: the states that (variable, state) excludes, by variable."""
+    """Find the states that (variable, state) excludes, by variable, in clauses of two."""
     implied: dict[tuple[int, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for clause in clauses:
         if len(clause) == 2:
@@ -322,7 +278,7 @@ def _imply(
 def _flatten_implications(
     implied: dict[tuple[int, int], dict[int, int]], starts: IntArray, n_bytes: Sequence[int]
 ) -> tuple[IntArray, IntArray, Bytes]:
-    """Implications as arrays, for each bit of the states of all variables."""
+    """Lay implications out as arrays, for each bit of the states of all variables."""
     counts = np.zeros(8 * int(starts[-1]) + 1, dtype=np.int64)
     offsets: list[int] = []
     values: list[int] = []
@@ -338,7 +294,7 @@ def _flatten_implications(
 
 
 def _members(mask: int) -> list[int]:
-    """The states of a set."""
+    """List the states of a set."""
     return [v for v in range(mask.bit_length()) if mask >> v & 1]
 
 

@@ -1,4 +1,4 @@
-"""From knowledge to sentential decision diagrams, by PySDD, and from these to circuits.
+"""Sentential decision diagrams of knowledge, by PySDD, and circuits of these.
 
 A sentential decision diagram (SDD) splits the variables in two, again and again, as a tree (the
 *vtree*) says; a decision diagram is the case where one side is always a single variable. PySDD
@@ -22,36 +22,19 @@ _GARBAGE = 100_000  # elements no longer needed, from which collecting them pays
 
 @dataclass(frozen=True)
 class VariableTree:
-    """A binary tree over variables.
+    """A binary tree over variables."""
 
-    Attributes
-    ----------
-    leaves : tuple of int
-        The variables, from left to right. Node i < len(leaves) is the leaf of variable
-        ``leaves[i]``.
-    children : tuple of (int, int)
-        For each inner node, from ``len(leaves)`` on, its left and its right child, which come
-        before it. The last node is the root.
-    """
-
+    # The variables, from left to right. Node i < len(leaves) is the leaf of variable ``leaves[i]``.
     leaves: tuple[int, ...]
+    # For each inner node, from ``len(leaves)`` on, its left and its right child, which come before
+    # it. The last node is the root.
     children: tuple[tuple[int, int], ...]
 
     @classmethod
     def grow(cls, order: Sequence[int], shape: str) -> "VariableTree":
-        """Build a tree of a shape.
+        """Build a tree over variables, from left to right.
 
-        Parameters
-        ----------
-        order : sequence of int
-            The variables, from left to right.
-        shape : {"balanced", "right"}
-            "balanced" halves the variables again and again; "right" splits the first one off.
-
-        Returns
-        -------
-        VariableTree
-            The tree.
+        Shape "balanced" halves the variables again and again; "right" splits the first one off.
         """
         row = list(range(len(order)))
         children: list[tuple[int, int]] = []
@@ -73,26 +56,14 @@ class VariableTree:
         return len(self.leaves) + len(self.children) - 1
 
     def spans(self) -> list[tuple[int, int]]:
-        """Give the leaves below each node.
-
-        Returns
-        -------
-        list of (int, int)
-            For each node the first and the last position among the leaves.
-        """
+        """Return the first and the last leaf below each node."""
         spans = [(i, i) for i in range(len(self.leaves))]
         for left, right in self.children:
             spans.append((spans[left][0], spans[right][1]))
         return spans
 
     def parents(self) -> list[int]:
-        """Give the parent of each node.
-
-        Returns
-        -------
-        list of int
-            The parents; that of the root is the root itself.
-        """
+        """Return the parent of each node; that of the root is the root itself."""
         parents = [self.root] * (self.root + 1)
         for i, pair in enumerate(self.children, start=len(self.leaves)):
             for child in pair:
@@ -101,24 +72,7 @@ class VariableTree:
 
 
 class SddBuilder:
-    """Diagrams over variables of several states, on the propositions of PySDD.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Number of states of each variable.
-    tree : VariableTree
-        How variables are split.
-    max_size : int, optional
-        The largest number of elements of all diagrams alive.
-    deadline : Deadline
-        When to give up; looked at between operations.
-
-    Raises
-    ------
-    ImportError
-        When PySDD is not installed: ``pip install "sknesy[sdd]"``.
-    """
+    """Diagrams over variables of several states, on the propositions of PySDD."""
 
     def __init__(
         self, sizes: Sequence[int], tree: VariableTree, max_size: int | None, deadline: Deadline
@@ -146,20 +100,7 @@ class SddBuilder:
         self._states: dict[tuple[int, int], Any] = {}
 
     def states(self, variable: int, mask: int) -> Any:
-        """Give the diagram of a variable being in one of some states, and in no other.
-
-        Parameters
-        ----------
-        variable : int
-            The variable.
-        mask : int
-            The states, a bit for each.
-
-        Returns
-        -------
-        pysdd.SddNode
-            The diagram.
-        """
+        """Return the diagram of a variable being in one of some states, and in no other."""
         if (variable, mask) not in self._states:
             self._states[variable, mask] = self._build_states(variable, mask)
         return self._states[variable, mask]
@@ -181,18 +122,7 @@ class SddBuilder:
         return one
 
     def conjoin(self, diagrams: Iterable[Any]) -> Any:
-        """Give the diagram that holds where all do.
-
-        Parameters
-        ----------
-        diagrams : iterable of pysdd.SddNode
-            The diagrams, in the order of the operations.
-
-        Returns
-        -------
-        pysdd.SddNode
-            The diagram.
-        """
+        """Return the diagram that holds where all do, joined in the order given."""
         result = self.manager.true()
         for diagram in diagrams:
             result = result & diagram
@@ -200,18 +130,7 @@ class SddBuilder:
         return result
 
     def disjoin(self, diagrams: Iterable[Any]) -> Any:
-        """Give the diagram that holds where one does.
-
-        Parameters
-        ----------
-        diagrams : iterable of pysdd.SddNode
-            The diagrams, in the order of the operations.
-
-        Returns
-        -------
-        pysdd.SddNode
-            The diagram.
-        """
+        """Return the diagram that holds where one does, joined in the order given."""
         result = self.manager.false()
         for diagram in diagrams:
             result = result | diagram
@@ -219,34 +138,17 @@ class SddBuilder:
         return result
 
     def forget(self, variable: int, diagram: Any) -> Any:
-        """Give the diagram that holds where some state of a variable makes one hold.
-
-        Parameters
-        ----------
-        variable : int
-            The variable.
-        diagram : pysdd.SddNode
-            The diagram.
-
-        Returns
-        -------
-        pysdd.SddNode
-            The diagram, which does not depend on the variable.
-        """
+        """Return the diagram that holds where some state of a variable makes one hold."""
         for proposition in self._propositions[variable]:
             diagram = self.manager.exists(proposition, diagram)
             self._check()
         return diagram
 
     def locate(self) -> tuple[list[int], list[int]]:
-        """Say where the nodes of PySDD's tree, by their position, are.
+        """Find where the nodes of PySDD's tree, by their position, are in the tree of variables.
 
-        Returns
-        -------
-        owners : list of int
-            For each position the node of the tree of variables.
-        propositions : list of int
-            For each position of a proposition its place among those of its variable; else -1.
+        Returns the node for each position, and the place of a proposition among those of its
+        variable; -1 for what is no proposition.
         """
         owners: list[int] = []
         places: list[int] = []
@@ -268,7 +170,7 @@ class SddBuilder:
         return owners, places
 
     def _describe_tree(self) -> str:
-        """The tree in the format of the SDD library; propositions split to the right."""
+        """Write the tree in the format of the SDD library; propositions split to the right."""
         lines: list[str] = []
         names: list[int] = []
 

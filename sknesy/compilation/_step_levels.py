@@ -1,4 +1,4 @@
-"""From a state machine to the levels of a decision diagram."""
+"""Compilation of state machines to the levels of decision diagrams."""
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ def compile_step_levels(knowledge: StepKnowledge, *, order: str = "auto", limits
 def _split_emission(
     table: IntArray, emitted: IntArray, n_outputs: int
 ) -> tuple[IntArray, IntArray]:
-    """The two levels of a symbol and of the output it emits.
+    """Build the two levels of a symbol and of the output it emits.
 
     The nodes between them are the pairs of a state after the symbol and an output, sorted.
     """

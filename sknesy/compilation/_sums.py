@@ -1,6 +1,6 @@
 """Bounds on sums over variables of several states, and how they are counted in a descent.
 
-What is left of a bound below a cut is a number: the sum so far. Sums that fit whatever the
+A bound leaves a number below a cut: the sum so far. Sums that fit whatever the
 variables below are become one, and so do all that cannot fit.
 """
 
@@ -22,73 +22,38 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class BoundedSum:
-    """A sum of what each variable adds, which must be within bounds.
+    """A sum of what each variable adds, which must be within bounds."""
 
-    Attributes
-    ----------
-    terms : tuple of (int, tuple of int)
-        Variables, and what each of their states adds: at least 0, and 0 for some state.
-    low, high : int
-        The least and the largest sum.
-    """
-
+    # Variables, and what each of their states adds: at least 0, and 0 for some state
     terms: tuple[tuple[int, tuple[int, ...]], ...]
+    # The least and the largest sum
     low: int
     high: int
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Bounded sums in an order of the variables.
+    """Bounded sums in an order of the variables."""
 
-    Attributes
-    ----------
-    added : tuple of ndarrays of shape (n_sums, n_states), int64
-        For each level, what each state adds to each sum.
-    largest : ndarray of shape (n_levels + 1, n_sums), int64
-        The most that the levels below each cut can add.
-    low, high : ndarrays of shape (n_sums,), int64
-        The bounds.
-    dtype : dtype
-        The least that holds any sum.
-    """
-
+    # (n_sums, n_states): For each level, what each state adds to each sum
     added: tuple[IntArray, ...]
-    largest: IntArray
+    largest: IntArray  # (n_levels + 1, n_sums): The most that the levels below each cut can add
+    # (n_sums,): The bounds
     low: IntArray
     high: IntArray
-    dtype: np.dtype[np.integer[Any]]
+    dtype: np.dtype[np.integer[Any]]  # The least that holds any sum
 
     def start(self) -> npt.NDArray[np.integer[Any]]:
-        """Give the sums at the root.
-
-        Returns
-        -------
-        ndarray of shape (n_sums, 1)
-            Zeros.
-        """
+        """Return the sums at the root, (n_sums, 1)."""
         return np.zeros((len(self.low), 1), dtype=self.dtype)
 
     def advance(
         self, level: int, totals: npt.NDArray[np.integer[Any]], state: IntArray
     ) -> tuple[npt.NDArray[np.integer[Any]], BoolArray]:
-        """Add what the edges of a level add.
+        """Add what the edges of a level add to the sums of their upper nodes, (n_sums, n_edges).
 
-        Parameters
-        ----------
-        level : int
-            The level.
-        totals : ndarray of shape (n_sums, n_edges)
-            The sums of the edges' upper nodes.
-        state : ndarray of shape (n_edges,), int64
-            The edges' states.
-
-        Returns
-        -------
-        totals : ndarray of shape (n_sums, n_edges)
-            The sums below; those that fit whatever comes are all the same.
-        fits : ndarray of shape (n_edges,), bool
-            Whether every sum can still be within its bounds.
+        Returns the sums below, the same number for all that fit whatever comes. Returns also
+        whether every sum can still be within its bounds, (n_edges,).
         """
         after = totals + self.added[level][:, state]
         least, largest = after, after + self.largest[level + 1][:, None]
@@ -101,22 +66,7 @@ class Totals:
 def read_sums(
     constraints: Iterable[LinearConstraint], variables: Sequence[Variable], domains: Sequence[int]
 ) -> tuple[BoundedSum, ...]:
-    """Turn constraints on propositions into sums over variables.
-
-    Parameters
-    ----------
-    constraints : iterable of LinearConstraint
-        The constraints.
-    variables : sequence of tuples of int
-        The variables; each proposition of the constraints belongs to one.
-    domains : sequence of int
-        The sets of states that the variables can be in.
-
-    Returns
-    -------
-    tuple of BoundedSum
-        Those that can fail.
-    """
+    """Turn constraints on propositions into the sums over variables that can fail."""
     meaning = {
         literal: (i, v)
         for i, variable in enumerate(variables)
@@ -146,24 +96,7 @@ def read_sums(
 def tabulate_sums(
     sums: Sequence[BoundedSum], order: Sequence[int], sizes: Sequence[int], domains: Sequence[int]
 ) -> Totals:
-    """Prepare sums for the descent over the variables in an order.
-
-    Parameters
-    ----------
-    sums : sequence of BoundedSum
-        The sums.
-    order : sequence of int
-        The variables, from the first level to the last.
-    sizes : sequence of int
-        Number of states of each variable.
-    domains : sequence of int
-        The sets of states that the variables can be in.
-
-    Returns
-    -------
-    Totals
-        The tables.
-    """
+    """Prepare sums for the descent over the variables in an order."""
     added = [np.zeros((len(sums), sizes[i]), dtype=np.int64) for i in order]
     level_of = {i: level for level, i in enumerate(order)}
     largest = np.zeros((len(order) + 1, len(sums)), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""From knowledge to worlds: the generic function, and the way that serves any knowledge."""
+"""Worlds of knowledge: the generic function, and the way that serves any knowledge."""
 
 import math
 import time
@@ -135,7 +135,7 @@ def enumerate_worlds(
 def _try_all(
     knowledge: Knowledge, n_worlds: int, deadline: Deadline
 ) -> tuple[npt.NDArray[np.int64], list[Hashable]]:
-    """Conclude from every world; return the allowed worlds and their labels."""
+    """Return all allowed worlds and their labels, by concluding from every world."""
     shape = tuple(knowledge.n_states.tolist())
     kept: list[npt.NDArray[np.int64]] = []
     found: list[Hashable] = []

@@ -60,7 +60,7 @@ class BeliefPropagationEngine(InferenceEngine):
     Notes
     -----
     A round costs a few operations for each state of each variable of each clause; clauses that
-    share two variables or more are one table, if it is small. Of an estimate,
+    share two variables or more are one table, if it is small. For an estimate,
     ``diagnostics["converged"]`` tells for each sample whether its messages came to rest, and
     ``diagnostics["n_iter"]`` the most rounds that one took.
 
@@ -161,7 +161,7 @@ class BeliefPropagationEngine(InferenceEngine):
     def _infer_truth(
         self, graph: FactorGraph, may_fail: Tensor, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Posterior of symbols and truth on a forest; messages suffice where False is ruled out."""
+        """Compute the posterior on a forest; messages suffice where False is ruled out."""
         found = (
             log_prob.new_empty(len(log_prob)),
             torch.empty_like(log_prob),
@@ -203,7 +203,7 @@ class BeliefPropagationEngine(InferenceEngine):
 
 
 def _join(evidence: Sequence[Tensor], graph: FactorGraph) -> Tensor:
-    """Log-weights of all variables; auxiliary ones have weights of 1."""
+    """Join the log-weights of all variables; auxiliary ones have weights of 1."""
     n = len(evidence[0])
     widest = max(block.size for block in graph.blocks)
     weights = evidence[0].new_zeros((n, graph.n_variables, widest))
@@ -225,7 +225,7 @@ def _conclude(found: tuple[Tensor, Tensor, Tensor], beliefs: Beliefs, is_exact: 
 def _mix_truth(
     graph: FactorGraph, beliefs: Beliefs, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Posterior of symbols and truth, from that of the symbols given True.
+    """Compute the posterior of symbols and truth, from that of the symbols given True.
 
     With P the net's mass, Z the part of it where the clauses hold and q the marginals there, the
     evidence is l_T Z + l_F (P - Z), and the marginals given False are (p P - q Z) / (P - Z).

@@ -9,9 +9,9 @@ and its marginals follow from messages on the edges, of variables to factors and
     m_if(x_i) = p_i(x_i)  prod over other factors g of i  m_gi(x_i)
     m_fi(x_i) = sum over the states of other variables j of f  f(x_f)  prod_j m_jf(x_j)
 
-which are sent by all at once until they no longer change. That is exact where no two variables are
-joined by two paths. Else it is Bethe's approximation, of which the fixed points of the messages are
-the stationary points, and the marginals are its gradient.
+which are sent by all at once until they no longer change. They are exact where no two variables are
+joined by two paths. Else they lead to Bethe's approximation: fixed points of the messages are its
+stationary points, and the marginals are its gradient.
 """
 
 from typing import NamedTuple
@@ -38,24 +38,15 @@ _MAX_WEIGHTS = 1 << 23  # in log space each weight is a number
 
 
 class Beliefs(NamedTuple):
-    """What belief propagation found.
+    """Results of belief propagation."""
 
-    Attributes
-    ----------
-    log_evidence : Tensor of shape (n_samples,)
-        Bethe's approximation of log Z, in nats; -inf where the messages show that Z is 0.
-    marginals : Tensor of shape (n_samples, n_variables, n_states)
-        Beliefs about the states of the variables; 0 where Z is.
-    has_converged : Tensor of shape (n_samples,), bool
-        Whether the messages came to rest.
-    n_iter : int
-        Rounds of messages of the sample that took most.
-    """
-
+    # (n_samples,): Bethe's approximation of log Z, in nats; -inf where the messages show that Z is
+    # 0
     log_evidence: Tensor
+    # (n_samples, n_variables, n_states): Beliefs about the states of the variables; 0 where Z is
     marginals: Tensor
-    has_converged: Tensor
-    n_iter: int
+    has_converged: Tensor  # (n_samples,): Whether the messages came to rest
+    n_iter: int  # Rounds of messages of the sample that took most
 
 
 class _Settings(NamedTuple):
@@ -74,31 +65,15 @@ def propagate_beliefs(
 ) -> Beliefs:
     """Send messages until they come to rest, each sample for itself.
 
-    Parameters
-    ----------
-    graph : FactorGraph
-        Variables and factors.
-    log_weights : Tensor of shape (n_samples, n_variables, n_states), float64
-        Log-weights of the states, in nats; -inf is impossible. What is beyond the states of a
-        variable is not looked at.
-    max_iter : int
-        The most rounds, where the graph has loops; others take as many as their paths are long.
-    tol : float
-        The messages of a sample are at rest when none changes by more, where its largest entry
-        is 1.
-    damping : float
-        Share of the old message in the logarithm of the new one, in [0, 1).
+    Log-weights (n_samples, n_variables, n_states) are in nats; -inf is impossible, and what is
+    beyond the states of a variable is not looked at. Where the graph has loops, there are at most
+    `max_iter` rounds; a sample is at rest when no message changes by more than `tol`, with 1 for
+    its largest entry, and `damping` is the share of the old message in the logarithm of the new
+    one. Forests take as many rounds as their paths are long.
 
-    Returns
-    -------
-    Beliefs
-        Log of the sum, and marginals.
-
-    Notes
-    -----
     A round costs a few operations for each state of each edge, and for each weight of a factor. It
-    is computed with plain numbers; samples in which products of these may fall below the
-    smallest float64 are computed again in log space, several times slower.
+    is computed with plain numbers; samples in which products of these may fall below the smallest
+    float64 are computed again in log space, several times slower.
 
     References
     ----------
@@ -209,7 +184,7 @@ def _iterate(
 
 
 def _read_weights(graph: FactorGraph, log_weights: Tensor, rows: Tensor) -> Blocks:
-    """Log-weights of the states, block by block; -inf outside of domains."""
+    """Read log-weights of the states, block by block; -inf outside of domains."""
     by_variable = log_weights.transpose(0, 1)
     return [
         by_variable[block.variables][:, rows, : block.size].masked_fill(
@@ -220,7 +195,7 @@ def _read_weights(graph: FactorGraph, log_weights: Tensor, rows: Tensor) -> Bloc
 
 
 def _collect(graph: FactorGraph, priors: Blocks, messages: Blocks) -> Blocks:
-    """Log-messages of variables to factors, of which the largest entry is 0.
+    """Compute log-messages of variables to factors, of which the largest entry is 0.
 
     The product of all messages but one is the product of all over that one; where that one is
     zero, zeros are counted, and the product is of the others.
@@ -246,13 +221,13 @@ def _collect(graph: FactorGraph, priors: Blocks, messages: Blocks) -> Blocks:
 
 
 def _split_zeros(log_values: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithms with 0 in place of -inf, and 1 where that was so."""
+    """Return logarithms with 0 in place of -inf, and 1 where that was so."""
     is_zero = log_values == -torch.inf
     return log_values.masked_fill(is_zero, 0.0), is_zero.to(log_values.dtype)
 
 
 def _is_at_rest(batch: _Batch, sent: Blocks, tol: float, arithmetic: Arithmetic) -> Tensor:
-    """For each sample, whether its messages are those of the round before."""
+    """Tell for each sample whether its messages are those of the round before."""
     has_factors = any(len(x) for x in sent)
     is_rest = torch.full_like(batch.rows, bool(batch.sent) or not has_factors, dtype=torch.bool)
     for new, old in zip(sent, batch.sent, strict=False):  # there are none of old at first
@@ -306,5 +281,5 @@ def _record(
 
 
 def _split(rows: Tensor, most: int, per_row: int) -> tuple[Tensor, ...]:
-    """Samples in chunks that hold no more than so many numbers, if they can."""
+    """Split samples into chunks that hold no more than so many numbers, if they can."""
     return torch.split(rows, max(1, most // max(per_row, 1)))

@@ -10,36 +10,16 @@ __all__ = ["best_worlds"]
 
 
 def best_worlds(log_prob: npt.ArrayLike) -> Iterator[tuple[float, tuple[int, ...]]]:
-    """List the worlds of one sample, the most probable first.
+    """List the log-probability and the states of worlds of one sample, the most probable first.
 
-    Symbols are independent, so that p(w) = prod_s p_s(w_s), and a world is a choice of a rank for
-    each symbol among its states, sorted. Symbols are sorted, too: by what their second best state
-    costs. A world whose last symbol not at its best state is i has up to three successors: i at
-    its next state; i + 1 at its second best; and, where i is at its second best, i + 1 there in
-    its stead. No successor is more probable, and each world is the successor of exactly one
-    other. So a heap of those seen and not yet listed has the next one on top.
-
-    Parameters
-    ----------
-    log_prob : array-like of shape (n_symbols, n_states), float64
-        Log-probabilities, in nats; states of -inf are left out.
-
-    Yields
-    ------
-    log_prob : float
-        Log-probability of the world, in nats; never larger than the one before, but for rounding.
-    world : tuple of int
-        The state of each symbol.
-
-    Notes
-    -----
-    The k-th world costs about log k, and a few symbols' worth of memory; nothing is computed
-    before it is asked for.
-
-    References
-    ----------
-    .. [1] Lawler, "A procedure for computing the k best solutions to discrete optimization
-       problems", 1972.
+    Log-probabilities are (n_symbols, n_states), in nats; states of -inf are left out. Symbols are
+    independent, so that p(w) = prod_s p_s(w_s), and a world is a choice of a rank for each symbol
+    among its states, sorted. Symbols are sorted, too: by what their second best state costs. A
+    world whose last symbol not at its best state is i has up to three successors: i at its next
+    state; i + 1 at its second best; and, where i is at its second best, i + 1 there in its stead.
+    No successor is more probable, and each world is the successor of exactly one other. So a heap
+    of those seen and not yet listed has the next one on top (Lawler 1972). The k-th world costs
+    about log k; nothing is computed before it is asked for.
 
     Examples
     --------
@@ -77,7 +57,7 @@ def best_worlds(log_prob: npt.ArrayLike) -> Iterator[tuple[float, tuple[int, ...
 def _cheapest(
     ladders: Sequence[Sequence[float]],
 ) -> Iterator[tuple[float, tuple[tuple[int, int], ...]]]:
-    """Choices of one rung of each ladder by cost; ranks other than 0 as (ladder, rank)."""
+    """List choices of one rung of each ladder by cost; ranks other than 0 as (ladder, rank)."""
     yield 0.0, ()
     if not ladders:
         return

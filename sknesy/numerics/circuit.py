@@ -22,25 +22,15 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Layer(NamedTuple):
-    """Nodes of one kind that depend on earlier layers only.
+    """Nodes of one kind that depend on earlier layers only."""
 
-    Attributes
-    ----------
-    is_sum : bool
-        Whether they are sums; else products of two factors each.
-    start, stop : int
-        The nodes are ``start`` up to ``stop``.
-    first : Tensor, int64
-        Of sums the terms, of products the first factors.
-    second : Tensor, int64
-        Of sums, for each term the sum it belongs to, counted from `start`; of products the second
-        factors.
-    """
-
-    is_sum: bool
+    is_sum: bool  # Whether they are sums; else products of two factors each
+    # The nodes are ``start`` up to ``stop``
     start: int
     stop: int
-    first: Tensor
+    first: Tensor  # Of sums the terms, of products the first factors
+    # Of sums, for each term the sum it belongs to, counted from `start`; of products the second
+    # factors
     second: Tensor
 
 
@@ -51,26 +41,15 @@ class Circuit:
     Nodes are numbered layer by layer. The first are the *cells*, the weights of the states: that of
     state v of symbol s is ``s * V + v``, that of state w of output o is ``S * V + o * W + w``, with
     V and W the largest numbers of states.
-
-    Attributes
-    ----------
-    n_states : tuple of int
-        Number of states of each symbol.
-    n_output_states : tuple of int
-        Number of states of each output.
-    layers : ndarray of shape (n_layers, 3), int64
-        For each layer whether it is of sums, the end of its nodes, and the end of its wires.
-    wires : Tensor of shape (2, n_wires), int64
-        For each layer its rows `first` and `second`, see `Layer`.
-    root : int
-        The node whose value is the evidence; -1 where no world is possible.
     """
 
-    n_states: tuple[int, ...]
-    n_output_states: tuple[int, ...]
+    n_states: tuple[int, ...]  # Number of states of each symbol
+    n_output_states: tuple[int, ...]  # Number of states of each output
+    # (n_layers, 3): For each layer whether it is of sums, the end of its nodes, and the end of its
+    # wires
     layers: IntArray
-    wires: Tensor
-    root: int
+    wires: Tensor  # (2, n_wires): For each layer its rows `first` and `second`, see `Layer`
+    root: int  # The node whose value is the evidence; -1 where no world is possible
 
     @property
     def n_cells(self) -> int:
@@ -120,15 +99,7 @@ class Circuit:
 
 
 class CircuitBuilder:
-    """Collects the nodes of a circuit; equal nodes are one.
-
-    Parameters
-    ----------
-    n_states : sequence of int
-        Number of states of each symbol.
-    n_output_states : sequence of int
-        Number of states of each output.
-    """
+    """Nodes of a circuit in the making; equal nodes are one."""
 
     def __init__(self, n_states: Sequence[int], n_output_states: Sequence[int]) -> None:
         self.n_states = tuple(n_states)
@@ -138,20 +109,7 @@ class CircuitBuilder:
         self._known: dict[tuple[bool, tuple[int, ...]], int] = {}
 
     def cell(self, variable: int, state: int) -> int:
-        """Return the node that is the weight of a state.
-
-        Parameters
-        ----------
-        variable : int
-            Symbol s is s, output o is ``n_symbols + o``.
-        state : int
-            The state.
-
-        Returns
-        -------
-        int
-            The node.
-        """
+        """Return the node that is the weight of a state; output o is variable ``n_symbols + o``."""
         n_symbols, width = len(self.n_states), max(self.n_states)
         if variable < n_symbols:
             return variable * width + state
@@ -159,17 +117,9 @@ class CircuitBuilder:
         return n_symbols * width + o * max(self.n_output_states) + state
 
     def add(self, terms: Iterable[int]) -> int | None:
-        """Return a sum.
+        """Return a sum of nodes about the same variables, which exclude each other.
 
-        Parameters
-        ----------
-        terms : iterable of int
-            Nodes about the same variables, which exclude each other.
-
-        Returns
-        -------
-        int or None
-            The node; None for a sum of nothing, which is zero.
+        A sum of nothing is None, which is zero.
         """
         nodes = tuple(sorted(terms))
         if len(nodes) < 2:
@@ -177,17 +127,9 @@ class CircuitBuilder:
         return self._node(True, nodes)
 
     def multiply(self, first: int | None, second: int | None) -> int | None:
-        """Return a product.
+        """Return a product of two nodes about different variables.
 
-        Parameters
-        ----------
-        first, second : int or None
-            Nodes about different variables; None is a product of nothing, which is one.
-
-        Returns
-        -------
-        int or None
-            The node; None for one.
+        None is a product of nothing, which is one.
         """
         if first is None or second is None:
             return second if first is None else first
@@ -201,18 +143,7 @@ class CircuitBuilder:
         return self._known[key]
 
     def build(self, root: int | None) -> Circuit:
-        """Lay the nodes out in layers.
-
-        Parameters
-        ----------
-        root : int or None
-            The node whose value is wanted; None where no world is possible.
-
-        Returns
-        -------
-        Circuit
-            The nodes that the root depends on.
-        """
+        """Lay the nodes that a root depends on out in layers; None is no possible world."""
         # Layers alternate: products at odd heights, sums at even ones.
         n_cells = self._n_cells
         height = [0] * (n_cells + len(self._nodes))

@@ -26,29 +26,9 @@ def infer_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) ->
     """Compute log-evidence and marginals, by one pass up and one pass down.
 
     With c the value of the root, a function of the weights w of the states, the marginal of a
-    state is ``w dc/dw / c``: no autograd is needed (Darwiche 2003).
-
-    Parameters
-    ----------
-    circuit : Circuit
-        The worlds.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
-
-    Returns
-    -------
-    log_evidence : Tensor of shape (n_samples,)
-        Log of the evidence in nats; -inf where no world agrees.
-    symbol_marginals : Tensor of shape (n_samples, n_symbols, n_states)
-        Posterior probabilities of the symbol states; 0 where the evidence is 0.
-    output_marginals : Tensor of shape (n_samples, n_outputs, n_output_states)
-        Posterior probabilities of the output states; 0 where the evidence is 0.
-
-    References
-    ----------
-    .. [1] Darwiche, "A differential approach to inference in Bayesian networks", 2003.
+    state is ``w dc/dw / c``: no autograd is needed (Darwiche 2003, "A differential approach to
+    inference in Bayesian networks"). Shapes are those of
+    `sknesy.numerics.message_passing.infer_diagram`.
     """
     log_evidence: list[Tensor] = []
     marginals: list[Tensor] = []
@@ -69,21 +49,7 @@ def infer_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) ->
 def mode_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) -> Marginals:
     """Find the most probable world of each sample: sums become maxima.
 
-    Parameters
-    ----------
-    circuit : Circuit
-        The worlds.
-    log_prob, log_likelihood : Tensor
-        As of `infer_circuit`.
-
-    Returns
-    -------
-    log_joint : Tensor of shape (n_samples,)
-        Log-probability of the world and its label, in nats; -inf where no world agrees.
-    worlds : Tensor of shape (n_samples, n_symbols), int64
-        The world; -1 where no world agrees.
-    outputs : Tensor of shape (n_samples, n_outputs), int64
-        The states of its outputs; -1 where no world agrees.
+    Shapes are those of `sknesy.numerics.log_messages.mode_diagram`.
     """
     parts = []
     for lp, ll in _chunks(circuit, log_prob, log_likelihood, 1):
@@ -106,26 +72,8 @@ def sample_circuit(
 ) -> tuple[Tensor, Tensor]:
     """Draw worlds from the posterior, exactly and independently.
 
-    From the root down, each sum that is reached goes to one of its terms, with the probability of
-    its share.
-
-    Parameters
-    ----------
-    circuit : Circuit
-        The worlds.
-    log_prob, log_likelihood : Tensor
-        As of `infer_circuit`.
-    n_draws : int
-        Worlds drawn for each sample.
-    generator : torch.Generator, optional
-        Source of randomness, on the device of `log_prob`.
-
-    Returns
-    -------
-    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-        The draws; -1 where no world agrees.
-    outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
-        The states of their outputs; -1 where no world agrees.
+    Each sum that is reached from the root goes to one of its terms, with the probability of its
+    share. Shapes are those of `sknesy.numerics.log_messages.sample_diagram`.
     """
 
     def add_noise(scores: Tensor) -> Tensor:
@@ -152,7 +100,7 @@ def sample_circuit(
 def _infer_plain(
     circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Evidence for scaled weights, (n_samples,), and marginals of the cells, (cells, n_samples)."""
+    """Compute evidence (n_samples,) of scaled weights, and marginals (cells, n_samples)."""
     scaled = (_scale(log_prob).exp_(), _scale(log_likelihood).exp_())
     values = torch.cat([array.flatten(1) for array in scaled], 1).T
     values = torch.cat([values, values.new_empty((circuit.n_nodes - len(values), len(log_prob)))])
@@ -182,7 +130,7 @@ def _infer_plain(
 def _infer_logs(
     circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Log-evidence, (n_samples,), and marginals of the cells, (cells, n_samples)."""
+    """Compute log-evidence, (n_samples,), and marginals of the cells, (cells, n_samples)."""
     values = _pass_up(circuit, _log_weights(log_prob, log_likelihood), _log_sum_by)
     log_evidence = _root(circuit, values, -torch.inf)
     # Posterior probabilities of the nodes: all of a product's go to its factors, those of a sum
@@ -206,23 +154,23 @@ def _infer_logs(
 
 
 def _scale(log_weights: Tensor) -> Tensor:
-    """Log-weights with a sum of 1 for each variable; -inf where all are."""
+    """Return log-weights with a sum of 1 for each variable; -inf where all are."""
     total = log_weights.logsumexp(-1, keepdim=True)
     return log_weights - torch.where(total > -torch.inf, total, 0.0)
 
 
 def _log_masses(log_prob: Tensor, log_likelihood: Tensor) -> Tensor:
-    """What scaling took away, (n_samples,)."""
+    """Compute what scaling took away, (n_samples,)."""
     return log_prob.logsumexp(-1).sum(-1) + log_likelihood.logsumexp(-1).sum(-1)
 
 
 def _log_weights(log_prob: Tensor, log_likelihood: Tensor) -> Tensor:
-    """Log-weights of the cells, (cells, n_samples)."""
+    """Return log-weights of the cells, (cells, n_samples)."""
     return torch.cat([log_prob.flatten(1), log_likelihood.flatten(1)], 1).T
 
 
 def _pass_up(circuit: Circuit, log_weights: Tensor, combine: Combine) -> Tensor:
-    """Log-values of all nodes, (nodes, n_samples)."""
+    """Compute log-values of all nodes, (nodes, n_samples)."""
     n_inner = circuit.n_nodes - len(log_weights)
     values = torch.cat([log_weights, log_weights.new_empty((n_inner, log_weights.shape[1]))])
     for layer in circuit.layer_list:
@@ -238,7 +186,7 @@ def _pass_up(circuit: Circuit, log_weights: Tensor, combine: Combine) -> Tensor:
 def _descend(
     circuit: Circuit, values: Tensor, choose: Callable[[Tensor], Tensor], column: Tensor
 ) -> Tensor:
-    """Which cells are reached from the root, (cells, columns), going to one term of each sum."""
+    """Mark cells reached from the root, (cells, columns), going to one term of each sum."""
     # A node is reached in one way at most, so adding is the same as marking.
     reached = torch.zeros((len(values), len(column)), dtype=torch.uint8, device=values.device)
     if circuit.root >= 0:
@@ -267,14 +215,14 @@ def _is_first_best(index: Tensor, scores: Tensor, n_rows: int) -> Tensor:
 
 
 def _root(circuit: Circuit, values: Tensor, zero: float) -> Tensor:
-    """The value of the root, (n_samples,)."""
+    """Return the value of the root, (n_samples,)."""
     if circuit.root < 0:
         return values.new_full((values.shape[1],), zero)
     return values[circuit.root]
 
 
 def _split(circuit: Circuit, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of cells as arrays of shape (n_samples, variables, states)."""
+    """Return rows of cells as arrays of shape (n_samples, variables, states)."""
     n, shape = cells.shape[1], (len(circuit.n_states), max(circuit.n_states))
     output_shape = (len(circuit.n_output_states), max(circuit.n_output_states))
     first_output = shape[0] * shape[1]
@@ -285,14 +233,14 @@ def _split(circuit: Circuit, cells: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _read(circuit: Circuit, chosen: Tensor, possible: Tensor) -> tuple[Tensor, Tensor]:
-    """The states that are chosen; -1 where no world is possible."""
+    """Return the states that are chosen; -1 where no world is possible."""
     worlds, outputs = (part.argmax(-1) for part in _split(circuit, chosen))
     keep = possible[:, None]
     return torch.where(keep, worlds, -1), torch.where(keep, outputs, -1)
 
 
 def _max_by(index: Tensor, rows: Tensor, n_rows: int) -> Tensor:
-    """The largest of the rows with the same index."""
+    """Return the largest of the rows with the same index."""
     best = rows.new_full((n_rows, rows.shape[1]), -torch.inf)
     return best.scatter_reduce_(0, index[:, None].expand_as(rows), rows, "amax")
 
@@ -309,7 +257,7 @@ def _log_sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
 def _chunks(
     circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples in parts whose values fit in memory."""
+    """Split samples into parts whose values fit in memory."""
     size = max(1, _MAX_ENTRIES // (circuit.n_nodes + n_columns * max(circuit.n_wires, 1)))
     for start in range(0, max(len(log_prob), 1), size):
         yield log_prob[start : start + size], log_likelihood[start : start + size]

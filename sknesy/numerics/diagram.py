@@ -29,35 +29,22 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Diagram:
-    """A decision diagram over symbols and outputs, as flat int arrays.
+    """A decision diagram over symbols and outputs, as flat int arrays."""
 
-    Attributes
-    ----------
-    variables : ndarray of shape (n_levels,), int64
-        What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 is a variable
-        that has no weight.
-    widths : ndarray of shape (n_levels + 1,), int64
-        Number of nodes of each cut; the first and the last are 1, or 0 in an empty diagram.
-    n_states : ndarray of shape (n_levels,), int64
-        Number of states of each level's variable.
-    edge_starts : ndarray of shape (n_levels + 1,), int64
-        Edges ``edge_starts[l]`` up to ``edge_starts[l + 1]`` are those of level l.
-    edges : Tensor of shape (3, n_edges), int64
-        Rows: source node within cut l, state, target node within cut l + 1. Within a level edges
-        are sorted by state, then source; no two edges of a level have both in common.
-    n_symbols : int
-        Number of symbols.
-    n_outputs : int
-        Number of outputs.
-    """
-
+    # (n_levels,): What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 is
+    # a variable that has no weight
     variables: IntArray
+    # (n_levels + 1,): Number of nodes of each cut; the first and the last are 1, or 0 in an empty
+    # diagram
     widths: IntArray
-    n_states: IntArray
+    n_states: IntArray  # (n_levels,): Number of states of each level's variable
+    # (n_levels + 1,): Edges ``edge_starts[l]`` up to ``edge_starts[l + 1]`` are those of level l
     edge_starts: IntArray
+    # (3, n_edges): Rows: source node within cut l, state, target node within cut l + 1. Within a
+    # level edges are sorted by state, then source; no two edges of a level have both in common.
     edges: Tensor
-    n_symbols: int
-    n_outputs: int
+    n_symbols: int  # Number of symbols
+    n_outputs: int  # Number of outputs
 
     @property
     def n_levels(self) -> int:
@@ -88,7 +75,7 @@ class Diagram:
 
     @cached_property
     def tables(self) -> tuple[Tensor, ...]:
-        """For each level the target of each node and state, (width, n_states); -1 is no edge."""
+        """Targets of each node and state of each level, (width, n_states); -1 is no edge."""
         tables = []
         for level, width, count in zip(
             self.levels, self.widths.tolist(), self.n_states.tolist(), strict=False
@@ -103,18 +90,7 @@ class Diagram:
         return replace(self, edges=self.edges.to(device))
 
     def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `infer_diagram` costs for a batch.
-
-        Parameters
-        ----------
-        n_samples : int
-            Samples in the batch.
-
-        Returns
-        -------
-        float
-            Microseconds on one core, within a factor of three.
-        """
+        """Estimate the microseconds of `infer_diagram`, within a factor of three."""
         cost = 60.0
         for segment in self.segments:
             n_edges = sum(len(step.source) for step in segment.steps)
@@ -127,13 +103,7 @@ class Diagram:
         return cost
 
     def count(self) -> int:
-        """Count the paths, that is the worlds with their outputs.
-
-        Returns
-        -------
-        int
-            The number, exact at any size.
-        """
+        """Count the paths, that is the worlds with their outputs, exactly at any size."""
         counts = np.ones(1, dtype=object)
         for table in self.tables:
             after = np.zeros(int(table.max()) + 1 if table.numel() else 0, dtype=object)
@@ -188,7 +158,7 @@ def reduce_tables(
     """Drop nodes that are on no path from root to end, and merge nodes with the same edges.
 
     Each level has a table (width, n_states) of the target of each node and state; -1 is no edge.
-    From the last level to the first, nodes whose edges agree are one node; the result is the only
+    Nodes whose edges agree are one node, from the last level to the first; the result is the only
     diagram of least size for its order (Bryant 1986, there for two states). Nodes keep the order in
     which they first appear. `check` is called at each level, and may raise.
     """

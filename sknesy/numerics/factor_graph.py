@@ -27,47 +27,28 @@ _USUAL_ROUNDS = 30  # where there are loops
 
 
 class Factor(NamedTuple):
-    """Weights of the joint states of some variables.
+    """Weights of the joint states of some variables."""
 
-    Attributes
-    ----------
-    scope : tuple of int
-        The variables, each once.
-    weights : tuple of ndarrays, float64
-        A table factor has one, with an axis for each variable. A chain factor has one for each
-        variable, of shape (n_before, n_states, n_after), whose product over the variables is the
-        weight; the first has ``n_before`` 1 and the last ``n_after`` 1.
-    """
-
-    scope: tuple[int, ...]
+    scope: tuple[int, ...]  # The variables, each once
+    # A table factor has one, with an axis for each variable. A chain factor has one for each
+    # variable, of shape (n_before, n_states, n_after), whose product over the variables is the
+    # weight; the first has ``n_before`` 1 and the last ``n_after`` 1.
     weights: tuple[FloatArray, ...]
 
     @property
     def is_chain(self) -> bool:
-        """Whether it is a chain factor."""
+        """True for a chain factor."""
         return len(self.weights) > 1 or self.weights[0].ndim != len(self.scope)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The variables of one number of states, and the edges that end there.
+    """The variables of one number of states, and the edges that end there."""
 
-    Attributes
-    ----------
-    size : int
-        Number of states.
-    variables : Tensor of shape (n_variables,), int64
-        The variables.
-    domain : Tensor of shape (n_variables, size), bool
-        The states that each can be in.
-    ends : Tensor of shape (n_edges,), int64
-        For each edge, the position of its variable in `variables`.
-    """
-
-    size: int
-    variables: Tensor
-    domain: Tensor
-    ends: Tensor
+    size: int  # Number of states
+    variables: Tensor  # (n_variables,): The variables
+    domain: Tensor  # (n_variables, size): The states that each can be in
+    ends: Tensor  # (n_edges,): For each edge, the position of its variable in `variables`
 
     def to(self, device: torch.device | str) -> "Block":
         """Return the block on a device."""
@@ -76,24 +57,14 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class FactorGroup:
-    """Factors of one shape, evaluated at once.
+    """Factors of one shape, evaluated at once."""
 
-    Attributes
-    ----------
-    n_factors : int
-        How many.
-    is_chain : bool
-        Whether they are chain factors.
-    weights : tuple of Tensors, float64
-        As in `Factor`, with an axis in front: the factors, or 1 where all have the same weights.
-    slots : tuple of (int, int)
-        For each variable of a factor, the block of its edges and the first of them: those of the
-        group are next to each other, in the order of the factors.
-    """
-
-    n_factors: int
-    is_chain: bool
+    n_factors: int  # How many
+    is_chain: bool  # Whether they are chain factors
+    # As in `Factor`, with an axis in front: the factors, or 1 where all have the same weights
     weights: tuple[Tensor, ...]
+    # For each variable of a factor, the block of its edges and the first of them: those of the
+    # group are next to each other, in the order of the factors
     slots: tuple[tuple[int, int], ...]
 
     def to(self, device: torch.device | str) -> "FactorGroup":
@@ -119,7 +90,7 @@ class Wave(NamedTuple):
 
 
 class Trees(NamedTuple):
-    """How trees are read from the leaves to the roots."""
+    """Order in which trees are read, from the leaves to the roots."""
 
     waves: list[Wave]
     roots: list[int]
@@ -127,29 +98,18 @@ class Trees(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FactorGraph:
-    """Variables and factors, ready for messages between them.
+    """Variables and factors, ready for messages between them."""
 
-    Attributes
-    ----------
-    n_variables : int
-        Number of variables.
-    blocks : tuple of Block
-        The variables, by their numbers of states.
-    groups : tuple of FactorGroup
-        The factors, by their shapes.
-    n_rounds : int or None
-        The most factors on a path, if no two variables are joined by two paths: after so many
-        rounds the messages are exact. None if there are loops.
-    """
-
-    n_variables: int
-    blocks: tuple[Block, ...]
-    groups: tuple[FactorGroup, ...]
+    n_variables: int  # Number of variables
+    blocks: tuple[Block, ...]  # The variables, by their numbers of states
+    groups: tuple[FactorGroup, ...]  # The factors, by their shapes
+    # The most factors on a path, if no two variables are joined by two paths: after so many rounds
+    # the messages are exact. None if there are loops.
     n_rounds: int | None
 
     @property
     def is_forest(self) -> bool:
-        """Whether there are no loops."""
+        """True where there are no loops."""
         return self.n_rounds is not None
 
     @property
@@ -213,19 +173,8 @@ def build_factor_graph(
 ) -> FactorGraph:
     """Sort variables and factors by their shapes.
 
-    Parameters
-    ----------
-    n_states : sequence of int
-        Number of states of each variable.
-    factors : iterable of Factor
-        The factors. Those of one variable become part of its domain: their weights are 0 or 1.
-    domains : sequence of sequences of bool
-        For each variable, which states it can be in.
-
-    Returns
-    -------
-    FactorGraph
-        The graph.
+    Domains tell which states each variable can be in. Factors of one variable become part of its
+    domain: their weights are 0 or 1.
 
     Examples
     --------
@@ -273,7 +222,7 @@ def build_factor_graph(
 
 
 def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
-    """Factors of equal shapes, and whether their weights are equal, too."""
+    """Find factors of equal shapes, and whether their weights are equal, too."""
     equal: dict[tuple[object, ...], list[Factor]] = defaultdict(list)
     for factor in factors:
         shape = tuple(w.shape for w in factor.weights)
@@ -288,7 +237,7 @@ def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
 
 
 def _count_rounds(n_variables: int, scopes: Sequence[Sequence[int]]) -> int | None:
-    """The most factors on a path between variables; None if the graph has loops."""
+    """Find the most factors on a path between variables; None if the graph has loops."""
     # Variables are the nodes 0, 1, ..., and factors come behind.
     neighbours: list[list[int]] = [[] for _ in range(n_variables + len(scopes))]
     for f, scope in enumerate(scopes, start=n_variables):
@@ -297,7 +246,7 @@ def _count_rounds(n_variables: int, scopes: Sequence[Sequence[int]]) -> int | No
             neighbours[i].append(f)
 
     def search(start: int) -> tuple[int, int, list[int]] | None:
-        """The node farthest away, its distance, and all nodes reached; None if there is a loop."""
+        """Find the farthest node, its distance, and all nodes reached; None if there is a loop."""
         distance, reached = {start: 0}, [start]
         before = {start: -1}
         for node in reached:  # grows

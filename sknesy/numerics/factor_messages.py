@@ -28,7 +28,7 @@ _LEAST_MESSAGE = -570.0  # below, terms lost on the way could be seen
 
 
 class Arithmetic(Protocol):
-    """What messages are computed with; F factors, n samples."""
+    """Arithmetic that messages are computed with; F factors, n samples."""
 
     def from_log(self, log_values: Tensor) -> Tensor:
         """Turn logarithms into numbers of this arithmetic."""
@@ -209,9 +209,9 @@ def find_underflow(
 
 
 def _is_tiny(group: FactorGroup, received: Sequence[Tensor], answered: Sequence[Tensor]) -> Tensor:
-    """For each sample, whether messages of chains are too small to be trusted, (n_samples,).
+    """Tell for each sample whether messages of chains are too small to be trusted, (n_samples,).
 
-    Rescaling keeps what is not below 1e-300 of a peak. What it loses can be seen only in a message,
+    Rescaling keeps what is not below 1e-300 of a peak. A loss can be seen only in a message,
     or in the sum that the message is a part of, that comes out hardly larger. Most zeros are none
     of these: nothing is possible there.
     """
@@ -246,12 +246,12 @@ def log_masses(
 
 
 def _receive(group: FactorGroup, sent: Sequence[Tensor]) -> list[Tensor]:
-    """For each variable of the factors of a group, its messages to them."""
+    """Return the messages to the factors of a group, for each variable of theirs."""
     return [sent[b][start : start + group.n_factors] for b, start in group.slots]
 
 
 def _silence(received: Sequence[Tensor]) -> Tensor:
-    """Ones where nothing is read yet, (n_factors, n_samples, 1)."""
+    """Return ones where nothing is read yet, (n_factors, n_samples, 1)."""
     return received[0].new_ones((*received[0].shape[:2], 1))
 
 
@@ -288,7 +288,7 @@ def _answer_chains(
 
 
 def _link(weights: Tensor, on: Tensor, back: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """Message to a variable of a chain, from what is remembered before and after it."""
+    """Compute the message to a variable of a chain, from what is remembered before and after it."""
     around = _outer(on, back, arithmetic)
     matrix = weights.permute(0, 1, 3, 2).reshape(len(weights), around.shape[-1], -1)
     return _contract(around, matrix, arithmetic)
@@ -297,7 +297,7 @@ def _link(weights: Tensor, on: Tensor, back: Tensor, arithmetic: Arithmetic) -> 
 def _read_on(
     weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> tuple[list[Tensor], Tensor]:
-    """Weights of what is remembered before each variable and at the end, and their log-scale."""
+    """Compute the weights of what is remembered, up to the end, and their log-scale."""
     messages = [arithmetic.from_plain(silence)]
     log_scale = torch.zeros_like(silence[..., 0])
     for w, x in zip(weights, received, strict=True):
@@ -312,7 +312,7 @@ def _read_on(
 def _read_back(
     weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> list[Tensor]:
-    """Weights of what comes after, given what is remembered before each variable."""
+    """Compute the weights of what comes after, given what is remembered before each variable."""
     messages = [arithmetic.from_plain(silence)]
     for w, x in zip(reversed(weights), reversed(received), strict=True):
         matrix = w.permute(0, 2, 3, 1).reshape(len(w), -1, w.shape[1])
@@ -323,11 +323,11 @@ def _read_back(
 
 
 def _outer(a: Tensor, b: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """All products of an entry of a and one of b, (F, n, A * B)."""
+    """Compute all products of an entry of a and one of b, (F, n, A * B)."""
     return arithmetic.multiply(a[..., :, None], b[..., None, :]).flatten(-2)
 
 
 def _contract(x: Tensor, weights: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """Contract with weights that are the factors' own, or one for all."""
+    """Multiply by weights that are the factors' own, or one for all."""
     matrix = arithmetic.from_plain(weights)
     return arithmetic.contract(x, matrix[0] if len(matrix) == 1 else matrix)

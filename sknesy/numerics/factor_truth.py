@@ -69,7 +69,7 @@ def _infer_chunk(
 
 
 def _read_trees(graph: FactorGraph, log_weights: Tensor) -> Pair:
-    """Logarithms of a and of b of the whole forest, (n_samples,) each."""
+    """Compute the logarithms of a and of b of the whole forest, (n_samples,) each."""
     own: dict[int, Pair] = {}  # of each variable alone: its domain is a factor, too
     by_variable = log_weights.transpose(0, 1)
     for block in graph.blocks:
@@ -99,7 +99,7 @@ def _read_trees(graph: FactorGraph, log_weights: Tensor) -> Pair:
 
 
 def _pass_on(branch: Branch, sides: Iterable[Sequence[Tensor]], below: list[Pair]) -> Pair:
-    """What factors say of the variables above them, (n_factors, n_samples, size) each.
+    """Compute the pairs that factors pass on to variables above, (n_factors, n_samples, size).
 
     `sides` are the weights of the factors, and of their complements.
     """
@@ -135,7 +135,7 @@ def _sum_states(pair: Pair) -> Pair:
 
 
 def _complement(group: FactorGroup) -> list[Tensor]:
-    """Weights of 1 where those of factors are 0, and 0 where they are 1.
+    """Return weights of 1 where those of factors are 0, and 0 where they are 1.
 
     A chain goes on in one more node once it failed, and ends there.
     """

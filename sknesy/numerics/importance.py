@@ -26,21 +26,9 @@ _SHARPEST = 7.0  # exp(-7) = .001: the weight of the second nearest draw beside 
 
 
 def draw_states(log_prob: Tensor, n_draws: int, generator: torch.Generator | None) -> Tensor:
-    """Draw the state of each symbol, independently.
+    """Draw the state of each symbol independently, (n_draws, n_samples, n_symbols).
 
-    Parameters
-    ----------
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities in nats, normalised or not; -inf is never drawn.
-    n_draws : int
-        Draws for each sample.
-    generator : torch.Generator, optional
-        Source of randomness.
-
-    Returns
-    -------
-    Tensor of shape (n_draws, n_samples, n_symbols), int64
-        The states.
+    Log-probabilities (n_samples, n_symbols, n_states) may lack normalisation; -inf is never drawn.
     """
     n_samples, n_symbols, n_states = log_prob.shape
     cumulated = torch.softmax(log_prob, dim=-1).cumsum(-1)
@@ -59,55 +47,27 @@ def draw_states(log_prob: Tensor, n_draws: int, generator: torch.Generator | Non
 def pick_log_prob(log_prob: Tensor, worlds: Tensor) -> Tensor:
     """Look up the log-probability of the state of each symbol.
 
-    Parameters
-    ----------
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states)
-        Log-probabilities of the states.
-    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-        The states.
-
-    Returns
-    -------
-    Tensor of shape (n_draws, n_samples, n_symbols)
-        Their log-probabilities.
+    Worlds are (n_draws, n_samples, n_symbols), and so is what is returned.
     """
     expanded = log_prob.expand(len(worlds), *log_prob.shape)
     return expanded.gather(3, worlds[..., None])[..., 0]
 
 
 def log_mean_weight(log_weight: Tensor) -> Tensor:
-    """Compute the logarithm of the mean weight, an estimate of the log-evidence.
+    """Compute the logarithm of the mean weight, an estimate of the log-evidence, (n_samples,).
 
-    Parameters
-    ----------
-    log_weight : Tensor of shape (n_draws, n_samples)
-        Logarithms of the weights; -inf is weight zero.
-
-    Returns
-    -------
-    Tensor of shape (n_samples,)
-        ``log(1/K sum_k W_k)``, in nats; -inf where all weights are zero. The mean weight is
-        unbiased; its logarithm is on average below the true one, by half its variance.
+    Returns ``log(1/K sum_k W_k)`` of log-weights (n_draws, n_samples), and -inf where all weights
+    are zero. The mean weight is unbiased; its logarithm is on average below the true one, by half
+    its variance.
     """
     return torch.logsumexp(log_weight, dim=0) - math.log(len(log_weight))
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:
-    """Compute how many draws of equal weight a weighted sample is worth.
+    """Compute how many draws of equal weight a weighted sample is worth, (n_samples,).
 
-    Parameters
-    ----------
-    log_weight : Tensor of shape (n_draws, n_samples)
-        Logarithms of the weights.
-
-    Returns
-    -------
-    Tensor of shape (n_samples,)
-        ``(sum_k W_k)^2 / sum_k W_k^2``, from 1 to K; 0 where all weights are zero.
-
-    References
-    ----------
-    .. [1] Kong, Liu, Wong, "Sequential imputations and Bayesian missing data problems", 1994.
+    Returns ``(sum_k W_k)^2 / sum_k W_k^2``, from 1 to K; 0 where all weights are zero (Kong, Liu &
+    Wong 1994).
     """
     share = torch.softmax(log_weight, dim=0)  # NaN where all weights are zero
     return (1.0 / share.square().sum(0)).nan_to_num(0.0)
@@ -116,19 +76,8 @@ def effective_sample_size(log_weight: Tensor) -> Tensor:
 def weigh_states(worlds: Tensor, share: Tensor, n_states: int) -> Tensor:
     """Add up shares by the state of each symbol: the marginals of a weighted sample.
 
-    Parameters
-    ----------
-    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-        States; -1 is none and is left out.
-    share : Tensor of shape (n_draws, n_samples)
-        Weights, normalised over the draws, or zeros.
-    n_states : int
-        The largest number of states.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_symbols, n_states)
-        ``out[n, s, v] = sum_k share[k, n] [worlds[k, n, s] = v]``.
+    ``out[n, s, v] = sum_k share[k, n] [worlds[k, n, s] = v]``; a state of -1 is left out. Shares
+    (n_draws, n_samples) are weights normalised over the draws, or zeros.
     """
     n_draws, n_samples, n_symbols = worlds.shape
     total = share.new_zeros((n_samples, n_symbols, n_states + 1))
@@ -138,22 +87,11 @@ def weigh_states(worlds: Tensor, share: Tensor, n_states: int) -> Tensor:
 
 
 def resample(log_weight: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Choose draws in proportion to their weights, systematically.
+    """Choose draws in proportion to their weights, systematically, (n_draws, n_samples).
 
     Each draw is chosen as often as its share of the weight times K, rounded up or down; that adds
-    less noise than independent choices (Douc, Cappe & Moulines 2005).
-
-    Parameters
-    ----------
-    log_weight : Tensor of shape (n_draws, n_samples)
-        Logarithms of the weights.
-    generator : torch.Generator, optional
-        Source of randomness.
-
-    Returns
-    -------
-    Tensor of shape (n_draws, n_samples), int64
-        The draws chosen. Where all weights are zero, each is chosen once.
+    less noise than independent choices (Douc, Cappe & Moulines 2005). Where all weights are zero,
+    each is chosen once.
     """
     n_draws, n_samples = log_weight.shape
     is_dead = torch.isinf(log_weight.amax(0))
@@ -172,26 +110,16 @@ def find_tolerance(
 
     Draws at distance d have the weight ``W exp(-d / tolerance)``. The smaller the tolerance, the
     closer to the posterior, and the fewer draws count. This finds, by bisection, the smallest one
-    that leaves an effective sample size of at least `wanted`.
+    that leaves an effective sample size of at least `wanted`, (n_samples,). Distances and
+    log-weights are (n_draws, n_samples).
 
-    Parameters
-    ----------
-    distance : Tensor of shape (n_draws, n_samples), float64
-        Distances, at least 0.
-    log_weight : Tensor of shape (n_draws, n_samples), float64
-        Logarithms of the weights before.
-    wanted : float
-        Effective sample size to keep, at least 1.
-    reached : Tensor of shape (n_samples,), optional
-        Tolerance under which `log_weight` counts the distance already: what is found is no
-        larger, and weights change by ``exp(d / reached - d / tolerance)``. By default inf.
+    The log-weights may count the distance already, under the tolerance `reached`, (n_samples,).
+    The tolerance found is then no larger, and weights change by ``exp(d / reached - d /
+    tolerance)``.
 
-    Returns
-    -------
-    Tensor of shape (n_samples,), float64
-        The tolerance. 0 where draws at distance 0 alone have the effective sample size wanted;
-        `reached` where no smaller one has. Where the nearest draws are tied, it stays so large
-        that they outweigh the next ones a thousand times, no more.
+    The tolerance is 0 where draws at distance 0 alone have the effective sample size wanted, and
+    `reached` where no smaller one has. Where the nearest draws are tied, it stays so large that
+    they outweigh the next ones a thousand times, no more.
     """
     inverse_reached = (
         torch.zeros_like(distance[0]) if reached is None else 1.0 / reached

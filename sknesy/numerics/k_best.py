@@ -17,43 +17,18 @@ def k_best_diagram(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the most probable worlds of each sample, best first.
 
-    From the last level to the first, a node u keeps the k largest log-weights of paths from it to
-    the end,
+    A node u keeps the k largest log-weights of paths from it to the end, level by level from the
+    last,
 
         m_u = k largest of { log w(v) + m for each edge from u by state v to t, and each m of m_t }
 
-    together with where each came from; those of the root are read off by following them. Paths
-    are worlds, so the worlds differ from each other.
+    together with where each came from; those of the root are read off by following them (Huang &
+    Chiang 2005, algorithm 0). Paths are worlds, so the worlds differ from each other.
 
-    Parameters
-    ----------
-    diagram : Diagram
-        The worlds, as paths.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
-    n_worlds : int
-        Worlds wanted of each sample, k.
-
-    Returns
-    -------
-    log_joint : Tensor of shape (n_samples, n_worlds)
-        Log-probability of each world and its label, in nats, in decreasing order; -inf where
-        fewer worlds agree.
-    worlds : Tensor of shape (n_samples, n_worlds, n_symbols), int64
-        The worlds; -1 where fewer agree.
-    outputs : Tensor of shape (n_samples, n_worlds, n_outputs), int64
-        The states of their outputs; -1 where fewer agree.
-
-    Notes
-    -----
-    A sample costs about k operations for each node and state, and as much memory for each node;
-    large batches are evaluated in parts.
-
-    References
-    ----------
-    .. [1] Huang, Chiang, "Better k-best parsing", 2005, algorithm 0, for any acyclic hypergraph.
+    Returns the log-probability of each world and its label, (n_samples, n_worlds), in decreasing
+    order, the worlds (n_samples, n_worlds, n_symbols) and the states of their outputs; -inf and -1
+    where fewer worlds agree. A sample costs about k operations for each node and state, and as
+    much memory for each node; large batches are evaluated in parts.
 
     Examples
     --------
@@ -100,7 +75,7 @@ def _k_best_chunk(
 def _backward(
     diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> tuple[Tensor, list[tuple[Tensor, int]]]:
-    """The best of each node of the first cut, (1, n_samples, k), and of all cuts whence.
+    """Compute the best of each node of the first cut, (1, n_samples, k), and origins for all cuts.
 
     An origin is ``state * k' + rank``, where k' is the number of messages of a node below; k grows
     from 1 at the end up to `n_worlds`, as there are no more paths at first.
@@ -147,7 +122,7 @@ def _walk(
 def _log_weight(
     diagram: Diagram, level: int, log_prob: Tensor, log_likelihood: Tensor
 ) -> Tensor | None:
-    """Log-weights of the states of a level's variable, (n_states, n_samples); None if all 0."""
+    """Return the log-weights of a level's states, (n_states, n_samples); None if all 0."""
     variable, count = int(diagram.variables[level]), int(diagram.n_states[level])
     if variable < 0:
         return None
@@ -159,7 +134,7 @@ def _log_weight(
 def _chunks(
     diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples in parts whose messages fit in memory."""
+    """Split samples into parts whose messages fit in memory."""
     widest = max((table.numel() for table in diagram.tables), default=1)
     size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
     for start in range(0, max(len(log_prob), 1), size):

@@ -1,7 +1,7 @@
 """Messages over a decision diagram in log space: slower, and exact however small probabilities are.
 
-Serves three ends: samples whose plain messages would underflow, the most probable world, where the
-sum of paths becomes the best of them, and draws from the posterior.
+They serve three ends: samples whose plain messages would underflow, the most probable world, where
+the sum of paths becomes the best of them, and draws from the posterior.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,22 +22,7 @@ _MAX_ENTRIES = 1 << 24  # messages kept at once: 128 MB
 def infer_in_log_space(
     diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute log-evidence and marginals, with all messages as logarithms.
-
-    Parameters
-    ----------
-    diagram : Diagram
-        The worlds, as paths.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
-
-    Returns
-    -------
-    log_evidence, symbol_marginals, output_marginals : Tensor
-        As of `sknesy.numerics.message_passing.infer_diagram`.
-    """
+    """Compute what `infer_diagram` does, with all messages as logarithms."""
     log_weights = _log_weights(diagram, log_prob, log_likelihood)
     forward = log_prob.new_zeros((int(diagram.widths[0]), len(log_prob)))
     forwards = []
@@ -74,23 +59,9 @@ def mode_diagram(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the most probable world of each sample, by max-product.
 
-    Parameters
-    ----------
-    diagram : Diagram
-        The worlds, as paths.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
-
-    Returns
-    -------
-    log_joint : Tensor of shape (n_samples,)
-        Log-probability of the world and its label, in nats; -inf where no world agrees.
-    worlds : Tensor of shape (n_samples, n_symbols), int64
-        The world; -1 where no world agrees.
-    outputs : Tensor of shape (n_samples, n_outputs), int64
-        The states of its outputs; -1 where no world agrees.
+    Takes what `infer_diagram` takes. Returns the log-probability of the world and its label,
+    (n_samples,), the world (n_samples, n_symbols) and the states of its outputs; -inf and -1 where
+    no world agrees.
     """
     parts = []
     for lp, ll in _chunks(diagram, log_prob, log_likelihood, 1):
@@ -112,25 +83,8 @@ def sample_diagram(
 ) -> tuple[Tensor, Tensor]:
     """Draw worlds from the posterior, exactly and independently.
 
-    Parameters
-    ----------
-    diagram : Diagram
-        The worlds, as paths.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
-    n_draws : int
-        Worlds drawn for each sample.
-    generator : torch.Generator, optional
-        Source of randomness, on the device of `log_prob`.
-
-    Returns
-    -------
-    worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-        The draws; -1 where no world agrees.
-    outputs : Tensor of shape (n_draws, n_samples, n_outputs), int64
-        The states of their outputs; -1 where no world agrees.
+    Takes what `infer_diagram` takes, and a generator on the same device. Returns worlds (n_draws,
+    n_samples, n_symbols) and the states of their outputs; -1 where no world agrees.
     """
 
     def add_noise(scores: Tensor) -> Tensor:
@@ -165,7 +119,7 @@ def sample_diagram(
 def _chunks(
     diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples in parts whose messages fit in memory."""
+    """Split samples into parts whose messages fit in memory."""
     size = max(
         1, _MAX_ENTRIES // (max(diagram.n_nodes, 1) + n_columns * int(diagram.n_states.max()))
     )
@@ -174,7 +128,7 @@ def _chunks(
 
 
 def _log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Tensor]:
-    """Log-weights of the states of each level, (n_states, n_samples)."""
+    """Return the log-weights of the states of each level, (n_states, n_samples)."""
     weights = []
     for variable, count in zip(diagram.variables.tolist(), diagram.n_states.tolist(), strict=True):
         if variable < 0:
@@ -187,7 +141,7 @@ def _log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> 
 
 
 def _backward(diagram: Diagram, log_weights: list[Tensor], combine: Combine) -> list[Tensor]:
-    """Messages of all cuts, from the last to the first; the result starts with the first."""
+    """Compute the messages of all cuts, backwards; the result starts with the first cut."""
     n = log_weights[0].shape[1]
     message = log_weights[0].new_zeros((int(diagram.widths[-1]), n))
     messages = [message]
@@ -240,6 +194,6 @@ def _sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
 
 
 def _best_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
-    """The largest of the rows with the same index."""
+    """Return the largest of the rows with the same index."""
     peak = log_values.new_full((n_rows, log_values.shape[1]), -torch.inf)
     return peak.scatter_reduce_(0, index[:, None].expand_as(log_values), log_values, "amax")

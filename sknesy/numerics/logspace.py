@@ -72,18 +72,9 @@ def mask_states(n_states: Tensor) -> Tensor:
 
 
 def flatten(log_prob: Tensor, temperature: float) -> Tensor:
-    """Flatten distributions: each becomes p^(1 / T), normalised.
+    """Flatten distributions: each row becomes p^(1 / T), normalised.
 
-    Parameters
-    ----------
-    log_prob : Tensor of shape (..., n_states)
-        Log-probabilities in nats; -inf stays so. Each row has a state that is possible.
-    temperature : float
-        T, positive: 1 changes nothing, more flattens, less sharpens.
-
-    Returns
-    -------
-    Tensor of shape (..., n_states)
-        Log-probabilities in nats.
+    Logarithms of -inf stay so; each row has a state that is possible. A temperature T of 1 changes
+    nothing, more flattens, less sharpens.
     """
     return torch.log_softmax(log_prob / temperature, dim=-1)

@@ -8,9 +8,9 @@ backward message that of the paths from it to the end. The *flow* through an edg
 and the share of the flow of a level that a state has is its marginal (Rabiner 1989 for chains;
 Darwiche 2003 for circuits). No gradients are kept.
 
-Messages are plain numbers, not logarithms, rescaled on the way. That is several times faster, and
-as accurate as long as nothing that matters falls below the smallest float64. What the rescaling
-throws away is known: after each, messages are at most 1, so what was lost is less than 1e-300,
+Messages are plain numbers, not logarithms, rescaled on the way. Plain numbers are several
+times faster, and as accurate as long as nothing that matters falls below the smallest float64. The
+loss by rescaling is known: after it, messages are at most 1, so what was lost is less than 1e-300,
 and it matters only where what was kept is hardly larger. Samples in which that happens, and those
 without any path, are computed again in log space. Marginals below 1e-50 may come out as 0.
 """
@@ -40,26 +40,11 @@ def infer_diagram(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute log-evidence and marginals by summing over all paths.
 
-    Parameters
-    ----------
-    diagram : Diagram
-        The worlds, as paths.
-    log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-        Log-probabilities of the symbol states, in nats.
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        Log-weights of the output states, in nats.
+    Takes log-probabilities of the symbol states, (n_samples, n_symbols, n_states), and log-weights
+    of the output states, (n_samples, n_outputs, n_output_states), in nats, float64. Returns the log
+    of the sum over paths of the products of their weights, (n_samples,), and the posterior
+    probabilities of the states in the shapes of both inputs; -inf and 0 where no path is possible.
 
-    Returns
-    -------
-    log_evidence : Tensor of shape (n_samples,)
-        Log of the sum over paths of the products of their weights, in nats; -inf where it is 0.
-    symbol_marginals : Tensor of shape (n_samples, n_symbols, n_states)
-        Posterior probabilities of the symbol states; 0 where the evidence is 0.
-    output_marginals : Tensor of shape (n_samples, n_outputs, n_output_states)
-        Posterior probabilities of the output states; 0 where the evidence is 0.
-
-    Notes
-    -----
     A sample costs a few operations for each edge; in repeated blocks as many for each edge and
     node at the start of the block.
     """
@@ -80,7 +65,7 @@ def infer_diagram(
 
 
 def _chunk_size(diagram: Diagram) -> int:
-    """How many samples are evaluated at once."""
+    """Return how many samples are evaluated at once."""
     repeats = max((segment.n_repeats for segment in diagram.segments), default=1)
     return max(1, min(_MAX_COLUMNS // repeats, _MAX_ENTRIES // max(diagram.n_nodes, 1)))
 
@@ -99,7 +84,7 @@ class _Weights:
             self.by_kind.append((log_weight - peak).permute(1, 2, 0).contiguous().exp_())
 
     def of(self, step: Step, variables: int | Tensor) -> Tensor | None:
-        """Weights of a step, (n_states, n_repeats * n_samples); None if they are all 1."""
+        """Return weights of a step, (n_states, n_repeats * n_samples); None if all are 1."""
         if step.kind == AUXILIARY:
             return None
         rows = self.by_kind[step.kind][variables]
@@ -269,7 +254,7 @@ class _Repeat:
         return before
 
     def _spread(self, end: Tensor) -> tuple[Tensor, Tensor]:
-        """Forward messages at all starts and backward messages at all ends, (repeat, node, n)."""
+        """Compute forward messages at starts, backward ones at ends, (repeat, node, n)."""
         starts, ends = self.start[None], end[None]
         for depth, matrices in enumerate(reversed(self.tree[:-1]), 1):
             pairs = len(matrices) // 2
@@ -290,14 +275,14 @@ class _Repeat:
 
 
 def _prefers_runs(step: Step, n_columns: int) -> bool:
-    """Whether slices are faster than lists of edges: few runs, or very many columns."""
+    """Tell whether slices are faster than lists of edges: few runs, or very many columns."""
     work = len(step.source) * n_columns
     by_runs = len(step.runs) * _RUN_CALL + work * _RUN_EDGE
     return by_runs < _LIST_CALLS + work * _LIST_EDGE
 
 
 def _step_forward(step: Step, message: Tensor, weight: Tensor | None) -> Tensor:
-    """Messages of the next cut, (n_targets, ..., columns)."""
+    """Compute the messages of the next cut, (n_targets, ..., columns)."""
     out = message.new_zeros((step.n_targets, *message.shape[1:]))
     if weight is not None and _prefers_runs(step, message.shape[1:].numel()):
         for state, source, target, length in step.runs:
@@ -314,7 +299,7 @@ def _step_forward(step: Step, message: Tensor, weight: Tensor | None) -> Tensor:
 def _step_backward(
     step: Step, forward: Tensor, message: Tensor, weight: Tensor | None, flow: Tensor | None
 ) -> Tensor:
-    """Messages of the cut before, (n_sources, columns); adds to the flow (n_states, columns)."""
+    """Compute messages of the cut before, (n_sources, columns); add to the flow of states."""
     out = torch.zeros_like(forward)
     if weight is None or flow is None:
         return out.index_add_(0, step.source, message.index_select(0, step.target))

@@ -9,19 +9,9 @@ IntArray = npt.NDArray[np.int64]
 
 
 def merge_rows(rows: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray]:
-    """Find rows that are equal.
+    """Find rows that are equal, in an array of ints of any size.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_columns)
-        The rows, of ints of any size.
-
-    Returns
-    -------
-    first : ndarray of shape (n_different,), int64
-        Positions of the different rows, ascending.
-    name : ndarray of shape (n_rows,), int64
-        For each row, which of them it is.
+    Returns the positions of the different rows, ascending, and for each row which of them it is.
     """
     if len(rows) < 2 or rows.shape[1] == 0:
         return np.arange(min(len(rows), 1)), np.zeros(len(rows), dtype=np.int64)

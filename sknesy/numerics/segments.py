@@ -1,10 +1,10 @@
-"""How a diagram is laid out for evaluation: steps, and runs of repeated blocks of steps.
+"""Layout of a diagram for evaluation: steps, and runs of repeated blocks of steps.
 
 Knowledge about long sequences repeats itself: each digit of a long addition is the same three
 levels. Where a diagram repeats a block of levels whose ends are narrow, all repetitions are
 evaluated at once, as further columns of a batch, and only the few nodes between them one after the
-other (or rather by halves). What costs time in small batches is the number of calls, not the
-arithmetic, and it no longer grows with the length.
+other (or rather by halves). Small batches take time by the number of calls, not by the
+arithmetic, and this number no longer grows with the length.
 """
 
 from collections.abc import Sequence
@@ -61,25 +61,10 @@ def find_segments(
     variables: IntArray,
     n_symbols: int,
 ) -> tuple[Segment, ...]:
-    """Cut the levels of a diagram into segments.
+    """Cut all levels of a diagram into segments, in order.
 
-    Parameters
-    ----------
-    levels : sequence of Tensors of shape (3, n_edges), int64
-        Source, state and target of the edges of each level.
-    widths : ndarray of shape (n_levels + 1,)
-        Number of nodes of each cut.
-    n_states : ndarray of shape (n_levels,)
-        Number of states of each level's variable.
-    variables : ndarray of shape (n_levels,)
-        What each level decides, as in `Diagram`.
-    n_symbols : int
-        Number of symbols.
-
-    Returns
-    -------
-    tuple of Segment
-        All levels, in order.
+    Levels are the edges (3, n_edges_of_level), `variables` what each level decides, as in
+    `Diagram`.
     """
     kinds = np.where(variables < 0, AUXILIARY, np.where(variables < n_symbols, SYMBOL, OUTPUT))
     indices = np.where(kinds == OUTPUT, variables - n_symbols, np.maximum(variables, 0))
@@ -196,7 +181,7 @@ def _take_in_first(
 
 
 def _is_part(part: IntArray, whole: IntArray) -> bool:
-    """Whether edges are those of the first few source nodes among others, nodes equally named."""
+    """Tell whether edges are those of the first few source nodes among others, equally named."""
     n_sources = int(part[0].max()) + 1
     return np.array_equal(part, whole[:, whole[0] < n_sources])
 

@@ -5,7 +5,7 @@ an index below ``n_states`` is that state; an index from ``n_states`` on is a *b
 states of which any will do. Rows of one label are disjoint, so probabilities of rows add up. With
 blocks, one row can stand for very many worlds ("any state of the other eighty symbols").
 
-All functions take a batch of samples with mixed labels. What is evaluated are the *pairs* of a
+All functions take a batch of samples with mixed labels. They evaluate the *pairs* of a
 sample and a row of a label that its evidence allows; the pairs of all samples lie in one flat
 array, in the order of the samples, so a batch costs a fixed number of tensor operations.
 """
@@ -168,7 +168,7 @@ def mode_table(
     log_joint : Tensor of shape (n_samples,)
         Log-probability of the world and its label, in nats; -inf where no world agrees.
     worlds : Tensor of shape (n_samples, n_symbols), int64
-        The world; -1 where no world agrees. Of equals, the first in the table.
+        The world; -1 where no world agrees. The first of equals in the table.
     outputs : Tensor of shape (n_samples, n_outputs), int64
         The states of its outputs; -1 where no world agrees.
     """
@@ -302,7 +302,7 @@ def _infer_chunk(
 
 
 def _log_label(table: Table, log_likelihood: Tensor) -> Tensor:
-    """Log-weight of each label of the table, (n_samples, n_labels)."""
+    """Compute the log-weight of each label of the table, (n_samples, n_labels)."""
     columns = table.labels.unbind(1)
     log_label = log_likelihood[:, 0].index_select(1, columns[0])
     for o, states in enumerate(columns[1:], start=1):
@@ -311,7 +311,7 @@ def _log_label(table: Table, log_likelihood: Tensor) -> Tensor:
 
 
 def _log_block(table: Table, log_prob: Tensor) -> Tensor:
-    """Log-weight of each entry that a row may hold, (n_samples, n_symbols, states + blocks)."""
+    """Compute log-weights of what rows may hold, (n_samples, n_symbols, states + blocks)."""
     if not table.blocks.shape[1]:
         return log_prob.contiguous()
     return torch.cat([log_prob, log_mass(log_prob, table.blocks)], dim=-1)
@@ -335,26 +335,26 @@ def _pair(table: Table, log_label: Tensor, width: int) -> _Pairs:
 
 
 def _log_joint(pairs: _Pairs, log_block: Tensor, log_label: Tensor) -> Tensor:
-    """Log-probability of each pair: its row and its label."""
+    """Compute the log-probability of each pair: its row and its label."""
     log_world = log_block.view(-1).take(pairs.cell).sum(-1)
     return log_world.add_(log_label.take(pairs.sample * log_label.shape[1] + pairs.label))
 
 
 def _shares(log_joint: Tensor, log_evidence: Tensor, sample: Tensor) -> Tensor:
-    """Posterior probability of each pair; 0 where the evidence is 0."""
+    """Compute the posterior probability of each pair; 0 where the evidence is 0."""
     shift = torch.where(log_evidence > -torch.inf, log_evidence, 0.0)
     return (log_joint - shift[sample]).exp_()
 
 
 def _own_states(log_prob: Tensor) -> Tensor:
-    """The state that each entry below ``n_states`` stands for: itself."""
+    """Return the state that each entry below ``n_states`` stands for: itself."""
     return torch.arange(log_prob.shape[-1], device=log_prob.device).expand(log_prob.shape)
 
 
 def _read_pairs(
     table: Table, pairs: _Pairs, chosen: Tensor, possible: Tensor, state: Tensor, n_states: int
 ) -> tuple[Tensor, Tensor]:
-    """Worlds and outputs of one chosen pair a sample; -1 where none is possible."""
+    """Read worlds and outputs of one chosen pair a sample; -1 where none is possible."""
     chosen = torch.where(possible, chosen, 0)
     if not len(pairs.row):
         missing = chosen.new_full((len(chosen), 1), -1)
