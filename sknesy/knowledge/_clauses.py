@@ -227,7 +227,18 @@ class ClauseKnowledge(Knowledge):
         return dense
 
     def given_numbers(self, propositions: Iterable[int]) -> list[int]:
-        """Return the numbers that propositions of `dense` were given by the user."""
+        """Return the numbers that propositions of `dense` were given by the user.
+
+        Parameters
+        ----------
+        propositions : iterable of int
+            Numbers in `dense`.
+
+        Returns
+        -------
+        list of int
+            Numbers in `clauses`.
+        """
         if self._numbers is None:
             return list(propositions)
         return [self._numbers[p - 1] for p in propositions]

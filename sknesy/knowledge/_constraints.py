@@ -161,7 +161,13 @@ class LinearConstraint:
         return tuple(sorted((p, weight) for p, weight in found.items() if weight))
 
     def merge(self) -> "LinearConstraint":
-        """Return the same constraint with each proposition once."""
+        """Return the same constraint with each proposition once.
+
+        Returns
+        -------
+        LinearConstraint
+            Over propositions that are not negated, with weights other than 0.
+        """
         if len({*map(abs, self.literals)}) == len(self.literals) and all(self.weights):
             return self
         given = zip(self.literals, self.weights, strict=True)
@@ -170,7 +176,18 @@ class LinearConstraint:
         return LinearConstraint([p for p, _ in pairs], [w for _, w in pairs], self.relation, bound)
 
     def renumber(self, to: Mapping[int, int]) -> "LinearConstraint":
-        """Return the same constraint on other literals."""
+        """Return the same constraint on other literals.
+
+        Parameters
+        ----------
+        to : mapping of int to int
+            The new literal of each literal.
+
+        Returns
+        -------
+        LinearConstraint
+            With the same weights and bound.
+        """
         literals = [to[literal] for literal in self.literals]
         return LinearConstraint(literals, self.weights, self.relation, self.bound)
 
