@@ -10,6 +10,7 @@ __all__ = [
     "DimacsError",
     "DivergenceError",
     "InconsistentLabelError",
+    "InconsistentVersionWarning",
     "IntractableError",
     "InvalidKnowledgeError",
     "InvalidNetError",
@@ -69,6 +70,10 @@ class InvalidNetError(SknesyError, ValueError):
 
 class DivergenceError(SknesyError, FloatingPointError):
     """Training whose loss became NaN or infinite."""
+
+
+class InconsistentVersionWarning(UserWarning):
+    """An estimator that another version of sknesy has pickled."""
 
 
 class UndeterminedPropositionWarning(UserWarning):

@@ -14,7 +14,6 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "exceptions": 0,
     "_validation": 1,
-    "_progress": 1,
     "metrics": 1,
     "sat": 1,
     "numerics": 1,
@@ -24,7 +23,8 @@ FLOORS = {
     "sampling": 4,
     "inference": 5,
     "nets": 5,
-    "e_step": 6,
+    "layouts": 6,
+    "transforms": 6,
     "em": 7,
     "estimators": 8,
 }

@@ -18,6 +18,8 @@ from problems import SMALL_PROBLEMS
 from sklearn.exceptions import ConvergenceWarning
 from weights import random_log
 
+from sknesy.likelihoods import ExactObserved
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -143,12 +145,9 @@ def test_worked_knowledge_equals_the_oracle(rng):
 
 @pytest.mark.slow
 def test_worked_likelihood_is_a_distribution_over_labels():
-    likelihood = run(DOCS / "extending.md").NoisyLikelihood(rate=0.3)
-    states = [["a", "b", "c"], ["x", "y"]]
-    labels = [(a, b) for a in states[0] for b in states[1]]
-    log_likelihood = likelihood.log_likelihood(likelihood.encode(labels, states), [3, 2])
-    for a in range(3):
-        for b in range(2):
-            joint = log_likelihood[:, 0, a] + log_likelihood[:, 1, b]
-            np.testing.assert_allclose(joint.exp().sum(), 1.0, rtol=1e-12)
-    assert (log_likelihood[:, 1, 2] == -torch.inf).all()
+    likelihood = run(DOCS / "extending.md").NoisyLikelihood()
+    observed = ExactObserved(["a", "b", "c"], np.arange(3)).bind([["c", "a", "b"]])
+    rate = {"rate": torch.tensor(0.3, dtype=torch.float64)}
+    of_label = likelihood.log_likelihood(observed, torch.arange(3), rate).exp()[:, 0]
+    np.testing.assert_allclose(of_label.sum(0), 1.0, rtol=1e-12)
+    np.testing.assert_allclose([of_label[0, 1], of_label[1, 2], of_label[2, 0]], 0.7, rtol=1e-12)

@@ -123,8 +123,7 @@ def enumerate_worlds(
         keep = [i for i, label in enumerate(found) if label in wanted]
         rows, found = rows[keep], [found[i] for i in keep]
         if knowledge.output_states is None:
-            own = {label: label for label in found}  # True, say, where the label asked for is 1
-            alphabet = (tuple(dict.fromkeys(own[label] for label in labels)),)
+            alphabet = (tuple(dict.fromkeys(labels)),)
     return Worlds(
         rows=rows,
         outputs=encode_labels(found, alphabet),

@@ -1,5 +1,6 @@
-"""The public estimators, where nets, likelihoods and inference meet."""
+"""Estimators with scikit-learn's contract."""
 
 from sknesy.estimators._classifier import EMNeSyClassifier
+from sknesy.estimators._final import final
 
-__all__ = ["EMNeSyClassifier"]
+__all__ = ["EMNeSyClassifier", "final"]

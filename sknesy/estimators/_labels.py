@@ -1,139 +1,92 @@
-"""How labels in y are related to the outputs of the knowledge: one of them, or several."""
+"""How labels in y are related to the outputs of the knowledge: the one place that decides it."""
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils import column_or_1d
 from torch import Tensor
 
-from sknesy._validation import as_column, encode_labels
-from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy._validation import (
+    as_column,
+    encode_labels,
+    in_order,
+    is_hashable,
+    join_names,
+    plain,
+)
+from sknesy.estimators._reading import as_labels
+from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactLikelihood
+from sknesy.likelihoods import observe
 
 # Positions of samples -> the labels of their worlds
 Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
 
-__all__ = ["LabelRows", "LabelSpace", "SingleLabel", "has_several_outputs"]
+__all__ = ["CodedLabel", "LabelRows", "LabelSpace", "SingleLabel", "make_label_space"]
+
+
+def make_label_space(
+    knowledge: Knowledge | None, labels: Iterable[Hashable] | None, y: Any
+) -> "LabelSpace":
+    """Choose how labels are read: as rows of several outputs, as codes, or one by one."""
+    several = has_several_outputs(knowledge)
+    if labels is None:
+        return LabelRows(knowledge, y) if several and knowledge is not None else SingleLabel()
+    if several:
+        raise ValueError(
+            "labels must be None for knowledge of several outputs, whose labels are rows, got "
+            f"{labels!r}. Leave it out."
+        )
+    return CodedLabel(labels)
 
 
 def has_several_outputs(knowledge: Knowledge | None) -> bool:
-    """Tell whether a label is a row of several outputs.
-
-    Parameters
-    ----------
-    knowledge : Knowledge or None
-        The knowledge.
-
-    Returns
-    -------
-    bool
-        Whether it is; a machine that emits outputs as it reads sequences of any length has several.
-    """
+    """Tell whether a label is a row of several outputs."""
     try:
         return knowledge is not None and knowledge.n_outputs > 1
-    except UnsupportedKnowledgeError:
+    except UnsupportedKnowledgeError:  # a machine that emits outputs, for sequences of any length
         return True
 
 
 class LabelSpace(ABC):
-    """What the estimator must know of labels: how to read them, and how to give them back.
+    """Labels of one kind: how they are read, predicted, and given back in the form of y."""
 
-    Attributes
-    ----------
-    classes : ndarray, or list of ndarrays
-        The labels that can be predicted; of each output, if there are several.
-    """
-
-    classes: Any
+    classes: Any  # the labels that can be predicted; of each output, if there are several
 
     @abstractmethod
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different labels of y.
+        """Find the different labels of y, and which of them each sample has, (n_samples,)."""
 
-        Parameters
-        ----------
-        y : array-like
-            Labels.
+    def read_predicted(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+        """Read labels in the form of `name`."""
+        return self.read(y)
 
-        Returns
-        -------
-        labels : list of hashable
-            The different labels, as engines take them.
-        index : ndarray of shape (n_samples,), int64
-            Which of them each sample has.
-        """
+    @abstractmethod
+    def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
+        """Decide the labels that can be predicted, from those that y may mean (None: all)."""
 
     @abstractmethod
     def wanted(self, labels: Sequence[Hashable]) -> list[Hashable]:
-        """Give the labels to compile for, where some are asked about after `fit`.
-
-        Parameters
-        ----------
-        labels : sequence of hashable
-            The labels asked about.
-
-        Returns
-        -------
-        list of hashable
-            These, and those that predictions range over.
-        """
+        """Return the labels to compile for: those asked about, and those that are predicted."""
 
     @abstractmethod
     def candidates(self, compiled: Compiled) -> Tensor:
-        """Give the evidence under which labels are predicted.
-
-        Parameters
-        ----------
-        compiled : Compiled
-            The knowledge as compiled.
-
-        Returns
-        -------
-        Tensor of shape (1, n_outputs, n_output_states), float64
-            Log-weights of the output states.
-        """
+        """Return the evidence under which labels are predicted, (1, n_outputs, n_states)."""
 
     @abstractmethod
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled
     ) -> npt.NDArray[np.float64]:
-        """Put marginals of output states into the order of `classes`.
-
-        Parameters
-        ----------
-        output_marginals : ndarray of shape (n_samples, n_outputs, n_output_states)
-            Posterior probabilities, in the order of ``compiled.output_states``.
-        compiled : Compiled
-            The knowledge as compiled.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs, n_output_states)
-            The same in the order of `classes`; 0 for padding.
-        """
+        """Put marginals (n_samples, n_outputs, n_states) into the order of `classes`."""
 
     @abstractmethod
     def proba(self, output_marginals: npt.NDArray[np.float64], compiled: Compiled) -> Any:
-        """Give the probabilities of `classes`, as scikit-learn has them.
-
-        Parameters
-        ----------
-        output_marginals : ndarray of shape (n_samples, n_outputs, n_output_states)
-            Posterior probabilities, in the order of ``compiled.output_states``.
-        compiled : Compiled
-            The knowledge as compiled.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or list of them
-            Probabilities of the classes; of each output, if there are several.
-        """
+        """Return the probabilities of `classes`; a list of arrays, if there are several outputs."""
 
     @abstractmethod
     def name(
@@ -142,76 +95,47 @@ class LabelSpace(ABC):
         compiled: Compiled,
         conclude: Conclude | None = None,
     ) -> npt.NDArray[Any]:
-        """Turn output states into labels, in the form that y had.
+        """Turn output states (n_samples, n_outputs) into labels, in the form that y had.
 
-        Parameters
-        ----------
-        outputs : ndarray of shape (n_samples, n_outputs), int64
-            States of the outputs; -1 for a label without a name.
-        compiled : Compiled
-            The knowledge as compiled.
-        conclude : callable, optional
-            ``conclude(rows)`` gives the labels of some samples, for those without a name.
-
-        Returns
-        -------
-        ndarray
-            The labels.
+        State -1 is a label without a name; `conclude` gives the labels of such samples.
         """
 
     @abstractmethod
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:
-        """Give the most probable label, output by output.
-
-        Parameters
-        ----------
-        output_marginals : ndarray of shape (n_samples, n_outputs, n_output_states)
-            Posterior probabilities.
-        compiled : Compiled
-            The knowledge as compiled.
-
-        Returns
-        -------
-        ndarray
-            The labels, in the form that y had.
-        """
+        """Return the most probable label, output by output."""
 
 
 class SingleLabel(LabelSpace):
-    """One output: predictions are among the labels that were seen.
+    """One output: a label is any hashable, and predictions are among those seen."""
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The labels of `fit`.
-    """
-
-    def __init__(self, y: npt.NDArray[Any]) -> None:
-        self.classes = np.unique(y)
+    def __init__(self) -> None:
+        self._labels: list[Hashable] = []  # in the order of `classes`
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different labels; see `LabelSpace.read`."""
-        labels, index = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        return labels.tolist(), index
+        """Find the different labels by their hashes, whatever dtype y has."""
+        return _factorise(as_labels(y))
+
+    def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
+        """Take the labels seen, sorted."""
+        self._labels = in_order(compiled.output_states[0] if support is None else support)
+        self.classes = as_column(self._labels)
 
     def wanted(self, labels: Sequence[Hashable]) -> list[Hashable]:
-        """Give the classes and the labels."""
-        return list(dict.fromkeys([*self.classes.tolist(), *labels]))
+        """Return the classes and the labels."""
+        return list(dict.fromkeys([*self._labels, *labels]))
 
     def candidates(self, compiled: Compiled) -> Tensor:
-        """One of the classes, unknown which."""
-        codes = torch.from_numpy(self._codes(compiled))[:, None]
-        counts = [len(compiled.output_states[0])]
-        return ExactLikelihood().log_likelihood(codes, counts).amax(dim=0, keepdim=True)
+        """Return the evidence that it is one of the classes, unknown which."""
+        return observe(self._labels, compiled.output_states).amax(dim=0, keepdim=True)
 
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled
     ) -> npt.NDArray[np.float64]:
-        """Give the columns of the classes."""
+        """Return the columns of the classes."""
         return output_marginals[:, :, self._codes(compiled)]
 
     def proba(self, output_marginals: npt.NDArray[np.float64], compiled: Compiled) -> Any:
-        """Give the columns of the classes, as one array."""
+        """Return the columns of the classes, as one array."""
         return self.in_order(output_marginals, compiled)[:, 0]
 
     def name(
@@ -220,58 +144,119 @@ class SingleLabel(LabelSpace):
         compiled: Compiled,
         conclude: Conclude | None = None,
     ) -> npt.NDArray[Any]:
-        """Look the class of a state up; a label that was not seen is concluded."""
+        """Return the class of each state; a label that was not seen is concluded."""
         position = np.zeros(len(compiled.output_states[0]), dtype=np.int64)
         codes = self._codes(compiled)
         position[codes] = np.arange(len(codes))
-        labels = self.classes[position[outputs[:, 0]]]
+        found = self.classes[position[outputs[:, 0]]]
         nameless = np.flatnonzero(outputs[:, 0] < 0)
         if len(nameless) and conclude is not None:
-            concluded = np.array(conclude(nameless).tolist())
-            labels = labels.astype(np.result_type(labels, concluded))
-            labels[nameless] = concluded
-        return labels
+            concluded = self._name_unseen(conclude(nameless).tolist())
+            if found.dtype != concluded.dtype:  # no common type but that of objects, maybe
+                same_kind = found.dtype.kind == concluded.dtype.kind
+                dtype = np.result_type(found, concluded) if same_kind else np.dtype(object)
+                found = found.astype(dtype)
+            found[nameless] = concluded
+        return found
 
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:
-        """Give the class of the largest probability."""
+        """Return the class of the largest probability."""
         return self.classes[self.proba(output_marginals, compiled).argmax(axis=1)]
 
+    def _name_unseen(self, labels: list[Hashable]) -> npt.NDArray[Any]:
+        return as_column(labels)
+
     def _codes(self, compiled: Compiled) -> npt.NDArray[np.int64]:
-        return ExactLikelihood().encode(self.classes.tolist(), compiled.output_states)[:, 0].numpy()
+        return encode_labels(self._labels, compiled.output_states)[:, 0]
+
+
+class CodedLabel(SingleLabel):
+    """Codes of labels: y and predictions hold positions in a list of labels.
+
+    scikit-learn's meta-estimators replace labels by codes before they call `fit`; knowledge must
+    know what the codes stand for.
+    """
+
+    def __init__(self, labels: Iterable[Hashable]) -> None:
+        super().__init__()
+        self.names = _check_names(labels)
+        self._position = {name: code for code, name in enumerate(self.names)}
+
+    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+        """Read codes; where y cannot be codes, labels themselves."""
+        values = as_labels(y)
+        others = [value for value in values if not self._is_code(value)]
+        unknown = [value for value in values if value not in self._position]
+        if others and unknown:
+            wrong = next((value for value in others if value not in self._position), others[0])
+            raise InconsistentLabelError(
+                f"y must hold codes, positions 0 ... {len(self.names) - 1} in `labels`, got "
+                f"{plain(wrong)!r} (labels: {join_names(self.names)}). Encode y, or correct "
+                "`labels`."
+            )
+        if others:  # all are labels, and some are no codes
+            return _factorise(values)
+        if not unknown and any(self.names[value] != value for value in set(values)):
+            warnings.warn(
+                f"y is read as codes, positions in labels={join_names(self.names)}, but each entry "
+                "is also one of the labels. Pass labels=None if y holds labels.",
+                UserWarning,
+                stacklevel=6,
+            )
+        return self.read_predicted(values)
+
+    def read_predicted(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+        """Read codes."""
+        return _factorise([self.names[int(code)] for code in y])
+
+    def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
+        """Take the codes of the labels seen, in order."""
+        seen = self.names if support is None else support
+        codes = sorted(self._position[label] for label in seen)
+        self._labels = [self.names[code] for code in codes]
+        self.classes = np.array(codes)
+
+    @property
+    def label_array(self) -> npt.NDArray[Any]:
+        """Labels that the classes stand for."""
+        return as_column(self._labels)
+
+    def _name_unseen(self, labels: list[Hashable]) -> npt.NDArray[Any]:
+        unknown = [label for label in labels if label not in self._position]
+        if unknown:
+            raise InconsistentLabelError(
+                f"The most probable world has the label {plain(unknown[0])!r}, which has no code "
+                f"(labels: {join_names(self.names)}). Add it to `labels`, or decide by "
+                "'marginals'."
+            )
+        return np.array([self._position[label] for label in labels])
+
+    def _is_code(self, value: Any) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and 0 <= value < len(self.names) and value == int(value)
 
 
 class LabelRows(LabelSpace):
-    """Several outputs: a label is a row of names, and predictions are all that is possible.
+    """Several outputs: a label is a row of names, and predictions are all that is possible."""
 
-    Parameters
-    ----------
-    knowledge : Knowledge
-        Tells the outputs, and how labels are written as rows.
-    is_joined : bool
-        Whether labels are single values that the knowledge splits.
-    """
-
-    def __init__(self, knowledge: Knowledge, is_joined: bool) -> None:
+    def __init__(self, knowledge: Knowledge, y: Any) -> None:
         self.knowledge = knowledge
-        self.is_joined = is_joined
-        self.classes = [np.unique(as_column(states)) for states in knowledge.output_states or ()]
+        self.is_joined = _is_joined(y)  # whether labels are single values that knowledge splits
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different rows; see `LabelSpace.read`."""
-        rows = self.knowledge.split_labels(y)
-        # By columns: rows of objects cannot be sorted, columns can.
-        columns = [np.unique(column, return_inverse=True) for column in rows.T]
-        codes = np.stack([index for _, index in columns], axis=1)
-        unique, index = np.unique(codes, axis=0, return_inverse=True)
-        names = [values[unique[:, o]].tolist() for o, (values, _) in enumerate(columns)]
-        return list(zip(*names, strict=True)), index.ravel()
+        """Find the different rows, which the knowledge makes of the labels."""
+        return _factorise([tuple(row) for row in self.knowledge.split_labels(y).tolist()])
+
+    def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
+        """Take the states of all outputs, seen or not."""
+        self.classes = [np.unique(as_column(states)) for states in compiled.output_states]
 
     def wanted(self, labels: Sequence[Hashable]) -> list[Hashable]:
-        """Give the labels alone: predictions need none."""
+        """Return the labels alone: predictions need none."""
         return list(labels)
 
     def candidates(self, compiled: Compiled) -> Tensor:
-        """Any label whose parts are among `classes`; longer sequences may have more."""
+        """Allow any label whose parts are among `classes`; longer sequences may have more."""
         counts = tuple(map(len, compiled.output_states))
         log_likelihood = torch.full((1, len(counts), max(counts)), -torch.inf, dtype=torch.float64)
         for o, codes in enumerate(self._codes(compiled)):
@@ -290,7 +275,7 @@ class LabelRows(LabelSpace):
         return ordered
 
     def proba(self, output_marginals: npt.NDArray[np.float64], compiled: Compiled) -> Any:
-        """Give one array for each output."""
+        """Return one array for each output."""
         return [output_marginals[:, o, codes] for o, codes in enumerate(self._codes(compiled))]
 
     def name(
@@ -299,7 +284,7 @@ class LabelRows(LabelSpace):
         compiled: Compiled,
         conclude: Conclude | None = None,
     ) -> npt.NDArray[Any]:
-        """Look the names of states up."""
+        """Return the names of the states."""
         names = map(as_column, compiled.output_states)
         columns = [column[outputs[:, o]] for o, column in enumerate(names)]
         if len({column.dtype.kind for column in columns}) > 1:
@@ -308,12 +293,49 @@ class LabelRows(LabelSpace):
         return self.knowledge.join_labels(rows) if self.is_joined else rows
 
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:
-        """Give the most probable state of each output."""
+        """Return the most probable state of each output."""
         return self.name(output_marginals.argmax(axis=2), compiled)
 
     def _codes(self, compiled: Compiled) -> list[npt.NDArray[np.int64]]:
-        """Which state each of the classes is, for each output."""
+        """State of each of the classes, for each output."""
         return [
             encode_labels(names.tolist(), [states])[:, 0]
             for names, states in zip(self.classes, compiled.output_states, strict=True)
         ]
+
+
+def _factorise(labels: Sequence[Hashable]) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+    """Find the different labels, and which of them each is."""
+    position: dict[Hashable, int] = {}
+    index = [position.setdefault(label, len(position)) for label in labels]
+    return list(position), np.array(index, dtype=np.int64)
+
+
+def _is_joined(y: Any) -> bool:
+    """Tell whether y holds single values, rather than rows or tuples."""
+    if np.ndim(y) != 1:
+        return False
+    first = next(iter(y), None)
+    return not isinstance(first, tuple)
+
+
+def _check_names(labels: Iterable[Hashable]) -> list[Hashable]:
+    """Check the labels that codes stand for."""
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise TypeError(
+            f"labels must be a sequence of labels, in the order of their codes, got {labels!r}. "
+            "Pass for example np.unique(y)."
+        )
+    names: list[Hashable] = [plain(label) for label in labels]
+    for name in names:
+        if not is_hashable(name):
+            raise TypeError(
+                f"labels must hold hashable labels, got {name!r} ({type(name).__name__}). Pass for "
+                "example np.unique(y)."
+            )
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"labels must hold at least one label, and each once, got {join_names(names)}. Pass "
+            "for example np.unique(y)."
+        )
+    return names

@@ -5,23 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
-from sknesy.estimators._sequences import check_predictable
+from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning
 from sknesy.inference import Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactLikelihood
-from sknesy.metrics import exact_match
+from sknesy.likelihoods import ExactObserved
 from sknesy.nets import Samples
 
 __all__ = ["PredictionMixin"]
 
 
 class PredictionMixin:
-    """The methods of a fitted estimator, from log-probabilities of the net and the knowledge."""
+    """Methods of a fitted estimator, from log-probabilities of the net and the knowledge."""
 
     def predict(self, X):
         """Predict the most probable label of each sample; see `decision`.
@@ -39,10 +38,12 @@ class PredictionMixin:
         seen = self._look(X)
         if self.decision == "world":
             worlds, outputs = self._mode(seen)
-            return self._labels.name(
+            return self._fit_state.labels.name(
                 outputs, seen.compiled, lambda rows: seen.knowledge.conclude(worlds[rows])
             )
-        return self._labels.most_probable(self._infer(seen).output_marginals, seen.compiled)
+        return self._fit_state.labels.most_probable(
+            self._infer(seen).output_marginals, seen.compiled
+        )
 
     def predict_proba(self, X):
         """Compute the probability of each label, or of each state of each output.
@@ -59,7 +60,7 @@ class PredictionMixin:
             outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
         """
         seen = self._look(X)
-        return self._labels.proba(self._infer(seen).output_marginals, seen.compiled)
+        return self._fit_state.labels.proba(self._infer(seen).output_marginals, seen.compiled)
 
     def predict_log_proba(self, X):
         """Compute the log-probability of each label.
@@ -79,27 +80,36 @@ class PredictionMixin:
             return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
 
     def score(self, X, y, sample_weight=None):
-        """Compute the share of samples whose label is predicted right, all outputs of it.
+        """Compute how far predicted labels agree with what was observed.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True labels.
+            Observed labels, in the form that y had in `fit`.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples.
+            Weights of the samples. Samples of weight 0 are left out, whatever y says of them.
 
         Returns
         -------
         float
-            Between 0 and 1.
+            Between 0 and 1: the weighted mean agreement, which is the share of samples whose label
+            is right, all outputs of it, where labels are exact.
 
         See Also
         --------
         sknesy.metrics.output_accuracy : The accuracy of each output.
         """
-        return exact_match(y, self.predict(X), sample_weight=sample_weight)
+        predicted = self.predict(X)
+        check_consistent_length(predicted, y)
+        weight = _check_sample_weight(sample_weight, predicted, dtype=np.float64)
+        kept = np.flatnonzero(weight)
+        labels = self._fit_state.labels
+        observed = self.likelihood_.read(_safe_indexing(y, kept), labels)
+        agreement = observed.agreement(ExactObserved(*labels.read_predicted(predicted[kept])))
+        is_known = ~np.isnan(agreement)
+        return float(np.average(agreement[is_known], weights=weight[kept][is_known]))
 
     def predict_symbols(self, X):
         """Predict the symbols of each sample: its most probable world.
@@ -117,7 +127,7 @@ class PredictionMixin:
         """
         seen = self._look(X)
         worlds, _ = self._mode(seen)
-        return self._layout.name_worlds(worlds, seen.knowledge, seen.samples)
+        return self.layout_.name_worlds(worlds, seen.knowledge, seen.samples)
 
     def predict_symbols_proba(self, X):
         """Compute the probability of each state of each symbol, the label unknown.
@@ -135,7 +145,43 @@ class PredictionMixin:
             the state `END`, for knowledge of any number of symbols.
         """
         seen = self._look(X)
-        return self._layout.split_marginals(self._infer(seen).symbol_marginals, seen.samples)
+        return self.layout_.split_marginals(self._infer(seen).symbol_marginals, seen.samples)
+
+    def predict_net_proba(self, X, parts=False):
+        """Compute p(state | x) of each symbol by the net alone, without the knowledge.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features, as in `fit`; or, if `parts`, single symbols, of shape
+            (n_parts, *symbol_shape) or flat.
+        parts : bool, default=False
+            Whether each entry of X is a single symbol, such as an instance of a bag. The
+            symbols must all have the same number of states.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols, n_states), float64
+            Probabilities in the order of ``knowledge_.symbol_states``; 0 for padding where symbols
+            have unlike numbers of states. A list of ndarrays of shape (length, n_states) for
+            knowledge of any number of symbols. If `parts`, of shape (n_parts, n_states).
+
+        See Also
+        --------
+        predict_symbols_proba : The same under the knowledge, which may rule worlds out.
+        """
+        check_is_fitted(self, "n_iter_")
+        net = self._fit_state.net
+        if parts:
+            if len({len(states) for states in self.knowledge_.symbol_states}) > 1:
+                raise ValueError(
+                    "parts must be False where symbols have unlike numbers of states, got True for "
+                    f"{self.knowledge_!r}: a part does not tell which symbol it is. Pass whole "
+                    "samples."
+                )
+            return net.log_prob(self.layout_.read_parts(X)).exp().cpu().numpy()[:, 0]
+        samples = self.layout_.read(X, self.knowledge_, self, reset=False)
+        return self.layout_.split_marginals(net.log_prob(samples).exp().cpu().numpy(), samples)
 
     def posterior(self, X, y=None):
         """Compute what is known of each sample, given its label or not.
@@ -168,47 +214,46 @@ class PredictionMixin:
         log_likelihood = self._candidates(seen)
         if y is not None:
             check_consistent_length(log_prob, y)
-            labels, y_index = self._labels.read(y)
-            compiled = self.engine_.compile(
-                seen.knowledge, self._labels.wanted(labels), reuse=compiled
-            ).to(log_prob.device)
-            codes = ExactLikelihood().encode(labels, compiled.output_states)
-            log_likelihood = ExactLikelihood().log_likelihood(
-                codes[torch.from_numpy(y_index)].to(log_prob.device),
-                tuple(map(len, compiled.output_states)),
-            )
+            state, device = self._fit_state, log_prob.device
+            observed = state.likelihood.read(y, state.labels)
+            support = observed.support
+            wanted = None if support is None else state.labels.wanted(support)
+            compiled = self.engine_.compile(seen.knowledge, wanted, reuse=compiled).to(device)
+            observed = observed.bind(compiled.output_states).to(device)
+            everything = torch.arange(len(log_prob), device=device)
+            log_likelihood = state.likelihood.log_likelihood(observed, everything, state.noise)
         posterior = self.engine_.infer(
             compiled, log_prob, log_likelihood, self._generator()
         ).numpy()
-        marginals = self._labels.in_order(posterior.output_marginals, compiled)
+        marginals = self._fit_state.labels.in_order(posterior.output_marginals, compiled)
         return replace(posterior, output_marginals=marginals)
 
     def _look(self, X):
         """Show X to the net, and find the knowledge of as many symbols."""
         check_is_fitted(self, "n_iter_")
-        samples = self._layout.read(self, X)
+        samples = self.layout_.read(X, self.knowledge_, self, reset=False)
         knowledge, compiled = self.knowledge_, self.compiled_
         if samples.n_symbols > knowledge.n_symbols:
             knowledge, compiled = self._compile_longer(samples.n_symbols)
         samples = samples.fill_up_to(knowledge.n_symbols)
-        return _Seen(samples, self._symbol_net.log_prob(samples), knowledge, compiled)
+        return _Seen(samples, self._fit_state.net.log_prob(samples), knowledge, compiled)
 
     def _compile_longer(self, n_symbols):
         """Compile for sequences longer than those of `fit`; kept for the next time."""
-        if self._longer is None or self._longer[0].n_symbols < n_symbols:
-            knowledge = self._layout.knowledge.unroll(n_symbols)
-            compiled = self.engine_.compile(knowledge, self._labels.wanted([]) or None)
-            self._longer = knowledge, compiled.to(self._symbol_net.device)
-        return self._longer
+        if self._fit_state.longer is None or self._fit_state.longer[0].n_symbols < n_symbols:
+            knowledge = self._fit_state.family.unroll(n_symbols)
+            compiled = self.engine_.compile(knowledge, self._fit_state.labels.wanted([]) or None)
+            self._fit_state.longer = knowledge, compiled.to(self._fit_state.net.device)
+        return self._fit_state.longer
 
     def _candidates(self, seen):
         """The evidence under which labels are predicted."""
-        row = self._labels.candidates(seen.compiled).to(seen.log_prob.device)
+        row = self._fit_state.labels.candidates(seen.compiled).to(seen.log_prob.device)
         return row.expand(len(seen.log_prob), -1, -1)
 
     def _generator(self):
         """Source of randomness for engines that draw samples: the same for each call."""
-        return torch.Generator(self._symbol_net.device).manual_seed(self._seed)
+        return torch.Generator(self._fit_state.net.device).manual_seed(self._fit_state.seed)
 
     def _infer(self, seen):
         """The posterior, given that the label is one of those predicted."""
@@ -221,7 +266,7 @@ class PredictionMixin:
         return posterior.numpy()
 
     def _mode(self, seen):
-        """The most probable worlds and their outputs."""
+        """Find the most probable worlds and their outputs."""
         evidence = self._candidates(seen)
         try:
             found = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
@@ -232,20 +277,24 @@ class PredictionMixin:
         return worlds.cpu().numpy(), outputs.cpu().numpy()
 
     def _search_mode(self, seen, evidence):
-        """The most probable worlds, searched for by an engine made for it."""
-        engine = ModeEngine()
-        compiled = engine.compile(seen.knowledge, self._labels.wanted([]) or None)
+        """Search for the most probable worlds by an engine made for it; compiled once."""
+        engine, searches = ModeEngine(), self._fit_state.searches
+        n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
+        if n_symbols not in searches:
+            wanted = self._fit_state.labels.wanted([]) or None
+            searches[n_symbols] = engine.compile(seen.knowledge, wanted).to(device)
+        compiled = searches[n_symbols]
         if compiled.output_states != seen.compiled.output_states:
-            evidence = self._labels.candidates(compiled).expand(len(seen.log_prob), -1, -1)
-        device = seen.log_prob.device
-        found = engine.mode(compiled.to(device), seen.log_prob, evidence.to(device))
+            row = self._fit_state.labels.candidates(compiled).to(device)
+            evidence = row.expand(len(seen.log_prob), -1, -1)
+        log_joint, worlds, outputs = engine.mode(compiled, seen.log_prob, evidence)
         # The states of outputs are named by what the estimator's own engine compiled.
         names = [
-            torch.tensor([own.index(name) for name in states])
+            torch.tensor([own.index(name) for name in states], device=device)
             for own, states in zip(seen.compiled.output_states, compiled.output_states, strict=True)
         ]
-        outputs = [name.to(device)[found[2][:, o]] for o, name in enumerate(names)]
-        return found[0], found[1], torch.stack(outputs, dim=1)
+        renamed = [name[outputs[:, o]] for o, name in enumerate(names)]
+        return log_joint, worlds, torch.stack(renamed, dim=1)
 
 
 def _warn_of_dead(log_evidence):

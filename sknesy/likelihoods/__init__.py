@@ -1,6 +1,16 @@
-"""How the label is observed."""
+"""How y says something about the outputs of the knowledge."""
 
-from sknesy.likelihoods._base import Likelihood
-from sknesy.likelihoods._exact import ExactLikelihood
+from sknesy.likelihoods._base import LabelReader, Likelihood, Observed
+from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
+from sknesy.likelihoods._weights import observe, select_states, unobserved
 
-__all__ = ["ExactLikelihood", "Likelihood"]
+__all__ = [
+    "Likelihood",
+    "ExactLikelihood",
+    "Observed",
+    "ExactObserved",
+    "LabelReader",
+    "observe",
+    "select_states",
+    "unobserved",
+]

@@ -1,40 +1,80 @@
-"""The contract of likelihoods: how the label is observed."""
+"""The contract of likelihoods: how y says something about the outputs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-__all__ = ["Likelihood"]
+__all__ = ["LabelReader", "Likelihood", "Observed", "State", "Statistics"]
+
+State = dict[str, Tensor]  # what one start of EM learns of the noise
+Statistics = dict[str, Tensor]  # expected counts; those of several batches are added up
 
 
-class Likelihood(BaseEstimator, ABC):
-    """Probability of an observed label, given the outputs of a world.
+class LabelReader(Protocol):
+    """View of the labels that a likelihood is handed: it knows no knowledge."""
 
-    Labels are encoded once, before training, into small int arrays; from these the log-weights of
-    the output states are made batch by batch, so that memory does not grow with the product of
-    samples and labels.
-    """
-
-    @abstractmethod
-    def encode(
-        self, labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]
-    ) -> Tensor:
-        """Turn labels into codes.
+    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+        """Find the different labels of y.
 
         Parameters
         ----------
-        labels : sequence of hashable
-            Labels: names of states of the one output, or tuples of names with several.
+        y : array-like
+            One exact label for each sample.
+
+        Returns
+        -------
+        labels : list of hashable
+            The different labels, as engines take them: with several outputs tuples of names.
+        index : ndarray of shape (n_samples,), int64
+            Which of them each sample has.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When an entry of y cannot be a label.
+        """
+        ...
+
+
+class Observed(ABC):
+    """What y says of each sample, once it is read.
+
+    It pickles, has a length, and knows the outputs after `bind`.
+
+    Attributes
+    ----------
+    support : list of hashable or None
+        The labels that an engine must serve; None for all that the knowledge has.
+    """
+
+    @property
+    @abstractmethod
+    def support(self) -> list[Hashable] | None:
+        """Labels that an engine must serve; None for all."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def bind(self, output_states: Sequence[Sequence[Hashable]]) -> "Observed":
+        """Return the same, in terms of the output states of compiled knowledge.
+
+        Parameters
+        ----------
         output_states : sequence of sequences of hashable
             The names of the states of each output.
 
         Returns
         -------
-        Tensor of shape (n_labels, n_codes), int64
-            The codes.
+        Observed
+            What `Likelihood.log_likelihood` takes.
 
         Raises
         ------
@@ -43,45 +83,152 @@ class Likelihood(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def log_likelihood(self, codes: Tensor, n_output_states: Sequence[int]) -> Tensor:
-        """Compute log p(observed label | output state), for every output state.
+    def agreement(self, predicted: "Observed") -> npt.NDArray[np.float64]:
+        """Compute how far labels that were predicted agree with what was observed.
 
         Parameters
         ----------
-        codes : Tensor of shape (n_samples, n_codes), int64
-            Codes made by `encode`.
-        n_output_states : sequence of int
-            Number of states of each output.
+        predicted : Observed
+            Exact labels, read as y was.
 
         Returns
         -------
-        Tensor of shape (n_samples, n_outputs, max(n_output_states)), float64
-            Log-likelihoods in nats, on the device of `codes`; -inf for states that the label
-            excludes, and for padding.
+        ndarray of shape (n_samples,), float64
+            Agreement in [0, 1]; NaN where nothing was observed.
         """
 
-    @staticmethod
-    def unobserved(
-        n_samples: int, n_output_states: Sequence[int], device: torch.device | str = "cpu"
-    ) -> Tensor:
-        """Make the log-likelihood of samples without a label: zero for every state.
+    @abstractmethod
+    def describe(self, i: int) -> str:
+        """Return what y says of a sample, for an error message.
 
         Parameters
         ----------
-        n_samples : int
-            Number of samples.
-        n_output_states : sequence of int
-            Number of states of each output.
-        device : torch.device or str
-            Where the tensor is to be.
+        i : int
+            The sample.
 
         Returns
         -------
-        Tensor of shape (n_samples, n_outputs, max(n_output_states)), float64
-            Zeros, and -inf for padding.
+        str
+            The observation, as a user would write it.
         """
-        shape = (len(n_output_states), max(n_output_states))
-        row = torch.full(shape, -torch.inf, dtype=torch.float64, device=device)
-        for o, n_states in enumerate(n_output_states):
-            row[o, :n_states] = 0.0
-        return row.expand(n_samples, -1, -1)
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """Equal numbers for samples of which y says the same, int64 of shape (n_samples,)."""
+        return np.arange(len(self))
+
+    def to(self, device: torch.device | str) -> "Observed":
+        """Return it with its tensors on a device."""
+        return self
+
+
+class Likelihood(BaseEstimator, ABC):
+    """Probability of what is observed, given the outputs of a world.
+
+    A likelihood holds parameters only, and `fit` never changes it. What is learned of the noise is
+    a state: `start` makes that of one start of EM, the E-step adds up `count` over its batches, and
+    `m_step` turns the counts into the next state. A likelihood that learns nothing needs
+    none of the three.
+
+    After `fit`, ``likelihood_`` is a clone that has the winning state as attributes: what the state
+    calls ``rate`` is there as ``rate_``.
+    """
+
+    @abstractmethod
+    def read(self, y: Any, labels: LabelReader) -> Observed:
+        """Read y once, before training.
+
+        Parameters
+        ----------
+        y : array-like
+            What is observed of each sample.
+        labels : LabelReader
+            Reads labels.
+
+        Returns
+        -------
+        Observed
+            The observations.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When an entry of y says nothing that can be.
+        """
+
+    @abstractmethod
+    def log_likelihood(self, observed: Any, index: Tensor, state: State) -> Tensor:
+        """Compute log p(observed | output state), for every state of every output.
+
+        Parameters
+        ----------
+        observed : Observed
+            What `read` returned, bound to the outputs.
+        index : Tensor of shape (n_batch,), int64
+            The samples.
+        state : dict of str to Tensor
+            What is known of the noise.
+
+        Returns
+        -------
+        Tensor of shape (n_batch, n_outputs, max(n_output_states)), float64
+            Log-likelihoods in nats, on the device of `observed`; -inf for states that the
+            observation excludes, and for padding.
+        """
+
+    def start(self, observed: Any, seed: int) -> State:
+        """Make what one start of EM learns.
+
+        Parameters
+        ----------
+        observed : Observed
+            The observations, bound to the outputs.
+        seed : int
+            Seed of the start, for a likelihood that begins at random.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The first state; empty if nothing is learned.
+        """
+        return {}
+
+    def count(
+        self, observed: Any, index: Tensor, output_marginals: Tensor, weight: Tensor
+    ) -> Statistics:
+        """Compute expected counts of a batch: the sufficient statistics of the noise.
+
+        Parameters
+        ----------
+        observed : Observed
+            The observations, bound to the outputs.
+        index : Tensor of shape (n_batch,), int64
+            The samples.
+        output_marginals : Tensor of shape (n_batch, n_outputs, n_output_states), float64
+            Posterior of the output states.
+        weight : Tensor of shape (n_batch,), float64
+            Weights of the samples.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Counts. Those of several batches, processes or streams are added up.
+        """
+        return {}
+
+    def m_step(self, state: State, statistics: Mapping[str, Tensor]) -> State:
+        """Compute the most probable noise, in closed form.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            The state so far.
+        statistics : mapping of str to Tensor
+            Expected counts of all samples.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The next state, a new dict.
+        """
+        return dict(state)

@@ -40,6 +40,11 @@ class SymbolNet(ABC):
         return "cpu"
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it came with trained weights, rather than random ones."""
+        return False
+
+    @property
     def inner(self) -> Any:
         """Trained object inside, which the estimator shows as ``net_``."""
         return self

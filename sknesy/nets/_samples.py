@@ -35,6 +35,10 @@ class Samples(ABC):
         """Return the number of samples."""
 
     @abstractmethod
+    def __getitem__(self, index: Any) -> "Samples":
+        """Return some of the samples, by their numbers or a mask."""
+
+    @abstractmethod
     def inputs(self, index: Tensor | None = None) -> Tensor:
         """Return the module's inputs for some samples, one sample after the other.
 
@@ -104,6 +108,10 @@ class Grid(Samples):
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def __getitem__(self, index: Any) -> "Grid":
+        """Return some of the samples, by their numbers or a mask."""
+        return replace(self, X=self.X[index])
 
     @property
     def n_symbols(self) -> int:

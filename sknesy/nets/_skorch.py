@@ -76,6 +76,11 @@ class SkorchNet(SymbolNet):
         return "cpu" if self.net.device is None else str(self.net.device)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the user gave a module, rather than a class of modules."""
+        return isinstance(self.net.module, nn.Module)
+
+    @property
     def inner(self) -> NeuralNet:
         """The skorch net."""
         return self.net

@@ -106,10 +106,10 @@ def brute_force(p, conclude, label=None):
 # What is learned
 
 
-@pytest.mark.parametrize("e_step", ["batch", "epoch"])
-def test_instances_are_learned_from_labels_of_bags(e_step):
+@pytest.mark.parametrize(("e_step", "m_steps"), [("batch", 1), ("epoch", 2)])
+def test_instances_are_learned_from_labels_of_bags(e_step, m_steps):
     X, y, _ = bags(n=120)
-    clf = make(AnyOf(), e_step=e_step, m_steps=2, max_iter=15).fit(X, y)
+    clf = make(AnyOf(), e_step=e_step, m_steps=m_steps, max_iter=15).fit(X, y)
     X_test, y_test, symbols_test = bags(seed=1)
     assert clf.score(X_test, y_test) > 0.97
     assert symbol_accuracy(symbols_test, clf.predict_symbols(X_test)) > 0.97

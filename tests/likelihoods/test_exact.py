@@ -1,31 +1,60 @@
-"""Exact observation of the label."""
+"""Exact observation of the label, and what all likelihoods share."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 from sknesy.exceptions import InconsistentLabelError
-from sknesy.likelihoods import ExactLikelihood, Likelihood
+from sknesy.likelihoods import ExactLikelihood, observe, unobserved
 
 STATES = (("lo", "hi"), (0, 1, 2))
 
 
+class Reader:
+    """Labels in a list."""
+
+    def read(self, y):
+        labels = list(dict.fromkeys(y))
+        return labels, np.array([labels.index(label) for label in y])
+
+
+def read(labels, states):
+    return ExactLikelihood().read(labels, Reader()).bind(states)
+
+
 def test_observed_states_have_weight_one_and_padding_none():
-    likelihood = ExactLikelihood()
-    codes = likelihood.encode([("hi", 0), ("lo", 2)], STATES)
-    expected = [[[0, 1, 0], [1, 0, 0]], [[1, 0, 0], [0, 0, 1]]]
-    assert likelihood.log_likelihood(codes, [2, 3]).exp().tolist() == expected
+    labels = [("hi", 0), ("lo", 2), ("hi", 0)]
+    expected = [[[0, 1, 0], [1, 0, 0]], [[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [1, 0, 0]]]
+    assert observe(labels, STATES).exp().tolist() == expected
+    observed = read(labels, STATES)
+    found = ExactLikelihood().log_likelihood(observed, torch.tensor([1, 2]), {})
+    assert found.exp().tolist() == expected[1:]
 
 
 def test_labels_are_found_whatever_numeric_type_they_have():
-    codes = ExactLikelihood().encode([np.int64(1), 2.0, True], [(0, 1, 2)])
-    assert codes.ravel().tolist() == [1, 2, 1]
+    found = observe([np.int64(1), 2.0, True], [(0, 1, 2)])
+    assert found.argmax(-1).ravel().tolist() == [1, 2, 1]
 
 
 def test_unobserved_is_zero_but_for_padding():
-    out = Likelihood.unobserved(2, [2, 3])
+    out = unobserved(2, [2, 3])
     assert out.shape == (2, 2, 3)
     assert out[1, 0].tolist() == [0.0, 0.0, -torch.inf]
+
+
+def test_only_equal_labels_agree():
+    observed, predicted = (ExactLikelihood().read(y, Reader()) for y in ("abca", "xbaa"))
+    assert observed.agreement(predicted).tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_an_observation_pickles_and_keeps_what_it_was_bound_to():
+    observed = read(["hi", "lo", "hi"], STATES[:1])
+    again = pickle.loads(pickle.dumps(observed))
+    assert again.support == ["hi", "lo"]
+    assert torch.equal(again.codes, observed.codes)
+    assert again.describe(1) == "'lo'"
 
 
 @pytest.mark.parametrize(
@@ -39,4 +68,6 @@ def test_unobserved_is_zero_but_for_padding():
 )
 def test_unknown_labels_are_named(labels, states, message):
     with pytest.raises(InconsistentLabelError, match=message):
-        ExactLikelihood().encode(labels, states)
+        observe(labels, states)
+    with pytest.raises(InconsistentLabelError, match=message):
+        read(labels, states)

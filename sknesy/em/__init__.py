@@ -1,0 +1,20 @@
+"""Expectation-Maximisation: the loop, its state and what watches it."""
+
+from sknesy.em._callbacks import Callbacks, EMCallback, MaxTime, Progress, StopTraining
+from sknesy.em._convergence import Convergence
+from sknesy.em._e_step import EStep
+from sknesy.em._loop import choose_start, run_em
+from sknesy.em._run import Run
+
+__all__ = [
+    "run_em",
+    "choose_start",
+    "EStep",
+    "Run",
+    "Convergence",
+    "EMCallback",
+    "Callbacks",
+    "Progress",
+    "MaxTime",
+    "StopTraining",
+]

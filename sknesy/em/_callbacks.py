@@ -1,0 +1,134 @@
+"""What watches EM: the contract of callbacks, the progress bar, the time limit."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from sknesy.em._run import Run
+
+__all__ = ["Callbacks", "EMCallback", "MaxTime", "Progress", "StopTraining"]
+
+
+class StopTraining(Exception):  # noqa: N818 - like StopIteration, it is no error
+    """Wish of a callback to end training at once; what was learned is kept."""
+
+
+class EMCallback:
+    """Watcher of EM. Each method does nothing; a subclass overrides what it needs.
+
+    Any of them may raise `StopTraining`. Several starts share a callback: ``run.start`` tells
+    them apart.
+    """
+
+    def on_iteration_begin(self, run: Run) -> None:
+        """Watch an iteration begin.
+
+        Parameters
+        ----------
+        run : Run
+            The start, with the iterations it has behind it.
+        """
+
+    def on_batch_end(self, run: Run, n_samples: int) -> None:
+        """Watch a mini-batch, within its gradient step.
+
+        Parameters
+        ----------
+        run : Run
+            The start; ``run.bound_so_far()`` is the mean log-evidence of this iteration.
+        n_samples : int
+            Samples in the mini-batch.
+        """
+
+    def on_iteration_end(self, run: Run) -> None:
+        """Watch an iteration end.
+
+        Parameters
+        ----------
+        run : Run
+            The start, with this iteration.
+        """
+
+
+class Callbacks(EMCallback):
+    """Several callbacks as one, asked in their order."""
+
+    def __init__(self, callbacks: Iterable[EMCallback] = ()) -> None:
+        self.callbacks = tuple(callbacks)
+
+    def on_iteration_begin(self, run: Run) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_iteration_begin(run)
+
+    def on_batch_end(self, run: Run, n_samples: int) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_batch_end(run, n_samples)
+
+    def on_iteration_end(self, run: Run) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_iteration_end(run)
+
+
+class MaxTime(EMCallback):
+    """Time limit of training, which ends it after the mini-batch that passes it.
+
+    Parameters
+    ----------
+    seconds : float
+        The time, from the making of this object.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def on_iteration_begin(self, run: Run) -> None:
+        """Stop if time is up, unless nothing at all has been learned so far."""
+        if run.n_seen:
+            self._check()
+
+    def on_batch_end(self, run: Run, n_samples: int) -> None:
+        """Stop if time is up. The first mini-batch of a start is always learned."""
+        if run.n_seen > n_samples:
+            self._check()
+
+    def _check(self) -> None:
+        if time.monotonic() > self._end:
+            raise StopTraining
+
+
+class Progress(EMCallback):
+    """Bar that counts samples, with the log-evidence and the rate, as a context manager.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples in one pass.
+    n_passes : int
+        The largest number of passes.
+    max_iter : int
+        The largest number of EM iterations.
+    """
+
+    def __init__(self, n_samples: int, n_passes: int, max_iter: int) -> None:
+        self._max_iter = max_iter
+        self._bar = tqdm(total=n_samples * n_passes, unit=" samples", unit_scale=True)
+
+    def on_iteration_begin(self, run: Run) -> None:
+        """Show which iteration begins."""
+        self._bar.set_description(f"EM {run.n_iter + 1}/{self._max_iter}", refresh=False)
+
+    def on_batch_end(self, run: Run, n_samples: int) -> None:
+        """Count samples; the log-evidence is computed only when the bar is drawn."""
+        if self._bar.update(n_samples) and run.bound_so_far is not None:
+            self._bar.set_postfix_str(f"log evidence {run.bound_so_far():.4f}", refresh=False)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._bar.close()

@@ -1,0 +1,211 @@
+"""The EM loop alone.
+
+For a net p(z | x) over symbols z, knowledge and an observation y, EM maximises the log-evidence
+
+    L = sum_i w_i log p(y_i | x_i) / sum_i w_i,    p(y | x) = sum_z p(y | z) p(z | x),
+
+by alternating the E-step, q_i(z) = p(z | x_i, y_i), with the M-step, which raises
+sum_i w_i E_q[log p(z | x_i)] by gradient steps through the net alone, and sets the noise of the
+likelihood in closed form. An exact M-step never lowers L (Dempster, Laird & Rubin 1977); a gradient
+step on a mini-batch with its own exact posterior is a gradient step on L itself (Neal & Hinton
+1998, on incremental E-steps).
+
+L has more than one maximum. A temperature keeps starts from a lower one (`sknesy.transforms`), and
+of several starts the one with the highest bound goes on. With an engine that estimates, L is an
+estimate, too.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sknesy.em._callbacks import EMCallback, StopTraining
+from sknesy.em._e_step import Diagnostics, EStep
+from sknesy.em._run import Run
+from sknesy.exceptions import DivergenceError, NoSignalError
+from sknesy.inference import Posterior
+from sknesy.nets import Samples
+
+__all__ = ["choose_start", "run_em"]
+
+
+def run_em(
+    run: Run,
+    samples: Samples,
+    e_step: EStep,
+    *,
+    schedule: str,
+    m_steps: int,
+    max_iter: int,
+    callbacks: EMCallback,
+) -> bool:
+    """Run EM until it has converged, or `max_iter` is reached, or a callback stops it.
+
+    Parameters
+    ----------
+    run : Run
+        The start, within a training session of its net; it goes on from where it is.
+    samples : Samples
+        The data.
+    e_step : EStep
+        Computes posteriors.
+    schedule : {"batch", "epoch"}
+        Whether each mini-batch or each iteration has its own E-step.
+    m_steps : int
+        Passes over the data for each E-step of the schedule "epoch".
+    max_iter : int
+        Largest number of iterations, with those behind it.
+    callbacks : EMCallback
+        Watches, and may stop.
+
+    Returns
+    -------
+    bool
+        Whether a callback stopped it.
+
+    Raises
+    ------
+    DivergenceError
+        When the loss or the bound becomes NaN.
+    NoSignalError
+        When no draw of an engine agrees with any label, in a whole iteration.
+    """
+    iterate = {"batch": _iterate_by_batch, "epoch": _iterate_by_epoch}[schedule]
+    try:
+        while run.n_iter < max_iter and not run.convergence.converged:
+            callbacks.on_iteration_begin(run)
+            iteration = _Iteration(run, e_step, callbacks)
+            asked_to_stop = iterate(run, samples, iteration, m_steps)
+            run.noise = e_step.likelihood.m_step(run.noise, iteration.statistics)
+            run.diagnostics.append(iteration.diagnostics.means())
+            _check_signal(run.diagnostics[-1])
+            is_moving = e_step.is_moving(run.n_iter + 1)
+            run.convergence.record(iteration.lower_bound(), asked_to_stop, is_moving)
+            callbacks.on_iteration_end(run)
+    except StopTraining:
+        return True
+    finally:
+        run.bound_so_far = None
+        del run.diagnostics[run.n_iter :]  # those of an iteration that was not finished
+    return False
+
+
+def choose_start(runs: Sequence[Run], run_short: Callable[[Run], bool]) -> tuple[Run, bool]:
+    """Run each start for a short while, and choose the one with the highest bound.
+
+    A start that ends in a permuted solution has a far lower bound than the others, early on. All
+    have the same iterations behind them, and so the same temperature.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The starts.
+    run_short : callable
+        ``run_short(run)`` runs one for a while, and tells whether a callback stopped it.
+
+    Returns
+    -------
+    best : Run
+        The best. A start that diverges is passed over, unless all do.
+    is_stopped : bool
+        Whether a callback stopped one; those after it were not tried.
+    """
+    survivors: list[Run] = []
+    is_stopped = False
+    for i, run in enumerate(runs):
+        try:
+            is_stopped = run_short(run)
+        except DivergenceError:
+            if not survivors and i + 1 == len(runs):
+                raise
+        else:
+            survivors.append(run)
+        if is_stopped:
+            break
+    # A start that was cut short has another temperature; one that was not is preferred to it.
+    return max(survivors, key=lambda run: (run.n_iter, run.lower_bound)), is_stopped
+
+
+class _Iteration:
+    """One iteration on its way: evidence, counts and diagnostics so far."""
+
+    def __init__(self, run: Run, e_step: EStep, callbacks: EMCallback) -> None:
+        self.run, self.e_step, self.callbacks = run, e_step, callbacks
+        self.log_evidence = torch.full_like(e_step.weight, torch.nan)  # NaN: not seen, or held out
+        self.statistics: dict[str, Tensor] = {}
+        self.diagnostics = Diagnostics()
+        run.bound_so_far = self.lower_bound
+
+    def infer(
+        self, log_prob: Tensor, index: Tensor, is_training: bool, passed: float = 0.0
+    ) -> Posterior:
+        """Compute the posterior of a batch, `passed` of the way through the iteration."""
+        e_step = self.e_step
+        posterior = e_step.infer(self.run, log_prob, index, self.run.n_iter + 1 + passed)
+        self.diagnostics.record(posterior.diagnostics, len(index))
+        if is_training:
+            log_evidence = posterior.log_evidence
+            if posterior.kind != "exact":  # that no draw agrees is no bound
+                log_evidence = log_evidence.masked_fill(log_evidence == -torch.inf, torch.nan)
+            self.log_evidence[index] = log_evidence
+            counted = e_step.likelihood.count(
+                e_step.observed, index, posterior.output_marginals, e_step.weight[index]
+            )
+            for name, count in counted.items():
+                total = self.statistics.get(name)
+                self.statistics[name] = count if total is None else total + count
+        return posterior
+
+    def watch(self, n_samples: int) -> None:
+        """Count samples that the net is trained on."""
+        self.run.n_seen += n_samples
+        self.callbacks.on_batch_end(self.run, n_samples)
+
+    def lower_bound(self) -> float:
+        """Compute the weighted mean log-evidence of the samples that have one."""
+        weight = self.e_step.weight.masked_fill(self.log_evidence.isnan(), 0.0)
+        log_evidence = self.log_evidence.nan_to_num(neginf=-torch.inf)
+        return float((weight @ log_evidence) / weight.sum())
+
+
+def _iterate_by_batch(run: Run, samples: Samples, iteration: _Iteration, m_steps: int) -> bool:
+    """Make an E-step and a gradient step for each mini-batch, on one forward pass.
+
+    The bound is the mean over the mini-batches, each with the net as it was then.
+    """
+    n_seen = 0
+
+    def responsibilities(log_prob: Tensor, index: Tensor, is_training: bool) -> Tensor:
+        nonlocal n_seen
+        posterior = iteration.infer(log_prob, index, is_training, n_seen / len(samples))  # E-step
+        if is_training:
+            n_seen += len(index)
+            iteration.watch(len(index))
+        return posterior.symbol_marginals
+
+    return run.net.m_step(responsibilities)  # M-step
+
+
+def _iterate_by_epoch(run: Run, samples: Samples, iteration: _Iteration, m_steps: int) -> bool:
+    """Make an E-step for all the data, then several passes of the M-step."""
+    everything = torch.arange(len(samples), device=iteration.log_evidence.device)
+    posterior = iteration.infer(run.net.log_prob(samples), everything, True)  # E-step
+
+    def responsibilities(log_prob: Tensor, index: Tensor, is_training: bool) -> Tensor:
+        if is_training:
+            iteration.watch(len(index))
+        return posterior.symbol_marginals[index]
+
+    return any(run.net.m_step(responsibilities) for _ in range(m_steps))  # M-step
+
+
+def _check_signal(diagnostics: dict[str, float]) -> None:
+    """Raise if an iteration taught the net nothing."""
+    if diagnostics.get("is_dead") == 1.0:
+        raise NoSignalError(
+            "In a whole iteration no sample had a draw that agrees with its label, so that there "
+            "was nothing to learn from. Give the engine a `distance` between labels, raise its "
+            "`n_draws`, or state the knowledge in a form that can guide the draws (clauses, a "
+            "state machine)."
+        )

@@ -1,0 +1,72 @@
+"""One start of EM: its net, all it has learned, and how far it got."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sknesy.em._convergence import Convergence
+from sknesy.nets import SymbolNet
+
+__all__ = ["Run"]
+
+
+@dataclass
+class Run:
+    """One start of EM: the state that changes while it learns. It pickles between iterations.
+
+    Attributes
+    ----------
+    net : SymbolNet
+        The net.
+    convergence : Convergence
+        The bounds so far.
+    start : int
+        Number of the start, from 0.
+    noise : dict of str to Tensor
+        What the likelihood has learned.
+    memories : list of dict
+        What each transform remembers.
+    generator : torch.Generator or None
+        Source of randomness, for engines that draw.
+    diagnostics : list of dict
+        Means over the samples of what the engine reported, for each iteration.
+    n_seen : int
+        Samples that the net has been trained on, in all iterations.
+    bound_so_far : callable or None
+        Returns the mean log-evidence of the iteration that is on its way.
+    """
+
+    net: SymbolNet
+    convergence: Convergence
+    start: int = 0
+    noise: dict[str, Tensor] = field(default_factory=dict)
+    memories: list[dict[str, Any]] = field(default_factory=list)
+    generator: torch.Generator | None = None
+    diagnostics: list[dict[str, float]] = field(default_factory=list)
+    n_seen: int = 0
+    bound_so_far: Callable[[], float] | None = None
+
+    @property
+    def n_iter(self) -> int:
+        """Number of iterations finished."""
+        return len(self.convergence.lower_bounds)
+
+    @property
+    def lower_bound(self) -> float:
+        """Mean log-evidence of the last iteration, in nats a sample; -inf before the first."""
+        return self.convergence.lower_bounds[-1] if self.n_iter else -torch.inf
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**vars(self), "bound_so_far": None}
+        if self.generator is not None:
+            state["generator"] = (str(self.generator.device), self.generator.get_state())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["generator"] is not None:
+            device, numbers = state["generator"]
+            state = {**state, "generator": torch.Generator(device).set_state(numbers)}
+        vars(self).update(state)

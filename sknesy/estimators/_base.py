@@ -1,0 +1,500 @@
+"""What the estimators have in common: from data, net and knowledge to a fit."""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+from sknesy._validation import in_order, join_names
+from sknesy.em import (
+    Callbacks,
+    Convergence,
+    EMCallback,
+    EStep,
+    MaxTime,
+    Progress,
+    Run,
+    choose_start,
+    run_em,
+)
+from sknesy.estimators._labels import LabelSpace, make_label_space
+from sknesy.estimators._possible import check_each_sample, warn_of_no_information
+from sknesy.exceptions import InconsistentVersionWarning
+from sknesy.inference import AutoEngine, Compiled, InferenceEngine
+from sknesy.knowledge import IdentityKnowledge, Knowledge
+from sknesy.layouts import Layout, choose_layout
+from sknesy.likelihoods import ExactLikelihood, Likelihood
+from sknesy.nets import SymbolNet, as_neural_net, make_net
+from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
+
+__all__ = ["BaseEMNeSy", "FitState"]
+
+_ANNEALED = 10.0  # iterations of temperature="auto", at most: see `python -m benchmarks starts`
+_HOT = 3.0  # its first temperature
+
+
+@dataclass
+class FitState:
+    """All that a fit leaves behind for predictions, beside the public attributes; it pickles."""
+
+    net: SymbolNet
+    family: Knowledge | None  # the knowledge as the user gave it
+    labels: LabelSpace
+    likelihood: Likelihood
+    noise: dict[str, torch.Tensor]
+    seed: int
+    # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
+    longer: tuple[Knowledge, Compiled] | None = None
+    searches: dict[int, Any] = field(default_factory=dict)
+
+
+class BaseEMNeSy(BaseEstimator):
+    """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "knowledge": [Knowledge, None],
+        "net": "no_validation",
+        "inference": [StrOptions({"auto"}), InferenceEngine],
+        "likelihood": [Likelihood, None],
+        "labels": ["array-like", None],
+        "layout": [Layout, None],
+        "symbol_shape": [tuple, list, None],
+        "e_step": [StrOptions({"batch", "epoch"})],
+        "m_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_iter": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+            callable,
+        ],
+        "state_prior": ["array-like", None],
+        "step_size": [Interval(Real, 0, 1, closed="right"), "array-like", callable],
+        "transforms": [tuple, list],
+        "decision": [StrOptions({"marginals", "world"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "random_state": ["random_state"],
+        "device": [str, torch.device, None],
+        "callbacks": [tuple, list],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        knowledge=None,
+        *,
+        net=None,
+        inference="auto",
+        likelihood=None,
+        labels=None,
+        layout=None,
+        symbol_shape=None,
+        e_step="batch",
+        m_steps=1,
+        n_init=1,
+        init_iter=5,
+        temperature="auto",
+        state_prior=None,
+        step_size=1.0,
+        transforms=(),
+        decision="marginals",
+        max_iter=100,
+        max_time=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        batch_size=None,
+        learning_rate=None,
+        random_state=None,
+        device=None,
+        callbacks=(),
+        warm_start=False,
+        verbose=0,
+    ):
+        self.knowledge = knowledge
+        self.net = net
+        self.inference = inference
+        self.likelihood = likelihood
+        self.labels = labels
+        self.layout = layout
+        self.symbol_shape = symbol_shape
+        self.e_step = e_step
+        self.m_steps = m_steps
+        self.n_init = n_init
+        self.init_iter = init_iter
+        self.temperature = temperature
+        self.state_prior = state_prior
+        self.step_size = step_size
+        self.transforms = transforms
+        self.decision = decision
+        self.max_iter = max_iter
+        self.max_time = max_time
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.device = device
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def set_params(self, **params: Any) -> "BaseEMNeSy":
+        """Set parameters, also those of the net and the engine.
+
+        Parameters
+        ----------
+        **params
+            Parameters by name; ``net__*`` and ``inference__*`` reach inside, also where `net` is
+            None or a module class, or `inference` is "auto".
+
+        Returns
+        -------
+        BaseEMNeSy
+            This estimator.
+        """
+        # What has no parameters of its own yet is replaced by an object that has.
+        if any(name.startswith("net__") for name in params):
+            params["net"] = as_neural_net(params.get("net", self.net))
+        inference = params.get("inference", self.inference)
+        is_auto = isinstance(inference, str) and inference == "auto"
+        if is_auto and any(name.startswith("inference__") for name in params):
+            params["inference"] = AutoEngine()
+        return super().set_params(**params)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn the net from samples and labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features, cast to float32. Flat samples hold the symbols one after the other. With
+            knowledge of any number of symbols: a list or an array of objects, which are arrays of
+            shape ``(length, *symbol_shape)``, of at least one symbol; or an array, if all samples
+            are of one length.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What is observed; by default labels that the knowledge can conclude, as
+            ``knowledge.conclude`` returns them.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, at least 0. Samples of weight 0 are left out, whatever y says of them.
+
+        Returns
+        -------
+        BaseEMNeSy
+            This estimator.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world gives one of the labels.
+        InvalidKnowledgeError, InvalidNetError
+            When knowledge or net cannot be used.
+        IntractableError
+            When the engine does not reach, within its limits.
+        NoSignalError
+            When no draw of an engine agrees with any label, in a whole iteration.
+        DivergenceError
+            When the loss becomes NaN or infinite.
+
+        Notes
+        -----
+        A fit that fails leaves the estimator as it was. Interrupting it (Ctrl-C) raises
+        KeyboardInterrupt as usual, and leaves an estimator that is fitted as far as it got.
+        """
+        # A copy learns, so that a fit that fails leaves this estimator as it was.
+        learner = copy.copy(self)
+        try:
+            learner._fit(X, y, sample_weight)
+        except KeyboardInterrupt:
+            if vars(learner).get("_fit_state") is not vars(self).get("_fit_state"):
+                self.__dict__ = vars(learner)
+            raise
+        self.__dict__ = vars(learner)
+        return self
+
+    def _fit(self, X, y, sample_weight):
+        callbacks = self._check_parameters()
+        layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
+        samples, y, weight = self._read(layout, X, y, sample_weight)
+        labels = make_label_space(self.knowledge, self.labels, y)
+        likelihood = ExactLikelihood() if self.likelihood is None else clone(self.likelihood)
+        observed = likelihood.read(y, labels)
+        knowledge = self._choose_knowledge(layout, samples, observed)
+        samples = samples.fill_up_to(knowledge.n_symbols)
+        engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
+        compiled = engine.compile(knowledge, observed.support)
+        labels.settle(observed.support, compiled)
+        observed = observed.bind(compiled.output_states)
+        check_each_sample(layout, engine, compiled, samples, likelihood, observed)
+
+        groups = layout.groups(knowledge, samples)
+        options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
+        random_state = check_random_state(self.random_state)
+        seeds = random_state.randint(np.iinfo(np.int32).max, size=self.n_init + 1).tolist()
+        nets = [make_net(self.net, groups, seed, options) for seed in seeds[:-1]]
+        if self.e_step not in nets[0].schedules:
+            raise ValueError(
+                f"e_step must be one of {join_names(sorted(nets[0].schedules))} with net="
+                f"{self.net!r}, got {self.e_step!r}. Set e_step."
+            )
+        before = vars(self).get("_fit_state") if self.warm_start else None
+        if before is not None:
+            nets[0].adopt(before.net)
+        is_fresh = before is None and not nets[0].is_trained
+        transforms = self._make_transforms(knowledge, is_fresh)
+
+        device = nets[0].device
+        e_step = EStep(
+            engine,
+            compiled.to(device),
+            likelihood,
+            observed.to(device),
+            torch.from_numpy(weight).to(device),
+            transforms,
+        )
+        n_states = [n for group in groups for n in group.n_states]
+        runs = [
+            Run(
+                net,
+                Convergence(self.tol, self.n_iter_no_change),
+                start=i,
+                noise=likelihood.start(e_step.observed, seed),
+                memories=[t.start(len(samples), n_states) for t in transforms],
+                generator=torch.Generator(device).manual_seed(seeds[-1]),
+            )
+            for i, (net, seed) in enumerate(zip(nets, seeds[:-1], strict=True))
+        ]
+        warn_of_no_information(observed, self.knowledge)
+
+        # All checks have passed: training begins.
+        best, self.init_lower_bounds_, is_stopped = self._train(runs, samples, e_step, callbacks)
+        best.net.recompute_statistics(samples)
+        self._keep(best, layout, labels, knowledge, e_step, samples, seeds[-1])
+        if isinstance(is_stopped, KeyboardInterrupt):
+            raise KeyboardInterrupt(
+                f"fit was interrupted after {best.n_iter} of at most {self.max_iter} iterations. "
+                "The estimator keeps what it learned so far, and can predict."
+            ) from is_stopped
+        self._warn_of_no_convergence(is_stopped)
+
+    def _check_parameters(self):
+        """Check what scikit-learn's constraints cannot say, and return the callbacks."""
+        if self.e_step == "batch" and self.m_steps != 1:
+            raise ValueError(
+                f"m_steps must be 1 where e_step='batch', which has one gradient step for each "
+                f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
+            )
+        for transform in self.transforms:
+            if not isinstance(transform, PosteriorTransform):
+                raise TypeError(
+                    "transforms must hold PosteriorTransform objects, got "
+                    f"{transform!r} ({type(transform).__name__}). Derive it from "
+                    "sknesy.transforms.PosteriorTransform."
+                )
+        for callback in self.callbacks:
+            if not isinstance(callback, EMCallback):
+                raise TypeError(
+                    f"callbacks must hold EMCallback objects, got {callback!r} "
+                    f"({type(callback).__name__}). Derive it from sknesy.em.EMCallback; a callback "
+                    "of skorch belongs to the net: set_params(net__callbacks=[...])."
+                )
+        time_limit = [] if self.max_time is None else [MaxTime(self.max_time)]
+        return [*time_limit, *self.callbacks]
+
+    def _read(self, layout, X, y, sample_weight):
+        """Read samples and weights, and leave out samples of weight 0 before y is looked at."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        samples = layout.read(X, self.knowledge, self, reset=True)
+        check_consistent_length(samples, y)
+        weight = _check_sample_weight(
+            sample_weight, np.empty((len(samples), 1)), dtype=np.float64, ensure_non_negative=True
+        )
+        if not weight.any():  # scikit-learn before 1.9 lets them pass
+            raise ValueError(
+                "sample_weight must contain at least one non-zero number. Give the samples to "
+                "learn from a positive weight."
+            )
+        with np.errstate(over="ignore"):
+            total = weight.sum()
+        if not np.isfinite(total):
+            raise ValueError(
+                f"sample_weight must have a finite sum, got weights of up to {weight.max():g}. "
+                "Divide the weights by the largest: only their ratios matter."
+            )
+        if not weight.all():
+            kept = np.flatnonzero(weight)
+            samples, weight = samples[kept], weight[kept]
+            y = _safe_indexing(y, kept)
+        # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
+        return samples, self._check_targets(y), weight / weight.mean()
+
+    def _check_targets(self, y):
+        """Check y as scikit-learn does, where no knowledge says what a label is."""
+        return y
+
+    def _choose_knowledge(self, layout, samples, observed):
+        """Return the knowledge of as many symbols; without any, the symbol is the label."""
+        if self.knowledge is not None:
+            return layout.unroll(self.knowledge, samples)
+        if observed.support is None:
+            raise ValueError(
+                f"knowledge must be given with {self.likelihood!r}, which does not tell the labels "
+                "there are, got None. Pass for example IdentityKnowledge(range(10))."
+            )
+        return IdentityKnowledge(in_order(observed.support))
+
+    def _make_transforms(self, knowledge, is_fresh):
+        """Make what stands around the posterior; nothing where nothing changes."""
+        transforms: list[PosteriorTransform] = []
+        temperature = self.temperature
+        if isinstance(temperature, str):  # "auto"
+            temperature = 1.0
+            if is_fresh and not isinstance(knowledge, IdentityKnowledge):
+                temperature = self._choose_annealing()
+        if not _is_one(temperature):
+            transforms.append(Temperature(temperature))
+        if self.state_prior is not None:
+            transforms.append(StatePrior(self.state_prior))
+        if not _is_one(self.step_size):
+            transforms.append(StepSize(self.step_size))
+        return (*transforms, *(clone(transform) for transform in self.transforms))
+
+    def _choose_annealing(self):
+        """Return the temperatures of "auto"; with whole iterations the last of them is at 1."""
+        n_iter = min(self.max_iter / 2, _ANNEALED)
+        if self.e_step == "epoch":
+            n_iter = self.max_iter // 2
+        return Annealing(_HOT, n_iter) if n_iter else 1.0
+
+    def _train(self, runs, samples, e_step, callbacks):
+        """Run EM: the best of several starts goes on. What interrupts it comes back, too."""
+        n_passes = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
+        n_passes *= self.m_steps if self.e_step == "epoch" else 1
+        y = e_step.observed.groups
+
+        def run_to(run, max_iter):
+            return run_em(
+                run,
+                samples,
+                e_step,
+                schedule=self.e_step,
+                m_steps=self.m_steps,
+                max_iter=min(max_iter, self.max_iter),
+                callbacks=watchers,
+            )
+
+        init_lower_bounds: list[float] = []
+        best, stopped_by = runs[0], False
+        with ExitStack() as sessions:
+            bar = [Progress(len(samples), n_passes, self.max_iter)] if self.verbose else []
+            for progress in bar:
+                sessions.enter_context(progress)
+            watchers = Callbacks([*bar, *callbacks])
+            try:
+                for run in runs:
+                    session = run.net.training(samples, e_step.weight, y, is_trial=len(runs) > 1)
+                    sessions.enter_context(session)
+                if len(runs) > 1:
+                    best, stopped_by = choose_start(runs, lambda run: run_to(run, self.init_iter))
+                    init_lower_bounds = [run.lower_bound for run in runs]
+                    best.net.keep()
+                if not stopped_by:
+                    stopped_by = run_to(best, self.max_iter)
+            except KeyboardInterrupt as interrupt:
+                if not any(run.n_seen for run in runs):
+                    raise
+                best = max(runs, key=lambda run: (run.n_iter, run.lower_bound))
+                best.net.keep()
+                stopped_by = interrupt
+        return best, init_lower_bounds, stopped_by
+
+    def _keep(self, best, layout, labels, knowledge, e_step, samples, seed):
+        """Set the attributes of a fitted estimator."""
+        self._fit_state = FitState(
+            best.net, self.knowledge, labels, e_step.likelihood, best.noise, seed
+        )
+        self.knowledge_ = knowledge
+        self.engine_, self.compiled_ = e_step.engine, e_step.compiled
+        self.likelihood_ = clone(e_step.likelihood)
+        for name, value in best.noise.items():
+            setattr(self.likelihood_, f"{name}_", value.cpu().numpy()[()])
+        self.net_ = best.net.inner
+        self.symbol_shape_ = samples.symbol_shape
+        self.layout_ = clone(layout).set_params(symbol_shape=samples.symbol_shape)
+        self.lower_bounds_ = best.convergence.lower_bounds
+        self.diagnostics_ = best.diagnostics
+        self.n_iter_ = best.n_iter
+        self.converged_ = best.convergence.converged
+
+    def _warn_of_no_convergence(self, is_stopped):
+        if self.converged_:
+            return
+        if is_stopped:
+            reason = "was stopped by a callback"
+            if self.max_time is not None:
+                reason = f"was stopped after max_time={self.max_time:g} seconds"
+            message = f"EM {reason}, in iteration {self.n_iter_ + 1}, before the log-evidence had"
+            cure = "Raise `max_time`, or `tol`."
+        else:
+            message = f"EM reached max_iter={self.max_iter} iterations before the log-evidence had"
+            cure = "Raise `max_iter`, or `tol`."
+        warnings.warn(
+            f"{message} stopped rising by tol={self.tol:g} for n_iter_no_change="
+            f"{self.n_iter_no_change} iterations. {cure}",
+            ConvergenceWarning,
+            stacklevel=5,  # the caller of fit, past scikit-learn's wrapper
+        )
+
+    def __getstate__(self):
+        from sknesy import __version__  # the package imports this module first
+
+        return {**super().__getstate__(), "_sknesy_version": __version__}
+
+    def __setstate__(self, state):
+        from sknesy import __version__
+
+        version = state.get("_sknesy_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was pickled by sknesy {version} and is loaded by "
+                f"sknesy {__version__}: it may break, or predict something else. Fit it again, or "
+                f"install sknesy {version}.",
+                InconsistentVersionWarning,
+                stacklevel=2,
+            )
+        super().__setstate__({k: v for k, v in state.items() if k != "_sknesy_version"})
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _is_one(values: Any) -> bool:
+    """Tell whether a schedule is 1 in all iterations; of a function nobody knows."""
+    if isinstance(values, Real):
+        return float(values) == 1.0
+    return isinstance(values, Sequence | np.ndarray) and all(value == 1 for value in values)

@@ -1,0 +1,63 @@
+"""The estimator behind pipelines and searches."""
+
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from sknesy.estimators._base import BaseEMNeSy
+
+__all__ = ["final"]
+
+
+def final(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the fitted estimator behind a pipeline or search, and X as that estimator sees it.
+
+    ``predict_symbols``, ``posterior`` and kin are methods of this package alone, which
+    scikit-learn's wrappers do not pass on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted `EMNeSyClassifier`, or a Pipeline that ends with one, or a search over one
+        (``best_estimator_``), nested as deep as you like.
+    X : array-like
+        Samples, as the outermost estimator takes them.
+
+    Returns
+    -------
+    estimator : EMNeSyClassifier
+        The fitted estimator at the end.
+    X : array-like
+        The samples, transformed by the steps before it.
+
+    Raises
+    ------
+    TypeError
+        When there is none.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sknesy import EMNeSyClassifier, final
+    >>> X, y = [[0.0], [1.0], [10.0], [11.0]], [0, 0, 1, 1]
+    >>> pipe = make_pipeline(StandardScaler(), EMNeSyClassifier(tol=0.1)).fit(X, y)
+    >>> clf, Z = final(pipe, X)
+    >>> clf.predict_symbols(Z).shape
+    (4, 1)
+    """
+    while not isinstance(estimator, BaseEMNeSy):
+        if isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "estimator_"):  # a threshold tuner or another wrapper of one
+            estimator = estimator.estimator_
+        else:
+            raise TypeError(
+                "estimator must be a fitted EMNeSyClassifier, or a fitted Pipeline or search that "
+                f"ends with one, got {type(estimator).__name__}. Fit a search before (with "
+                "refit=True), and pass one member of an ensemble."
+            )
+    return estimator, X

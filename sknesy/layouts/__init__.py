@@ -1,0 +1,7 @@
+"""How X holds the symbols of the samples."""
+
+from sknesy.layouts._base import Layout, choose_layout
+from sknesy.layouts._grid import GridLayout
+from sknesy.layouts._sequences import SequenceLayout
+
+__all__ = ["Layout", "GridLayout", "SequenceLayout", "choose_layout"]

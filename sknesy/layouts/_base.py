@@ -1,0 +1,260 @@
+"""The contract of layouts: what X is, and how its symbols are spoken of."""
+
+import warnings
+from abc import ABC, abstractmethod
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, clone
+
+from sknesy.knowledge import Knowledge
+from sknesy.nets import Grid, Samples, SymbolGroup
+
+__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach"]
+
+_MAX_WHOLE = 2**24  # float32 holds every whole number up to here
+
+
+class Layout(BaseEstimator, ABC):
+    """Arrangement of the symbols of the samples in X.
+
+    A layout holds parameters only, and knows no engine. `fit` keeps the one it used as ``layout_``,
+    with what was read off X filled in.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int or None, default=None
+        Shape of the features of one symbol; None reads it off X.
+    """
+
+    def __init__(self, symbol_shape: tuple[int, ...] | None = None) -> None:
+        self.symbol_shape = symbol_shape
+
+    @abstractmethod
+    def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
+        """Read samples.
+
+        Parameters
+        ----------
+        X : object
+            The samples.
+        knowledge : Knowledge or None
+            What relates the symbols; None for one symbol, the label.
+        estimator : EMNeSyClassifier
+            Records number and names of the features of X, as scikit-learn has them.
+        reset : bool
+            Whether these are the samples of `fit`, rather than others like them.
+
+        Returns
+        -------
+        Samples
+            The data, float32.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When X is not laid out so.
+        """
+
+    def unroll(self, knowledge: Knowledge, samples: Samples) -> Knowledge:
+        """Return the knowledge that relates as many symbols as the samples have.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            What the user gave.
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        Knowledge
+            The knowledge; here the same.
+        """
+        return knowledge
+
+    @abstractmethod
+    def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
+        """Return what nets are to predict.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            As `unroll` returned it.
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        tuple of SymbolGroup
+            The symbols, those that share a net in one group.
+        """
+
+    @abstractmethod
+    def name_worlds(
+        self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
+    ) -> Any:
+        """Replace indices of states by their names.
+
+        Parameters
+        ----------
+        worlds : ndarray of shape (n_samples, n_symbols), int64
+            Indices of states.
+        knowledge : Knowledge
+            As `unroll` returned it.
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols), or list of ndarrays of shape (length,)
+            Names of the states of the symbols that are there.
+        """
+
+    def split_marginals(self, marginals: npt.NDArray[np.float64], samples: Samples) -> Any:
+        """Leave out symbols that are not there.
+
+        Parameters
+        ----------
+        marginals : ndarray of shape (n_samples, n_symbols, n_states)
+            Probabilities of states.
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        ndarray of this shape, or list of ndarrays of shape (length, n_states)
+            Those of the states that the net predicts; here all.
+        """
+        return marginals
+
+    def kinds(self, samples: Samples) -> npt.NDArray[np.int64] | None:
+        """Return equal numbers for samples that the same labels are possible for.
+
+        Parameters
+        ----------
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int64, or None
+            The kind of each sample, such as its length; None where all are alike.
+        """
+        return None
+
+    def leave_open(self, samples: Samples, index: torch.Tensor, n_states: int) -> torch.Tensor:
+        """Weigh all states of the symbols that are there alike.
+
+        Parameters
+        ----------
+        samples : Samples
+            The data.
+        index : Tensor of shape (n_batch,), int64
+            Some of the samples.
+        n_states : int
+            Number of states, as engines see them.
+
+        Returns
+        -------
+        Tensor of shape (n_batch, n_symbols, n_states), float64
+            Log-weights, 0 or -inf.
+        """
+        return torch.zeros((len(index), samples.n_symbols, n_states), dtype=torch.float64)
+
+    def describe(self, samples: Samples, i: int) -> str:
+        """Return words for a sample, for an error message.
+
+        Parameters
+        ----------
+        samples : Samples
+            The data.
+        i : int
+            The sample.
+
+        Returns
+        -------
+        str
+            For example "a sequence of 3 symbols".
+        """
+        return f"a sample of {samples.n_symbols} symbols"
+
+    def read_parts(self, X: Any) -> Samples:
+        """Read single symbols, for a net that sees one symbol at a time.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_parts, *symbol_shape) or (n_parts, n_features)
+            One symbol a row.
+
+        Returns
+        -------
+        Samples
+            Samples of one symbol each.
+        """
+        shape, given = self.symbol_shape, np.shape(X)
+        assert shape is not None, "fit fills it in"
+        if given[1:] not in (tuple(shape), (prod(shape),)):
+            raise ValueError(
+                f"X must hold single symbols of shape {shape}, one a row, where parts=True, got an "
+                f"array of shape {given}. Pass X of shape (n_parts, {', '.join(map(str, shape))}), "
+                "or parts=False for whole samples."
+            )
+        return Grid(as_tensor(as_floats(X).reshape(len(X), 1, *shape)))
+
+
+def choose_layout(
+    layout: Layout | None, symbol_shape: tuple[int, ...] | None, knowledge: Knowledge | None
+) -> Layout:
+    """Return the layout of an estimator: the one given, or that which the knowledge asks for."""
+    if layout is not None:
+        if symbol_shape is not None:
+            raise ValueError(
+                f"symbol_shape must be None where a layout is given, got {symbol_shape} and "
+                f"{layout}. Pass it to the layout."
+            )
+        fresh: Layout = clone(layout)
+        return fresh
+    # Imported here, as these are the inhabitants that derive from this contract.
+    from sknesy.layouts._grid import GridLayout
+    from sknesy.layouts._sequences import SequenceLayout
+
+    is_family = knowledge is not None and knowledge.is_family
+    return (SequenceLayout if is_family else GridLayout)(symbol_shape)
+
+
+def as_tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:
+    """Share an array's memory with torch; only what must not be written to is copied."""
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def as_floats(X: Any) -> npt.NDArray[np.float32]:
+    """Return an array as float32, with a warning where whole numbers are rounded."""
+    array = np.asarray(detach(X))
+    warn_of_rounding(array)
+    return array.astype(np.float32, copy=False)
+
+
+def warn_of_rounding(X: Any) -> None:
+    """Warn where integers are too large for float32; nothing is said of other values."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "f")
+    if kind not in "iu" or not X.size:
+        return
+    largest = max(abs(int(X.max())), abs(int(X.min())))
+    if largest > _MAX_WHOLE:
+        warnings.warn(
+            f"X holds the integer {largest}, but nets compute with float32, which rounds integers "
+            f"above {_MAX_WHOLE}: different values may become equal. Subtract an offset, scale "
+            "X, or encode identifiers as categories.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def detach(X: Any) -> Any:
+    """Return a tensor as an array without gradients, anything else as it is."""
+    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X

@@ -1,0 +1,117 @@
+"""Samples of equally many symbols."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import validate_data
+
+from sknesy._validation import join_names
+from sknesy.knowledge import Knowledge
+from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
+from sknesy.nets import Grid, Samples, SymbolGroup
+
+__all__ = ["GridLayout"]
+
+
+class GridLayout(Layout):
+    """Samples of as many symbols as the knowledge has; shaped, or flat.
+
+    X is of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, n_symbols * n_features).
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int or None, default=None
+        Shape of the features of one symbol, where X is flat. None reads it off X.
+    """
+
+    def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
+        """Check samples, and cut them into symbols without a copy."""
+        n_symbols = 1 if knowledge is None else knowledge.n_symbols
+        X = detach(X)
+        check_regular(X, knowledge)
+        warn_of_rounding(X)
+        if not reset and self.symbol_shape is not None:
+            # First, as scikit-learn only says that "features" are missing, and counts axis 1.
+            check_symbols(X, n_symbols, self.symbol_shape)
+        X = validate_data(estimator, X, dtype=np.float32, allow_nd=True, reset=reset)
+        shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
+        return Grid(as_tensor(X.reshape(len(X), n_symbols, *shape)))
+
+    def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
+        """Put all symbols into one group: they share a net."""
+        n_states = tuple(knowledge.n_states.tolist())
+        return (SymbolGroup(None, tuple(range(len(n_states))), n_states, samples.symbol_shape),)
+
+    def name_worlds(
+        self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
+    ) -> Any:
+        """Replace indices of states by their names, (n_samples, n_symbols)."""
+        return knowledge.name_worlds(worlds)
+
+
+def find_symbol_shape(
+    shape: tuple[int, ...], n_symbols: int, symbol_shape: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    """Find the shape of one symbol's features from that of X, or raise."""
+    n_features = prod(shape[1:])
+    if symbol_shape is not None:
+        if n_features != n_symbols * prod(symbol_shape):
+            raise ValueError(
+                f"X must hold {n_symbols} symbols of shape {symbol_shape}, that is "
+                f"{n_symbols * prod(symbol_shape)} features a sample, got {n_features} (shape "
+                f"{shape}). Check X, `symbol_shape`, and the number of symbols of `knowledge`."
+            )
+        return tuple(symbol_shape)
+    if len(shape) == 2:
+        if n_features % n_symbols:
+            raise ValueError(
+                f"X must hold equally many features for each of the {n_symbols} symbols, got "
+                f"{n_features} features. Check X and the number of symbols of `knowledge`."
+            )
+        return (n_features // n_symbols,)
+    if shape[1] != n_symbols:
+        raise ValueError(
+            f"X must be of shape (n_samples, {n_symbols}, ...): one entry of axis 1 for each "
+            f"symbol of the knowledge, got {shape}. Pass `symbol_shape` if the symbols lie flat "
+            f"in a sample."
+        )
+    return shape[2:]
+
+
+def check_regular(X: Any, knowledge: Knowledge | None) -> None:
+    """Check that all samples have equally many symbols, where X is not an array yet."""
+    is_array_of_objects = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O"
+    if not (isinstance(X, list | tuple) or is_array_of_objects):
+        return
+    lengths = {len(x) for x in X if isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0}
+    if len(lengths) > 1:
+        speaks_of = "one symbol" if knowledge is None else f"{knowledge.n_symbols} symbols"
+        raise ValueError(
+            f"X must hold equally many symbols in each sample, as the knowledge speaks of "
+            f"{speaks_of}, got samples of the lengths {join_names(sorted(lengths))}. For sequences "
+            "of differing length pass knowledge of any number of symbols, as StepKnowledge(..., "
+            "n_symbols=None) and sknesy.knowledge.AnyOf() are."
+        )
+
+
+def check_symbols(X: Any, n_symbols: int, symbol_shape: tuple[int, ...]) -> None:
+    """Check that shaped samples hold the symbols that `fit` saw."""
+    shape = tuple(getattr(X, "shape", ()))
+    expected = [(n_symbols, *symbol_shape)]
+    is_flat = len(shape) == 2 and shape[1] == n_symbols * prod(symbol_shape)
+    if shape == expected[0] and not is_flat:
+        raise ValueError(
+            f"X must hold samples along its first axis, got an array of shape {shape}, which is "
+            f"that of one sample. Reshape your data using X.reshape{(1, *shape)} if it contains a "
+            "single sample."
+        )
+    if n_symbols == 1:
+        expected.append(symbol_shape)
+    if len(shape) > 2 and shape[1:] not in expected:
+        raise ValueError(
+            f"X must hold {n_symbols} symbols of shape {symbol_shape}, as in fit: shape "
+            f"(n_samples, {', '.join(map(str, expected[0]))}), got {shape}. Bring the samples "
+            "into the same form."
+        )

@@ -1,0 +1,159 @@
+"""Samples of differing numbers of symbols, and what can be wrong with them."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.utils import check_array
+
+from sknesy._validation import as_column
+from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.knowledge import Knowledge, StepKnowledge
+from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
+from sknesy.nets import Samples, Sequences, SymbolGroup
+
+__all__ = ["SequenceLayout"]
+
+
+class SequenceLayout(Layout):
+    """Samples of any number of symbols, which a family of knowledge relates.
+
+    X is a list or an array of objects, which are arrays of shape (length, *symbol_shape); or an
+    array, if all samples are of one length. The knowledge is unrolled to the length of the longest
+    sample. The symbols that others lack are in its last state, `END`, which no net predicts.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int or None, default=None
+        Shape of the features of one symbol, where samples are flat. None reads it off X.
+    """
+
+    def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
+        """Check samples, and put their symbols one after the other."""
+        if reset:
+            if not isinstance(knowledge, StepKnowledge) or not knowledge.is_family:
+                raise UnsupportedKnowledgeError(
+                    "knowledge must be a family, for any number of symbols, where samples differ "
+                    f"in length, got {knowledge!r}. Give it n_symbols=None, as "
+                    "sknesy.knowledge.AnyOf() has."
+                )
+            if knowledge.emits:
+                raise UnsupportedKnowledgeError(
+                    f"knowledge must read the label off its last state (`final`) where sequences "
+                    f"differ in length, got {knowledge!r}, which emits an output at each symbol. "
+                    "Give it `n_symbols`, with X of one length, or emits=False."
+                )
+            # Axis 1 is the length: X has no fixed number of features, and no names of them.
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(estimator).pop(name, None)
+        return read_sequences(X, self.symbol_shape)
+
+    def unroll(self, knowledge: Knowledge, samples: Any) -> Knowledge:
+        """Unroll the knowledge to the longest sample."""
+        assert isinstance(knowledge, StepKnowledge)
+        return knowledge.unroll(int(samples.lengths.max()))
+
+    def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
+        """Put all symbols into one group; the net predicts all their states but `END`."""
+        symbols = tuple(range(knowledge.n_symbols))
+        n_states = len(knowledge.symbol_states[0]) - 1
+        return (SymbolGroup(None, symbols, (n_states,), samples.symbol_shape),)
+
+    def name_worlds(
+        self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Any
+    ) -> list[npt.NDArray[Any]]:
+        """Replace indices of states by their names, an array of shape (length,) for each sample."""
+        names = as_column(knowledge.symbol_states[0][:-1])
+        return _split(names[worlds[samples.is_symbol.numpy()]], samples)
+
+    def split_marginals(
+        self, marginals: npt.NDArray[np.float64], samples: Any
+    ) -> list[npt.NDArray[np.float64]]:
+        """Leave out symbols that are not there, and `END`."""
+        return _split(marginals[samples.is_symbol.numpy()][:, :-1], samples)
+
+    def kinds(self, samples: Any) -> npt.NDArray[np.int64]:
+        """Return the lengths."""
+        lengths: npt.NDArray[np.int64] = samples.lengths.numpy()
+        return lengths
+
+    def leave_open(self, samples: Any, index: torch.Tensor, n_states: int) -> torch.Tensor:
+        """Weigh all states but `END` alike, of the symbols that are there."""
+        n_inputs = int(samples.lengths[index].sum())
+        anything = torch.zeros((n_inputs, n_states - 1), dtype=torch.float64)
+        log_weight: torch.Tensor = samples.arrange(anything, index)
+        return log_weight
+
+    def describe(self, samples: Any, i: int) -> str:
+        """Return how long a sample is."""
+        return f"a sequence of {int(samples.lengths[i])} symbols"
+
+
+def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
+    """Read samples of differing numbers of symbols, filled up to the longest of them."""
+    X, shape = detach(X), None if symbol_shape is None else tuple(symbol_shape)
+    warn_of_rounding(X)
+    if len(getattr(X, "shape", ())) > 1:
+        X = check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
+        first = _as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
+        symbols = X.reshape(-1, *first.shape[1:])
+        lengths = np.full(len(X), len(first))
+    else:
+        if not hasattr(X, "__len__") or isinstance(X, str):
+            raise TypeError(
+                f"X must be a list of arrays, one a sample, got {type(X).__name__}. Pass "
+                "list(X), or an array of shape (n_samples, length, *symbol_shape)."
+            )
+        if not len(X):
+            raise ValueError(
+                f"X must hold at least one sample, got an empty {type(X).__name__}. Pass one array "
+                "of shape (length, *symbol_shape) a sample."
+            )
+        parts = []
+        for i, x in enumerate(X):
+            parts.append(_as_symbols(x, shape, f"X[{i}]"))
+            shape = parts[0].shape[1:]
+        lengths = np.array([len(part) for part in parts])
+        joined = np.concatenate(parts)
+        warn_of_rounding(joined)
+        symbols = check_array(joined, dtype=np.float32, allow_nd=True, input_name="X")
+    return Sequences(as_tensor(symbols), torch.from_numpy(lengths), int(lengths.max()))
+
+
+def _as_symbols(x: Any, symbol_shape: tuple[int, ...] | None, name: str) -> npt.NDArray[Any]:
+    """Return one sample as an array of shape (length, *symbol_shape)."""
+    try:
+        array = np.asarray(detach(x))
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array of shape (length, *symbol_shape), but its entries differ in "
+            f"shape: {error} Give all symbols the same shape."
+        ) from None
+    if symbol_shape is None:
+        if array.ndim < 2:
+            raise ValueError(
+                f"{name} must have the shape (length, *symbol_shape), a symbol for each entry of "
+                f"axis 0, got {array.shape}. Give the features of a symbol an axis, as x[:, None] "
+                "does, or pass `symbol_shape` if the symbols lie flat in a sample."
+            )
+    elif array.ndim == 1 and array.size % prod(symbol_shape) == 0:
+        array = array.reshape(-1, *symbol_shape)  # flat
+    elif array.shape[1:] != symbol_shape:
+        raise ValueError(
+            f"{name} must hold symbols of shape {symbol_shape}, that is, have the shape (length, "
+            f"{', '.join(map(str, symbol_shape))}), got {array.shape}. Give all symbols of all "
+            "samples the same shape, and check `symbol_shape`."
+        )
+    if not len(array):
+        raise ValueError(
+            f"{name} must hold at least one symbol, got none (shape {array.shape}). Leave the "
+            "sample out."
+        )
+    return array
+
+
+def _split(array: npt.NDArray[Any], samples: Sequences) -> list[npt.NDArray[Any]]:
+    """Cut what is said of all symbols into samples."""
+    return np.split(array, np.cumsum(samples.lengths.numpy())[:-1])

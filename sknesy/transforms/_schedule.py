@@ -1,0 +1,87 @@
+"""A number for each iteration."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Annealing", "Schedule"]
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Temperature that falls in a straight line, by the mini-batch.
+
+        T(t) = high + (low - high) min(1, (t - 1) / n_iter)
+
+    Parameters
+    ----------
+    high : float, default=3.0
+        The first temperature.
+    n_iter : float, default=10.0
+        Iterations until the last temperature is reached; above 0, not necessarily whole.
+    low : float, default=1.0
+        The last temperature.
+
+    Examples
+    --------
+    >>> fall = Annealing(high=3.0, n_iter=4)
+    >>> [fall(t) for t in (1, 1.5, 3, 5, 6)]
+    [3.0, 2.75, 2.0, 1.0, 1.0]
+    """
+
+    high: float = 3.0
+    n_iter: float = 10.0
+    low: float = 1.0
+
+    def __call__(self, n_iter: float) -> float:
+        """Return the temperature at a moment, counted in iterations from 1."""
+        return self.high + (self.low - self.high) * min(1.0, (n_iter - 1) / self.n_iter)
+
+
+class Schedule:
+    """A number for each iteration, checked whenever it is asked for.
+
+    `values` is one number for all iterations; the numbers of the first iterations, with 1 after
+    them; or a function of the number of the iteration. An `Annealing` also moves within it.
+    """
+
+    def __init__(
+        self,
+        values: float | Sequence[float] | Callable[[Any], float],
+        name: str,
+        is_valid: Callable[[float], bool],
+        must: str,
+    ) -> None:
+        self.values = values
+        self.name = name
+        self._is_valid = is_valid
+        self._must = must
+
+    def at(self, n_iter: float) -> float:
+        """Return the number of an iteration, or of a moment within it."""
+        values = self.values
+        if isinstance(values, Annealing):
+            value = values(n_iter)
+        elif callable(values):
+            value = float(values(int(n_iter)))
+        elif isinstance(values, int | float):
+            value = float(values)
+        else:
+            value = float(values[int(n_iter) - 1]) if n_iter < len(values) + 1 else 1.0
+        if not self._is_valid(value):
+            raise ValueError(
+                f"{self.name} must be {self._must}, in every iteration, got {value} for iteration "
+                f"{int(n_iter)}. Correct its values."
+            )
+        return value
+
+    def check(self) -> None:
+        """Check the numbers known beforehand: all of a sequence, the first of a function."""
+        given = self.values
+        n_known = 1 if callable(given) or isinstance(given, int | float) else len(given)
+        for n_iter in range(1, max(n_known, 1) + 1):
+            self.at(n_iter)
+
+    def is_moving(self, n_iter: int) -> bool:
+        """Tell whether the next iteration has another number."""
+        return self.at(n_iter) != self.at(n_iter + 1)

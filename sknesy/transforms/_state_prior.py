@@ -1,0 +1,72 @@
+"""Known frequencies of the states."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sknesy.transforms._base import PosteriorTransform, State
+
+__all__ = ["StatePrior"]
+
+_NEWEST = 0.1  # weight of the newest batch in the mean of predictions
+_LEAST_SHARE = 1e-4  # of a state in that mean: it bounds the tilt
+
+
+class StatePrior(PosteriorTransform):
+    """Tilt of the net towards frequencies of states that are known beforehand.
+
+    The net is tilted before it is conditioned, by how much rarer a state has lately been in its
+    predictions than it should be:
+
+        p'(v | x) ~ p(v | x) frequency(v) / mean of p(v | x) over recent batches.
+
+    Trained on posteriors of the tilted net, it comes to predict the states as often as they occur,
+    and is then no longer tilted ("distribution alignment"; a form of posterior regularisation).
+
+    Parameters
+    ----------
+    frequencies : array-like of shape (n_states,)
+        Frequency of each state, of symbols that all have the same states: positive, with the sum 1.
+
+    References
+    ----------
+    .. [1] Berthelot et al., "ReMixMatch", 2020.
+    .. [2] Ganchev et al., "Posterior regularization for structured latent variable models", 2010.
+    """
+
+    def __init__(self, frequencies: npt.ArrayLike) -> None:
+        self.frequencies = frequencies
+
+    def start(self, n_samples: int, n_states: Sequence[int]) -> State:
+        """Check the frequencies; the mean of predictions is remembered."""
+        prior = np.asarray(self.frequencies, dtype=np.float64)
+        if len(set(n_states)) > 1 or prior.shape != (n_states[0],):
+            raise ValueError(
+                "state_prior must hold one frequency for each state, of symbols that all have the "
+                f"same number of them; the symbols have {sorted(set(n_states))} states, got "
+                f"{prior.size} frequencies. Pass None, or one number a state."
+            )
+        if not (prior > 0).all() or abs(prior.sum() - 1) > 1e-6:
+            raise ValueError(
+                "state_prior must hold positive numbers with the sum 1, got the least "
+                f"{prior.min():g} and the sum {prior.sum():g}. Divide the counts by their sum."
+            )
+        return {"log_prior": torch.from_numpy(prior).log(), "mean": None}
+
+    def before(self, log_prob: Tensor, index: Tensor, n_iter: float, state: State) -> Tensor:
+        """Tilt a batch of predictions, and update their mean."""
+        log_prior = state["log_prior"].to(log_prob.device)
+        n_states = len(log_prior)
+        share = log_prob[..., :n_states].exp()
+        # Symbols past the end of a sequence are in none of these states, and do not count.
+        mean = share.sum((0, 1)) / share.sum().clamp(min=torch.finfo(share.dtype).tiny)
+        if state["mean"] is not None:
+            mean = torch.lerp(state["mean"], mean, _NEWEST)
+        state["mean"] = mean
+        tilt = log_prior - mean.clamp(min=_LEAST_SHARE).log()
+        n_others = log_prob.shape[-1] - n_states  # the end of a sequence is not tilted
+        return torch.log_softmax(log_prob + pad(tilt, (0, n_others)), dim=-1)
