@@ -12,8 +12,12 @@ import numpy.typing as npt
 from sknesy.exceptions import InconsistentLabelError
 
 __all__ = [
+    "as_array",
     "as_column",
+    "as_labels",
     "as_names",
+    "as_objects",
+    "as_rows",
     "as_worlds",
     "check_labels",
     "check_number",
@@ -21,13 +25,19 @@ __all__ = [
     "encode_labels",
     "in_order",
     "is_hashable",
+    "is_label",
+    "is_nan",
     "join_names",
     "plain",
+    "stack_columns",
     "take",
 ]
 
 _MAX_NAMES = 12
 MAX_STATES = 1_000_000  # of a symbol
+
+_TYPES = {bool: "b", int: "i", float: "f", str: "U"}  # of which arrays are made, and their kinds
+_SURE_TYPES = {bool, int, str}  # labels without a doubt
 
 T = TypeVar("T")
 
@@ -87,7 +97,7 @@ def is_hashable(value: Any) -> bool:
     return True
 
 
-def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
+def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> tuple[Hashable, ...]:
     """Check the names of the states of one variable.
 
     Parameters
@@ -118,10 +128,11 @@ def as_names(names: Iterable[Any], where: str) -> tuple[Hashable, ...]:
     if not states:
         raise ValueError(f"{where} must hold at least one state, got none. Give one name a state.")
     for name in states:
-        if not is_hashable(name):
+        if not is_hashable(name) or is_nan(name) or (are_labels and not is_label(name)):
+            others = "NaN and sets" if are_labels else "NaN"
             raise TypeError(
-                f"{where} must hold hashable names, got {name!r} ({type(name).__name__}). "
-                "Use a number, a string or a tuple."
+                f"{where} must hold hashable names other than {others}, got {name!r} "
+                f"({type(name).__name__}). Use a number, a string or a tuple."
             )
     if len(set(states)) < len(states):
         twice = next(name for i, name in enumerate(states) if name in states[:i])
@@ -148,23 +159,120 @@ def take(items: Iterable[T], where: str, most: int, cure: str = "Pass fewer.") -
 
 
 def as_column(names: Sequence[Hashable]) -> npt.NDArray[Any]:
-    """Make an array of names, of their common type if they have one, else of objects.
+    """Return an array of names, (n_names,): of their type if they have one in common, or objects.
 
-    Parameters
-    ----------
-    names : sequence of hashable
-        The names.
-
-    Returns
-    -------
-    ndarray of shape (n_names,)
-        The names.
+    An array gives back what it holds: ints beyond int64 and strings that end in NUL are objects.
     """
-    if len({type(name) for name in names}) == 1 and isinstance(names[0], bool | int | float | str):
-        return np.array(names)
-    column = np.empty(len(names), dtype=object)
-    column[:] = names
-    return column
+    types = {type(name) for name in names}
+    if len(types) == 1 and types <= _TYPES.keys():
+        column = np.array(names)
+        if column.dtype.kind == _TYPES[types.pop()] and column.tolist() == list(names):
+            return column
+    return as_objects(names)
+
+
+def as_objects(items: Sequence[Any]) -> npt.NDArray[np.object_]:
+    """Return a 1-D array of objects, tuples and arrays among them."""
+    return np.fromiter(items, dtype=object, count=len(items))
+
+
+def stack_columns(columns: Iterable[Sequence[Hashable]]) -> npt.NDArray[Any]:
+    """Return rows of names, (n_rows, n_columns); of objects if columns have no type in common."""
+    arrays = list(map(as_column, columns))
+    if len({array.dtype.kind for array in arrays}) > 1:
+        arrays = [array.astype(object) for array in arrays]
+    return np.stack(arrays, axis=1)
+
+
+def is_label(value: Any) -> bool:
+    """Tell whether a value can be a label: a hashable, not NaN, not a set."""
+    return is_hashable(value) and not isinstance(value, frozenset) and not is_nan(value)
+
+
+def is_nan(value: Any) -> bool:
+    """Tell whether a value is NaN, or compares to nothing, as pandas' NA does."""
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):
+        return True
+
+
+def as_labels(y: Any) -> list[Hashable]:
+    """Return the labels of knowledge with one output as plain Python values.
+
+    They may stand in any collection, in one column of an array or of a frame. A tuple is one label.
+    """
+    labels = list(map(plain, _as_list(y)))
+    if {type(label) for label in labels} <= _SURE_TYPES:
+        return labels
+    for i, label in enumerate(labels):
+        if label is None or label is np.ma.masked or (is_hashable(label) and is_nan(label)):
+            raise InconsistentLabelError(
+                f"y must hold a label for each sample, got {label!r} for sample {i}: it is "
+                "missing. Leave the sample out, or give it sample_weight 0."
+            )
+        if not is_label(label):
+            a_set = isinstance(label, set | frozenset)
+            cure = "A set is no label; name labels by tuples." if a_set else "Use tuples."
+            raise InconsistentLabelError(
+                f"y must hold one hashable label for each sample, got {label!r} "
+                f"({type(label).__name__}) for sample {i}. {cure}"
+            )
+    return labels
+
+
+def as_rows(y: Any, n_outputs: int) -> list[tuple[Hashable, ...]]:
+    """Return the labels of knowledge with several outputs as tuples of plain Python values."""
+    array = as_array(y)
+    if array.ndim != 1 and (array.ndim != 2 or array.shape[1] != n_outputs):
+        raise InconsistentLabelError(
+            f"y must have the shape (n_samples, {n_outputs}), one column for each output of the "
+            f"knowledge, got {array.shape}. Check y or `knowledge`."
+        )
+    rows = array.tolist()
+    for label in rows:
+        if not isinstance(label, tuple | list | np.ndarray) or len(label) != n_outputs:
+            raise InconsistentLabelError(
+                f"y holds {plain(label)!r}, but a label of this knowledge names the states of "
+                f"{n_outputs} outputs. Pass y of shape (n_samples, {n_outputs}), or tuples."
+            )
+    columns = [as_labels([row[o] for row in rows]) for o in range(n_outputs)]
+    return list(zip(*columns, strict=True))
+
+
+def as_array(y: Any) -> npt.NDArray[Any]:
+    """Return labels as an array: a tuple in a list, or a name in a row, stays as it is."""
+    if hasattr(y, "detach"):
+        y = y.detach().cpu()
+    if isinstance(y, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(y), None, y.astype(object).data)
+    if hasattr(y, "__array__"):
+        return np.asarray(y)
+    if isinstance(y, str | bytes) or not isinstance(y, Iterable):
+        raise InconsistentLabelError(
+            f"y must hold one label for each sample, got {y!r}. Pass a list or an array."
+        )
+    labels = list(y)
+    if labels and all(isinstance(row, list | np.ndarray) for row in labels):
+        lengths = {len(row) for row in labels}
+        if len(lengths) == 1 and lengths != {0}:
+            columns = zip(*labels, strict=True)
+            return stack_columns([plain(name) for name in column] for column in columns)
+    return as_objects(labels)
+
+
+def _as_list(y: Any) -> list[Any]:
+    """The entries of one column."""
+    array = as_array(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InconsistentLabelError(
+            "y must hold one label for each sample, as the knowledge has one output, got the shape "
+            f"{array.shape}. Pass a 1-D array, or knowledge with more outputs."
+        )
+    entries: list[Any] = array.tolist()
+    return entries
 
 
 def check_option(value: Any, name: str, options: Sequence[str]) -> None:

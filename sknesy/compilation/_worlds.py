@@ -123,7 +123,8 @@ def enumerate_worlds(
         keep = [i for i, label in enumerate(found) if label in wanted]
         rows, found = rows[keep], [found[i] for i in keep]
         if knowledge.output_states is None:
-            alphabet = (tuple(dict.fromkeys(labels)),)
+            own = {label: label for label in found}  # True, say, where the label asked for is 1
+            alphabet = (tuple(dict.fromkeys(own[label] for label in labels)),)
     return Worlds(
         rows=rows,
         outputs=encode_labels(found, alphabet),

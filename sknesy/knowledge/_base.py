@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy.exceptions import InconsistentLabelError
+from sknesy._validation import as_array, as_column, as_labels, as_rows, stack_columns
 
 __all__ = ["Knowledge"]
 
@@ -86,7 +86,7 @@ class Knowledge(ABC):
             Names of states; of dtype object if the names have no common type.
         """
         worlds = np.asarray(worlds)
-        columns = [_as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
+        columns = [as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
         if len({column.dtype.kind for column in columns}) > 1:
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
@@ -112,24 +112,35 @@ class Knowledge(ABC):
         InconsistentLabelError
             When y has another shape, or holds what cannot be a label.
         """
-        array = _as_array(y)
         if self.n_outputs == 1:
-            if array.ndim == 2 and array.shape[1] == 1:
-                return array[:, 0]
-            if array.ndim != 1:
-                raise InconsistentLabelError(
-                    "y must hold one label for each sample, as the knowledge has one output, got "
-                    f"the shape {array.shape}. Pass a 1-D array, or knowledge with more outputs."
-                )
-            return array
-        if array.ndim == 1:
-            return _stack_tuples(array, self.n_outputs)
-        if array.ndim != 2 or array.shape[1] != self.n_outputs:
-            raise InconsistentLabelError(
-                f"y must have the shape (n_samples, {self.n_outputs}), one column for each "
-                f"output of the knowledge, got {array.shape}. Check y or `knowledge`."
-            )
-        return array
+            return as_column(as_labels(y))
+        rows = as_rows(y, self.n_outputs)
+        if not rows:
+            return np.empty((0, self.n_outputs), dtype=object)
+        return stack_columns(zip(*rows, strict=True))
+
+    def read_labels(self, y: Any) -> list[Hashable]:
+        """Return the labels of y as engines take them, and as `conclude` gives them.
+
+        Labels that are equal are one label, whatever their types: ``True``, ``1`` and ``1.0``.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The labels, in the form that `split_labels` takes.
+
+        Returns
+        -------
+        list of hashable
+            Names of states, as plain Python values; with several outputs tuples of them.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When y has another shape, or holds what cannot be a label.
+        """
+        labels = self.split_labels(y).tolist()
+        return labels if self.n_outputs == 1 else list(map(tuple, labels))
 
     def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
         """Turn the states of the outputs into labels; the inverse of `split_labels`.
@@ -144,7 +155,7 @@ class Knowledge(ABC):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The labels; here the same.
         """
-        return np.asarray(rows)
+        return as_array(rows)
 
     def __repr__(self) -> str:
         """Say what it is made of, in one line; names of states may be many."""
@@ -160,40 +171,3 @@ class Knowledge(ABC):
     def __sklearn_clone__(self) -> "Knowledge":
         """Return itself: an immutable value needs no copy."""
         return self
-
-
-def _as_column(names: tuple[Hashable, ...]) -> npt.NDArray[Any]:
-    """Names of one symbol's states, as an array of their common type, else of objects."""
-    if len({type(name) for name in names}) == 1 and isinstance(names[0], bool | int | float | str):
-        return np.array(names)
-    column = np.empty(len(names), dtype=object)
-    column[:] = names
-    return column
-
-
-def _as_array(y: Any) -> npt.NDArray[Any]:
-    """Labels as an array; names of several types, and tuples, stay as they are."""
-    if hasattr(y, "__array__"):
-        return np.asarray(y)
-    labels = list(y)
-    types = {type(label) for label in labels}
-    if len(types) == 1 and not issubclass(next(iter(types)), tuple):
-        return np.asarray(labels)
-    array = np.empty(len(labels), dtype=object)
-    for i, label in enumerate(labels):
-        array[i] = label
-    return array
-
-
-def _stack_tuples(labels: npt.NDArray[Any], n_outputs: int) -> npt.NDArray[Any]:
-    """Labels that are tuples, one row each."""
-    for label in labels.tolist():
-        if not isinstance(label, tuple) or len(label) != n_outputs:
-            raise InconsistentLabelError(
-                f"y holds {label!r}, but a label of this knowledge names the states of "
-                f"{n_outputs} outputs. Pass y of shape (n_samples, {n_outputs}), or tuples."
-            )
-    columns = [_as_column(names) for names in zip(*labels.tolist(), strict=True)]
-    if len({column.dtype.kind for column in columns}) > 1:
-        columns = [column.astype(object) for column in columns]
-    return np.stack(columns, axis=1) if len(labels) else np.empty((0, n_outputs), dtype=object)

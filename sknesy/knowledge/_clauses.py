@@ -124,7 +124,7 @@ class ClauseKnowledge(Knowledge):
         named_outputs = (
             (as_answers((False, True) if names is None else names),)
             if outputs_ is None
-            else _name_states(outputs_, output_states, "output_states")
+            else _name_states(outputs_, output_states, "output_states", are_labels=True)
         )
         values = {
             # Said once, whatever form they came in: engines may rely on literals that differ.
@@ -449,6 +449,7 @@ def _name_states(
     groups: tuple[tuple[int, ...], ...],
     names: Sequence[Iterable[Hashable]] | None,
     where: str,
+    are_labels: bool = False,
 ) -> tuple[tuple[Hashable, ...], ...]:
     counts = [max(len(group), 2) for group in groups]
     if names is None:
@@ -456,7 +457,7 @@ def _name_states(
             (False, True) if len(group) == 1 else tuple(range(len(group))) for group in groups
         )
     named = tuple(
-        as_names(states, f"{where}[{s}]")
+        as_names(states, f"{where}[{s}]", are_labels=are_labels)
         for s, states in enumerate(take(names, where, MAX_SYMBOLS))
     )
     if len(named) != len(groups):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sknesy._validation import as_array
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge._states import check_total
 from sknesy.knowledge._steps import StepKnowledge
@@ -145,8 +146,11 @@ class DigitAddition(StepKnowledge):
             When an entry is not an int, negative or too large.
         """
         # A list of ints beyond int64 must not become an array of floats on the way.
-        array = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y)
-        if array.ndim != 1:
+        array = as_array(y)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        is_row = array.dtype == object and any(isinstance(x, tuple | list) for x in array.flat)
+        if array.ndim != 1 or is_row:
             return super().split_labels(array)
         if array.dtype.kind not in "iu":
             array = np.array([*map(self._as_sum, array.tolist()), None], dtype=object)[:-1]
@@ -215,16 +219,6 @@ class DigitAddition(StepKnowledge):
 
     def _source(self) -> str:
         return f"{self.n_digits}, base={self.base}, n_numbers={self.n_numbers}"
-
-
-def _as_objects(y: Any) -> npt.NDArray[Any]:
-    """A list of labels as array of objects, or of rows as 2-D array."""
-    labels = list(y)
-    if labels and not isinstance(labels[0], str) and np.ndim(labels[0]):
-        return np.asarray(labels)
-    array = np.empty(len(labels), dtype=object)
-    array[:] = labels
-    return array
 
 
 def _split(values: npt.NDArray[Any], n_places: int, base: int) -> npt.NDArray[np.int64]:

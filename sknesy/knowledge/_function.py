@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, is_hashable, join_names, plain
+from sknesy._validation import as_worlds, is_label, join_names, plain
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import as_symbol_states
@@ -180,11 +180,12 @@ class FunctionKnowledge(Knowledge):
         """A label in its plain form, if it can be one."""
         if type(label) in _PLAIN_TYPES:
             return label
-        if not is_hashable(label) or label != label:  # NaN differs from itself
+        if not is_label(label):
             raise InvalidKnowledgeError(
-                f"function must return a hashable label other than NaN, but for "
+                f"function must return a hashable label other than NaN and sets, but for "
                 f"({join_names(names)}) it returned {label!r} ({type(label).__name__}). Return a "
-                "number or a string, or None for states that cannot occur together."
+                "number or a string, a tuple in place of a set, or None for states that cannot "
+                "occur together."
             )
         return plain(label)
 

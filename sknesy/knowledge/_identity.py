@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_worlds, join_names
+from sknesy._validation import as_names, as_objects, as_worlds, join_names
 from sknesy.knowledge._base import Knowledge
 
 __all__ = ["IdentityKnowledge"]
@@ -33,7 +33,7 @@ class IdentityKnowledge(Knowledge):
     states: tuple[Hashable, ...]
 
     def __init__(self, states: Iterable[Hashable]) -> None:
-        object.__setattr__(self, "states", as_names(states, "states"))
+        object.__setattr__(self, "states", as_names(states, "states", are_labels=True))
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
@@ -61,6 +61,5 @@ class IdentityKnowledge(Knowledge):
         ndarray of shape (n_worlds,), object
             The labels.
         """
-        labels = np.empty(len(self.states), dtype=object)
-        labels[:] = self.states
+        labels = as_objects(self.states)
         return labels[as_worlds(worlds, self.n_states)[:, 0]]

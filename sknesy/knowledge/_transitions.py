@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import is_hashable, plain
+from sknesy._validation import is_hashable, is_label, is_nan, plain
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError
 
 __all__ = [
@@ -223,11 +223,16 @@ class Reader:
             else:
                 self.heard = self.heard or (state, name)
                 output = self._name(output, "output", state, name)
+                if isinstance(output, frozenset):
+                    raise InvalidKnowledgeError(
+                        f"step must not return a set as output, but for "
+                        f"{_at(state, name, self.position)} it returned {output!r}. Return a tuple."
+                    )
                 self.codes.append(self.outputs.setdefault(output, len(self.outputs)))
 
     def _name(self, value: Any, what: str, state: Hashable, symbol: Hashable) -> Hashable:
         """Check a state or an output."""
-        if value is None or not is_hashable(value) or value != value:  # NaN differs from itself
+        if value is None or not is_hashable(value) or is_nan(value):
             raise InvalidKnowledgeError(
                 f"step must return a hashable {what} other than NaN, but for "
                 f"{_at(state, symbol, self.position)} it returned {value!r} "
@@ -408,11 +413,11 @@ def _name_last(function: Callable[[Any], Hashable], state: Hashable) -> Hashable
             f"final must return a label for all last states, but for {_at(state)} it raised "
             f"{type(error).__name__}: {error}. Return None for a state that cannot be the last."
         ) from error
-    if not is_hashable(name) or name != name:
+    if not is_label(name):
         raise InvalidKnowledgeError(
-            f"final must return a hashable label other than NaN, but for {_at(state)} it "
-            f"returned {name!r} ({type(name).__name__}). Return a number or a string, or None for "
-            "a state that cannot be the last."
+            f"final must return a hashable label other than NaN and sets, but for {_at(state)} it "
+            f"returned {name!r} ({type(name).__name__}). Return a number or a string, a tuple in "
+            "place of a set, or None for a state that cannot be the last."
         )
     named: Hashable = plain(name)
     return named

@@ -77,7 +77,7 @@ def test_label_that_is_not_hashable_is_named_with_its_states(label):
         (["ab"], TypeError, r"states\[0\] must be a collection .* got 'ab'"),
         ([[]], ValueError, r"states\[0\] must hold at least one state"),
         ([[1, 1]], ValueError, r"states\[0\] must hold different names, got 1 twice"),
-        ([[[1]]], TypeError, r"states\[0\] must hold hashable names, got \[1\]"),
+        ([[[1]]], TypeError, r"states\[0\] must hold hashable names .* got \[1\]"),
     ],
 )
 def test_wrong_states_are_named(states, error, message):

@@ -104,8 +104,12 @@ def test_step_is_called_once_for_each_state_and_symbol():
 def test_labels_without_an_order_are_kept_as_they_appear():
     knowledge = StepKnowledge(lambda s, v, _: v, [3, "a", None, 1.5], 1)
     assert knowledge.output_states == ((3, "a", 1.5),)
-    sets = StepKnowledge(lambda s, v, _: s | {v}, [2, 1], 2, initial=frozenset())
-    assert sets.output_states == (({2}, {1, 2}, {1}),)
+    unordered = StepKnowledge(lambda s, v, _: s + v * 1j, [2, 1], 2, initial=0j)
+    assert unordered.output_states == ((4j, 3j, 2j),)
+    sets = StepKnowledge(
+        lambda s, v, _: s | {v}, [2, 1], 2, initial=frozenset(), final=lambda s: tuple(sorted(s))
+    )
+    assert sets.conclude([[0, 0], [1, 0]]).tolist() == [(2,), (1, 2)]
 
 
 def test_numpy_numbers_are_plain_labels():
