@@ -162,7 +162,7 @@ def _conjoin_clauses(sdd: SddBuilder, relation: Relation, n_named: int) -> Any:
         else:
             left, right = tree.children[node - len(tree.leaves)]
             parts = [diagrams[left], diagrams[right]]
-            diagrams[left] = diagrams[right] = None
+            diagrams[left] = diagrams[right] = None  # PySDD may collect them
         for clause in sorted(clauses_at[node], key=len):
             parts.append(sdd.disjoin(sdd.states(i, mask) for i, mask in clause))
         diagram = sdd.conjoin(parts)
@@ -201,6 +201,7 @@ class _Flattener:
 
     def flatten(self, diagram: Any) -> int | None:
         """Build the circuit of a diagram, over all variables; None where nothing is possible."""
+        # Children before parents, without recursion: diagrams may be deeper than Python's stack.
         stack = [diagram]
         while stack:
             self._deadline.check()
@@ -229,6 +230,8 @@ class _Flattener:
         if owner < len(self.tree.leaves):
             self._masks[diagram.id] = self._read_states(diagram, parts, owner, position)
             return
+        # Primes are about the variables to the left, subs about those to the right, and primes
+        # exclude each other: a deterministic sum of decomposable products.
         left, right = self.tree.children[owner - len(self.tree.leaves)]
         terms = []
         for prime, sub in parts:
@@ -246,7 +249,7 @@ class _Flattener:
         """Find the states of one variable for which a diagram of its propositions holds."""
         size = self._sizes[self.tree.leaves[leaf]]
         full = (1 << size) - 1
-        if not parts:
+        if not parts:  # a literal
             mask = 1 << (1 if size == 2 else self._places[position])
             return mask if diagram.literal > 0 else full & ~mask
 
@@ -273,6 +276,7 @@ class _Flattener:
             node = self._sum_states(self.tree.leaves[here], mask) if mask else _ZERO
         else:
             node = self._nodes[diagram.id]
+        # Smoothing: a diagram says nothing of the variables beside its way up to the target.
         while here != target and node != _ZERO:
             above = self._parents[here]
             left, right = self.tree.children[above - len(self.tree.leaves)]

@@ -111,6 +111,8 @@ def _decide(
     after, fits = totals.advance(level, parents.totals, state)
     target = np.full(len(state), -1, dtype=np.int64)
     nodes = _children(residuals, level, parents.nodes, state)
+    # Merged first: many edges lead to equal nodes, and what follows from each is worked out once.
+    # Nodes that propagation makes equal are merged when the parts of the level are joined.
     cut, target[fits] = _Cut(nodes, after).take(fits).merge()
     is_possible = _propagate(residuals, level + 1, cut.nodes, deadline)
     name = np.where(is_possible, is_possible.cumsum() - 1, -1)
@@ -136,9 +138,12 @@ def _children(residuals: Residuals, level: int, parents: Bytes, state: IntArray)
     n_items = residuals.n_item_bytes
     children = step.excluded[:, state]
     children[:n_items] |= parents[:n_items] & step.kept[:, None]
-    # Both begin with the items; the parent goes on with the variable now decided.
+    # Both begin with the items; the parent goes on with the variable now decided, which the child
+    # lacks. Excluded states of variables that only the child reaches come from step.excluded.
     rest = parents[n_items + residuals.starts[level + 1] - residuals.starts[level] :]
     children[n_items : n_items + len(rest)] |= rest
+    # A clause that the state leaves unsatisfied passes on as a shorter item, or, with one variable
+    # left, as excluded states.
     if len(step.sources):
         is_set = _get_bits(parents, step.sources) & step.fails[:, state]
         _set_bits(children, is_set, step.targets)
@@ -191,6 +196,7 @@ def _propagate(residuals: Residuals, cut: int, nodes: Bytes, deadline: Deadline)
         deadline.check()
         part = nodes[:, active]
         before = part.copy()
+        # A fixed point for each node by itself: those that no longer change leave the round.
         fits = _fire_decided(residuals, cut, part)
         fits &= _settle_items(residuals, cut, part)
         nodes[:, active] = part
@@ -211,14 +217,18 @@ def _fire_decided(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
     counts = np.bitwise_count(nodes[n_items:]).astype(np.min_scalar_type(int(sizes.max())))
     n_left = sizes[:, None].astype(counts.dtype) - _reduce(np.add, counts, starts)
     fits: BoolArray = (n_left > 0).all(axis=0)
+    # A variable with one state left is in it: what the state implies (clauses of two variables)
+    # is excluded, for all such variables of all nodes by one flat list of implications.
     implying = np.flatnonzero(residuals.is_implying[cut:last])
     variable, node = np.nonzero((n_left[implying] == 1) & fits)
     variable = implying[variable]
     bit = _last_state(residuals, nodes, node, base + starts[variable], n_items - base)
     begin, stop = residuals.implied_starts[bit], residuals.implied_starts[bit + 1]
     counts = stop - begin
+    # The ranges begin ... stop - 1, one after the other.
     index = np.repeat(begin - (counts.cumsum() - counts), counts) + np.arange(counts.sum())
     at = residuals.implied_bytes[index]
+    # What lies outside is decided already, or further down than the node reaches.
     below = (at >= base) & (at < end)
     np.bitwise_or.at(
         nodes,
@@ -251,6 +261,7 @@ def _settle_items(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
     items = residuals.steps[cut - 1].items
     if not len(items.bits):
         return np.ones(nodes.shape[1], dtype=bool)
+    # A slot fails if all states that satisfy it are excluded, and holds if all others are.
     fails = _reduce(np.bitwise_and, _get_bits(nodes, items.within), items.within_starts)
     holds = _reduce(np.bitwise_and, _get_bits(nodes, items.beyond), items.beyond_starts)
     is_open = _get_bits(nodes, items.bits)
@@ -259,8 +270,10 @@ def _settle_items(residuals: Residuals, cut: int, nodes: Bytes) -> BoolArray:
     alive = (1 - fails).astype(np.min_scalar_type(longest), copy=False)
     n_left = _reduce(np.add, alive, items.slot_starts)
     fits: BoolArray = ~(is_open & (n_left == 0)).any(axis=0)
+    # Unit propagation: the one slot left must hold, so all states beyond it are excluded below.
     is_unit = is_open & (n_left == 1)
     is_open &= ~is_unit
+    # An item that follows from another open one would only make equal nodes look different.
     if len(items.subsumed):
         subsumed, starts = np.unique(items.subsumed, return_index=True)
         is_open[subsumed] &= ~_reduce(np.bitwise_or, is_open[items.subsuming], starts)

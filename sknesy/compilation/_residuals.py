@@ -114,6 +114,7 @@ def build_residuals(
     implied = _imply(clauses, domains)
 
     steps: list[Step] = []
+    # Nodes hold the variables up to `reach`: what nothing above touches is open in all of them.
     reach = 0  # one past the last level that shares a clause with the levels so far
     beginning = defaultdict(list)
     for clause in clauses:
@@ -124,6 +125,8 @@ def build_residuals(
             reach = max(reach, clause[-1][0] + 1)
         reach = max(reach, level + 1)
         first, end = int(starts[level + 1]), int(starts[reach])
+        # What a state sets in the node below whatever the node above was: implications, and the
+        # items that begin here. What depends on the node above is kept, or a transition.
         excluded = np.zeros((size, n_item_bytes + end - first), dtype=np.uint8)
         for state in range(size):
             for other, mask in implied[level, state].items():
@@ -134,6 +137,7 @@ def build_residuals(
         transitions: list[tuple[int, int, int]] = []  # target, source, states that fail
 
         def target_bits(rest: MultiClause, first: int = first) -> list[int]:
+            # The bit of a shorter item; of a single variable, the bits of the states it excludes.
             if len(rest) > 1:
                 return [bits[rest]]
             ((other, mask),) = rest
@@ -142,6 +146,7 @@ def build_residuals(
 
         for item in items[level]:
             if item[0][0] == level:
+                # Its first variable is decided: it holds, or what is left of it is open below.
                 kept[bits[item] // 8] &= ~np.uint8(1 << bits[item] % 8)
                 states = domain & ~item[0][1]
                 transitions.extend((t, bits[item], states) for t in target_bits(item[1:]))
@@ -150,7 +155,7 @@ def build_residuals(
                 for state in _members(domain & ~clause[0][1]):
                     bit = bits[clause[1:]]
                     excluded[state, bit // 8] |= np.uint8(1 << bit % 8)
-        transitions.sort()
+        transitions.sort()  # by target: rows that set the same byte are combined as groups
         targets, sources, failing = zip(*transitions, strict=True) if transitions else ((),) * 3
         steps.append(
             Step(

@@ -45,6 +45,7 @@ def infer_in_log_space(
         level, variable = diagram.levels[i], int(diagram.variables[i])
         after = backward.index_select(0, level[2]) + log_weights[i].index_select(0, level[1])
         if variable >= 0:
+            # The flow through each edge, as a share of all paths.
             share = (forwards[i].index_select(0, level[0]) + after - shift).exp_()
             is_symbol = variable < diagram.n_symbols
             marginal = marginals[0 if is_symbol else 1]
@@ -170,7 +171,7 @@ def _walk(
     )
     if not len(backward[0]):
         return states[: diagram.n_symbols].T, states[diagram.n_symbols :].T
-    possible = backward[0][0, column] > -torch.inf
+    possible = backward[0][0, column] > -torch.inf  # others walk along, and are masked
     node = torch.zeros(len(column), dtype=torch.int64, device=device)
     for i, table in enumerate(diagram.tables):
         targets = table[node]  # (columns, n_states)

@@ -133,6 +133,8 @@ def _infer_chunk(
 
     marginals = []
     least = torch.minimum(scale.least, total)
+    # The flow through each level is the evidence, in units that rescaling changed: a level where it
+    # is tiny is one where lost terms could be seen.
     for flow in flows:
         level_total = flow.sum(1, keepdim=True)
         least = torch.minimum(least, level_total.amin((0, 1)))
@@ -198,6 +200,7 @@ class _Repeat:
         self.n_before = len(message)
         if len(message) < width:  # the first repetition begins with a part of the nodes
             message = torch.cat([message, message.new_zeros(width - len(message), n)])
+        # Column k starts with 1 at node k alone, in each repetition: T_r is what comes out.
         eye = torch.eye(width, dtype=message.dtype, device=message.device)
         inner = eye[:, :, None].expand(-1, -1, repeats * n).contiguous()
         log_scale = torch.zeros_like(self.scale.log)
@@ -215,6 +218,7 @@ class _Repeat:
             self.tree.append(matrices)
             if len(matrices) == 1:
                 break
+            # Products of neighbours halve their number; the last of an odd number waits.
             pairs = len(matrices) // 2
             left, right = matrices[0 : 2 * pairs : 2], matrices[1 : 2 * pairs : 2]
             product = left[:, :, 0, None] * right[:, 0, None]
@@ -238,6 +242,7 @@ class _Repeat:
         steps = self.segment.steps
         for i in range(len(steps) - 1, -1, -1):
             step, weight = steps[i], self.weights[i]
+            # The forward message from the true start is a mix of those from single nodes.
             forward = self.inner[i][:, 0] * starts[0]
             for k in range(1, width):
                 forward.addcmul_(self.inner[i][:, k], starts[k])
@@ -262,6 +267,7 @@ class _Repeat:
             n_nodes = len(matrices)
             next_starts = starts.new_empty((n_nodes, *starts.shape[1:]))
             next_ends = torch.empty_like(next_starts)
+            # A product starts where its left factor does, and ends where its right one does.
             next_starts[0::2], next_ends[1::2] = starts, ends[:pairs]
             if n_nodes % 2:
                 next_ends[-1] = ends[-1]
@@ -317,5 +323,5 @@ def _step_backward(
         through = forward.index_select(0, step.source).mul_(values)
         flow.index_add_(0, step.state, through)
         out.index_add_(0, step.source, values.mul_(weight.index_select(0, step.state)))
-    flow.mul_(weight)
+    flow.mul_(weight)  # once for each state, not for each edge
     return out

@@ -120,6 +120,7 @@ def _find_repeats(name: IntArray, widths: IntArray) -> list[tuple[int, int, int]
     # reach[p - 1][l]: how many levels from l on are equal to those p further down.
     reach = np.zeros((min(_MAX_PERIOD, n_levels), n_levels + 1), dtype=np.int64)
     for row, period in zip(reach, range(1, len(reach) + 1), strict=True):
+        # Level l repeats with this period for as long as levels equal those one period below.
         same = name[:-period] == name[period:]
         for level in range(len(same) - 1, -1, -1):
             row[level] = row[level + 1] + 1 if same[level] else 0
@@ -129,6 +130,8 @@ def _find_repeats(name: IntArray, widths: IntArray) -> list[tuple[int, int, int]
         best = (0, 0)
         if widths[level] <= _MAX_START_WIDTH:
             for period in range(1, len(reach) + 1):
+                # A block of `period` levels, and as many further ones as are equal throughout. It
+                # is cut where it is narrowest, as it is evaluated once for each node there.
                 n_repeats = int(reach[period - 1, level]) // period + 1
                 narrowest = widths[level : level + period].min()
                 covered = n_repeats * period
