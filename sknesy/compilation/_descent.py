@@ -5,7 +5,8 @@ of equal bits have the same worlds below them and are one. All nodes of a cut ar
 once, as the columns of an array of bytes: what is done to a byte is done to it in all nodes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,13 +69,14 @@ def descend(
         limits.check(cut.width, n_edges, level, n_levels)
         table = np.full((cut.width, step.n_states), -1, dtype=np.int64)
         progress = f" ({level} of {n_levels} levels done, {cut.width} nodes side by side)"
+        check = partial(deadline.check, progress)
         parts = []
         size = _part_size(residuals, totals, level)
         for start in range(0, max(len(source), 1), size):
-            deadline.check(progress)
+            check()
             part = slice(start, start + size)
             parents = cut.take(source[part])
-            parts.append(_decide(residuals, totals, level, parents, state[part], deadline))
+            parts.append(_decide(residuals, totals, level, parents, state[part], check))
         cut, table[source, state] = _join(parts)
         tables.append(table)
     return tables
@@ -105,7 +107,7 @@ def _decide(
     level: int,
     parents: _Cut,
     state: IntArray,
-    deadline: Deadline,
+    check: Callable[[], None],
 ) -> tuple[_Cut, IntArray]:
     """Find the different nodes below edges, and which each leads to; -1 is none."""
     after, fits = totals.advance(level, parents.totals, state)
@@ -114,7 +116,7 @@ def _decide(
     # Merged first: many edges lead to equal nodes, and what follows from each is worked out once.
     # Nodes that propagation makes equal are merged when the parts of the level are joined.
     cut, target[fits] = _Cut(nodes, after).take(fits).merge()
-    is_possible = _propagate(residuals, level + 1, cut.nodes, deadline)
+    is_possible = _propagate(residuals, level + 1, cut.nodes, check)
     name = np.where(is_possible, is_possible.cumsum() - 1, -1)
     return cut.take(is_possible), np.where(target < 0, -1, np.append(name, -1)[target])
 
@@ -185,7 +187,9 @@ def _reduce(operation: np.ufunc, values: npt.NDArray[Any], starts: IntArray) -> 
     return combined
 
 
-def _propagate(residuals: Residuals, cut: int, nodes: Bytes, deadline: Deadline) -> BoolArray:
+def _propagate(
+    residuals: Residuals, cut: int, nodes: Bytes, check: Callable[[], None]
+) -> BoolArray:
     """Exclude states that cannot hold and drop items that must, in place.
 
     Returns whether each node is possible, as far as this shows.
@@ -193,7 +197,7 @@ def _propagate(residuals: Residuals, cut: int, nodes: Bytes, deadline: Deadline)
     alive = np.ones(nodes.shape[1], dtype=bool)
     active = np.arange(nodes.shape[1])
     while len(active):
-        deadline.check()
+        check()
         part = nodes[:, active]
         before = part.copy()
         # A fixed point for each node by itself: those that no longer change leave the round.

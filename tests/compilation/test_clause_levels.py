@@ -102,7 +102,7 @@ def test_random_clauses_hold_on_the_paths_to_true_and_fail_on_those_to_false(ord
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(order=st.sampled_from(ORDERS), problem=random_clauses(with_outputs=True))
 def test_random_clauses_with_outputs_have_a_path_for_each_possible_world(order, problem):
     clauses, symbols, outputs, auxiliaries = problem
@@ -246,7 +246,7 @@ def test_limits_hold_for_the_projection_of_auxiliaries():
 @pytest.mark.slow
 def test_time_limit_is_kept_and_names_the_way_out():
     start = time.monotonic()
-    with pytest.raises(TimeLimitError, match=r"time_limit=1 s .*levels done.*another order"):
+    with pytest.raises(TimeLimitError, match=r"time_limit=1 s.*another order"):
         compile_levels(sudoku(3), limits=Limits(time_limit=1))
     assert time.monotonic() - start < 5
 

@@ -82,7 +82,7 @@ def problems(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(order=st.sampled_from(["natural", "force", "auto"]), problem=problems())
 def test_paths_and_enumerated_worlds_are_those_found_by_trying(order, problem):
     clauses, constraints, symbols, outputs = problem

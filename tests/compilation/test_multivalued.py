@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sknesy.compilation._elimination import eliminate
@@ -32,6 +32,7 @@ def worlds_of(relation):
     }
 
 
+@settings(max_examples=40, deadline=None)
 @given(relations())
 def test_simplified_clauses_hold_in_the_same_worlds(relation):
     expected = worlds_of(relation)
@@ -42,6 +43,7 @@ def test_simplified_clauses_hold_in_the_same_worlds(relation):
     assert all(mask & ~simple.domains[i] == 0 for c in simple.clauses for i, mask in c)
 
 
+@settings(max_examples=40, deadline=None)
 @given(relations())
 def test_condensed_clauses_hold_in_the_same_worlds(relation):
     expected = worlds_of(relation)
@@ -50,6 +52,7 @@ def test_condensed_clauses_hold_in_the_same_worlds(relation):
     assert worlds_of(condensed) == expected
 
 
+@settings(max_examples=40, deadline=None)
 @given(relations())
 def test_eliminated_variables_are_projected_out(relation):
     expected = {tuple(w[i] for i in (1, 3)) for w in worlds_of(relation)}
@@ -59,6 +62,7 @@ def test_eliminated_variables_are_projected_out(relation):
     assert {i for clause in rest.clauses for i, _ in clause} <= {1, 3}
 
 
+@settings(max_examples=40, deadline=None)
 @given(relations())
 def test_what_is_not_eliminated_loses_nothing(relation):
     expected = {w[1:4:2] for w in worlds_of(relation)}
@@ -77,6 +81,7 @@ def test_proposition_whose_elimination_would_add_clauses_is_kept():
     assert len(eliminate(relation, [0], max_growth=15).clauses) == 25
 
 
+@settings(max_examples=40, deadline=None)
 @given(relations())
 def test_index_gives_exactly_the_clauses_that_imply_one(relation):
     index = ClauseIndex()

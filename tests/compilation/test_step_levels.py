@@ -95,7 +95,8 @@ def machines(draw):
     }
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
 @given(machines(), st.data())
 def test_paths_are_the_worlds_of_conclude_and_of_a_naive_loop(machine, data):
     words = list(itertools.product(*machine["symbol_states"]))

@@ -66,7 +66,7 @@ def trees_of_clauses(draw):
     return clauses, symbols
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(trees_of_clauses(), st.integers(0, 2**32))
 def test_trees_of_clauses_equal_the_oracle(tree, seed):
     clauses, symbols = tree

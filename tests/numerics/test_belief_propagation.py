@@ -72,7 +72,7 @@ def forests(draw):
     return n_states, factors, domains, rng
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(forests(), st.sampled_from([0.0, 1.0, 8.0]))
 def test_forests_are_exact(forest, scale):
     n_states, factors, domains, rng = forest
