@@ -1,6 +1,7 @@
 """The parameter `net` of an estimator, made a `SymbolNet` by the type of what is given."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import singledispatch
 from typing import Any
 
@@ -16,7 +17,7 @@ from skorch import (
 from sknesy.exceptions import InvalidNetError, UnsupportedKnowledgeError
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._groups import SymbolGroup
-from sknesy.nets._parameters import as_neural_net
+from sknesy.nets._parameters import as_neural_net, check_device
 from sknesy.nets._skorch import SkorchNet
 
 __all__ = ["make_net"]
@@ -94,10 +95,14 @@ def _make_skorch(
 
 
 def _find_device(device: Any) -> str:
-    """Return the name of a device; "auto" is an accelerator if torch has one here."""
+    """Return the name of a device; "auto" is an accelerator if torch has one here that serves."""
     if str(device) != "auto":
         return str(device)
     accelerator = getattr(torch, "accelerator", None)  # torch 2.6 and later
-    if accelerator is not None and accelerator.is_available():
-        return str(accelerator.current_accelerator())
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    found = accelerator.current_accelerator() if accelerator is not None else None
+    if found is None and torch.cuda.is_available():
+        found = "cuda"
+    with suppress(InvalidNetError):  # some accelerators lack float64
+        check_device(str(found))
+        return str(found)
+    return "cpu"

@@ -71,13 +71,13 @@ def as_neural_net(net: Any) -> NeuralNet:
 
 
 def check_device(device: str) -> None:
-    """Check that tensors can be made on a device."""
+    """Check that tensors of inference, of float64, can be made on a device."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.empty(0, device=device, dtype=torch.float64)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InvalidNetError(
-            f"device must be one that torch can use here, got {device!r}. Pass 'cpu', or install "
-            "a build of torch for your accelerator."
+            f"device must be one that torch can use here, with float64, got {device!r}. Pass "
+            "'cpu', or install a build of torch for your accelerator."
         ) from error
 
 

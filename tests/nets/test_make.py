@@ -104,8 +104,14 @@ def test_several_groups_need_several_nets():
     [
         ({"batch_size": 0}, "net__batch_size must be an int of at least 1.*got 0. Pass"),
         ({"batch_size": 2.5}, "net__batch_size must be an int of at least 1.*got 2.5. Pass"),
-        ({"device": ""}, "device must be one that torch can use here, got ''. Pass 'cpu'"),
-        ({"device": "abacus"}, "device must be one that torch can use here, got 'abacus'"),
+        (
+            {"device": ""},
+            "device must be one that torch can use here, with float64, got ''. Pass 'cpu'",
+        ),
+        (
+            {"device": "abacus"},
+            "device must be one that torch can use here, with float64, got 'abacus'",
+        ),
     ],
 )
 def test_numbers_that_cannot_be_used_are_refused_with_the_cure(options, message):
