@@ -4,13 +4,15 @@ import itertools
 import pickle
 
 import numpy as np
+import oracle
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError, UnsupportedKnowledgeError
-from sknesy.inference import DiagramEngine
+from sknesy.inference import DiagramEngine, EnumerationEngine
 from sknesy.knowledge import END, StepKnowledge
 
 
@@ -167,6 +169,46 @@ def test_where_others_emit_the_end_emits_the_end():
 def test_end_is_one_thing_in_every_process():
     assert pickle.loads(pickle.dumps(END)) is END
     assert repr(END) == "END"
+
+
+def count_two(state, symbol, position):
+    a, b = state
+    return a + (symbol == "a"), b + (symbol == "b")
+
+
+@pytest.mark.parametrize("engine", [DiagramEngine(), EnumerationEngine()], ids=["diagram", "table"])
+def test_a_row_of_counts_serves_every_length(engine, rng):
+    family = StepKnowledge(
+        count_two, ["a", "b", "c"], initial=(0, 0), final=[lambda s: s[0], lambda s: s[1]]
+    )
+    assert family.n_outputs == 2
+    rows = family.read_labels([(2, 1), (0, 0)])
+    assert rows == [(2, 1), (0, 0)]
+    for n in (1, 3):
+        knowledge = family.unroll(n)
+        assert knowledge.n_outputs == 2
+        assert knowledge.output_states == (tuple(range(n + 1)),) * 2
+        assert knowledge.read_labels(np.array(rows)) == rows
+
+        def conclude(world):
+            word = world[: (*world, 3).index(3)]
+            if any(v != 3 for v in world[len(word) :]):
+                return None
+            return word.count(0), word.count(1)
+
+        worlds = list(itertools.product(range(4), repeat=n))
+        assert knowledge.conclude(worlds).tolist() == list(map(conclude, worlds))
+        prob = rng.dirichlet(np.ones(4), size=(1, n))
+        label = rng.uniform(size=(1, 2, n + 1))
+        posterior = engine.infer(
+            engine.compile(knowledge), *(torch.from_numpy(x).log() for x in (prob, label))
+        )
+        evidence, symbols, outputs, _ = oracle.posterior(
+            (4,) * n, (n + 1,) * 2, conclude, prob[0], label[0]
+        )
+        np.testing.assert_allclose(posterior.log_evidence.exp(), [evidence], rtol=1e-10)
+        np.testing.assert_allclose(posterior.symbol_marginals[0], symbols, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(posterior.output_marginals[0], outputs, rtol=1e-10, atol=1e-12)
 
 
 def test_family_itself_has_no_symbols():
