@@ -43,18 +43,7 @@ T = TypeVar("T")
 
 
 def join_names(names: Iterable[Any]) -> str:
-    """Write names for an error message: all of a few, the ends of many.
-
-    Parameters
-    ----------
-    names : iterable
-        What to write.
-
-    Returns
-    -------
-    str
-        For example ``"0, 1, 2"`` or ``"0, 1, 2, ..., 18"``.
-    """
+    """Return names as an error message shows them: ``"0, 1, 2"``, or of many the ends."""
     written = [repr(plain(name)) for name in names]
     if len(written) > _MAX_NAMES:
         written = [*written[: _MAX_NAMES - 2], "...", written[-1]]
@@ -62,34 +51,12 @@ def join_names(names: Iterable[Any]) -> str:
 
 
 def plain(name: Any) -> Any:
-    """Return a numpy scalar as the Python value it holds, anything else as it is.
-
-    Parameters
-    ----------
-    name : object
-        The value.
-
-    Returns
-    -------
-    object
-        The value without numpy.
-    """
+    """Return a numpy scalar as the Python value it holds, anything else as it is."""
     return name.item() if isinstance(name, np.generic) else name
 
 
 def is_hashable(value: Any) -> bool:
-    """Tell whether a value can be a label or the name of a state.
-
-    Parameters
-    ----------
-    value : object
-        The value.
-
-    Returns
-    -------
-    bool
-        Whether it has a hash; tuples of unhashable values have none.
-    """
+    """Tell whether a value has a hash; tuples of unhashable values have none."""
     try:
         hash(value)
     except TypeError:
@@ -98,27 +65,7 @@ def is_hashable(value: Any) -> bool:
 
 
 def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> tuple[Hashable, ...]:
-    """Check the names of the states of one variable.
-
-    Parameters
-    ----------
-    names : iterable of hashable
-        The names, in the order of the states.
-    where : str
-        The parameter they came from, for the message.
-
-    Returns
-    -------
-    tuple of hashable
-        The names.
-
-    Raises
-    ------
-    TypeError
-        When `names` is no collection, or one of them is not hashable.
-    ValueError
-        When there are none, or two are equal.
-    """
+    """Return the names of the states of one variable as a tuple, after a check."""
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(
             f"{where} must be a collection of names of states, got {names!r}. "
@@ -276,22 +223,7 @@ def _as_list(y: Any) -> list[Any]:
 
 
 def check_option(value: Any, name: str, options: Sequence[str]) -> None:
-    """Check a parameter that is one of several words.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-    name : str
-        Name of the parameter.
-    options : sequence of str
-        What it may be.
-
-    Raises
-    ------
-    ValueError
-        When it is none of them.
-    """
+    """Check a parameter that is one of several words."""
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {join_names(options)}, got {value!r}.")
 
@@ -330,25 +262,7 @@ def check_number(
 
 
 def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Check an array of worlds.
-
-    Parameters
-    ----------
-    worlds : array-like of shape (n_worlds, n_symbols), int
-        One state for each symbol.
-    n_states : ndarray of shape (n_symbols,)
-        Number of states of each symbol.
-
-    Returns
-    -------
-    ndarray of shape (n_worlds, n_symbols), int64
-        The worlds.
-
-    Raises
-    ------
-    ValueError
-        When the shape is another, or a state does not exist.
-    """
+    """Return worlds as an int64 array, (n_worlds, n_symbols), after a check of their states."""
     array = np.asarray(worlds)
     if array.ndim != 2 or array.shape[1] != len(n_states):
         raise ValueError(
@@ -369,20 +283,7 @@ def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> None:
-    """Check that each label is one that some world gives.
-
-    Parameters
-    ----------
-    labels : iterable of hashable
-        The labels.
-    possible : iterable of hashable
-        The labels of worlds, in any order and as often as they come.
-
-    Raises
-    ------
-    InconsistentLabelError
-        When a label is not among them.
-    """
+    """Check that each label is among those of worlds, in any order and as often as they come."""
     known = set(possible)
     given = list(labels)
     for label in given:
@@ -403,24 +304,9 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
 def encode_labels(
     labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]
 ) -> npt.NDArray[np.int64]:
-    """Turn labels into states of the outputs.
+    """Return the states of the outputs that labels name, int64, (n_labels, n_outputs).
 
-    Parameters
-    ----------
-    labels : sequence of hashable
-        Labels: names of states of the one output, or tuples of names with several.
-    output_states : sequence of sequences of hashable
-        The names of the states of each output.
-
-    Returns
-    -------
-    ndarray of shape (n_labels, n_outputs), int64
-        The states.
-
-    Raises
-    ------
-    InconsistentLabelError
-        When a label names no states.
+    With several outputs a label is a tuple of names.
     """
     n_outputs = len(output_states)
     if n_outputs == 1:
@@ -442,18 +328,7 @@ def encode_labels(
 
 
 def in_order(names: Iterable[Any]) -> list[Any]:
-    """Sort names by value if they can be compared, else by how they are written.
-
-    Parameters
-    ----------
-    names : iterable
-        The names.
-
-    Returns
-    -------
-    list
-        The same, sorted.
-    """
+    """Sort names by value if they can be compared, else by how they are written."""
     names = list(names)
     try:
         return sorted(names)

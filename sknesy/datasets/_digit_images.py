@@ -7,27 +7,7 @@ __all__ = ["deal_images", "read_images"]
 
 
 def read_images(images, digits):
-    """Check the images of digits that a data set is made from.
-
-    Parameters
-    ----------
-    images : array-like of shape (n_images, ...) or None
-        The images; None for the 1797 of `sklearn.datasets.load_digits`, scaled to [0, 1].
-    digits : array-like of shape (n_images,) or None
-        The digits in them.
-
-    Returns
-    -------
-    images : ndarray of shape (n_images, ...)
-        The images, as they were.
-    digits : ndarray of shape (n_images,), int64
-        The digits.
-
-    Raises
-    ------
-    ValueError
-        When one is missing, they differ in number, or there are other digits than 0 ... 9.
-    """
+    """Return images of digits and the digits in them, after a check; by default `load_digits`."""
     if (images is None) != (digits is None):
         given, missing = ("images", "digits") if digits is None else ("digits", "images")
         raise ValueError(f"`{given}` needs `{missing}` beside it, got None. Pass both or neither.")
@@ -47,30 +27,9 @@ def read_images(images, digits):
 
 
 def deal_images(images, digits, wanted, rng):
-    """Choose an image of each digit that is wanted.
+    """Return an image of each digit that is wanted, (*wanted.shape, ...).
 
     Each image of a digit is used once, in random order, before any is used again.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, ...)
-        The images.
-    digits : ndarray of shape (n_images,), int64
-        The digits in them.
-    wanted : ndarray of int64
-        The digits to be shown.
-    rng : RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (*wanted.shape, ...)
-        The images.
-
-    Raises
-    ------
-    ValueError
-        When there is no image of a digit.
     """
     chosen = np.empty(wanted.shape, dtype=np.int64)
     for digit in np.unique(wanted):

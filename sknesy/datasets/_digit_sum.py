@@ -16,7 +16,7 @@ _MAX_TABLE = 6  # symbols of which all combinations are tried, at most a million
 
 @dataclass(frozen=True)
 class DigitSum:
-    """The sum of numbers, as a function of their digits.
+    """Sum of numbers, as a function of their digits.
 
     Parameters
     ----------

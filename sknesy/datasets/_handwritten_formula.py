@@ -20,12 +20,12 @@ _START = (Fraction(0), Fraction(0), "+")
 
 @dataclass(frozen=True)
 class FormulaStep:
-    """Reads a formula symbol by symbol, and computes as far as precedence allows.
+    """Step that reads a symbol of a formula, and computes as far as precedence allows.
 
     A state is ``(total, term, pending)``: the sum of all terms that are finished, the term that is
-    not, and the operator that waits for its second operand, or "" after a digit. What is not the
-    beginning of a formula, and division by zero, is ruled out by None. So is any symbol after
-    `max_length` of them; that a formula cannot go on there leaves fewer states.
+    not, and the operator that waits for its second operand, or "" after a digit. None rules out
+    any symbol that does not go on with the formula, division by zero, and any symbol after
+    `max_length` of them. Formulas cannot go on there, which leaves fewer states.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class FormulaStep:
     max_length: int | None = 7
 
     def __call__(self, state, symbol, position):
-        """Give the next state."""
+        """Return the next state."""
         total, term, pending = state
         n_left = inf if self.max_length is None else self.max_length - 1 - position
         if symbol.isdigit() == (pending == "") or n_left < (0 if symbol.isdigit() else 1):
@@ -89,7 +89,7 @@ def make_handwritten_formula(
     n_samples : int, default=1000
         Number of formulas.
     max_length : int, default=7
-        The largest number of symbols, odd. Of more than seven, all lengths from seven on are
+        The largest number of symbols, odd. If it is more than seven, all lengths from seven on are
         equally frequent.
     images : array-like of shape (n_images, height, width), optional
         Images of digits to use instead. They are taken as they are; operators range from their
@@ -163,7 +163,7 @@ def make_handwritten_formula(
 
 
 def _draw_symbols(lengths, digits, rng):
-    """The states of the symbols of all formulas, one after the other."""
+    """Draw the states of the symbols of all formulas, one after the other."""
     ends = np.cumsum(lengths)
     is_operator = (np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)) % 2 == 1
     flat = rng.choice(digits, size=ends[-1])

@@ -20,21 +20,8 @@ _AT_ONCE = 256  # images; bounds the memory
 def draw_operators(codes, shape, rng):
     """Draw operators, each by a pen of its own: plus, minus, a cross, a line between two dots.
 
-    Ends are moved, strokes bent, and the whole is turned, slanted, scaled and shifted.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,), int64
-        Indices of `OPERATORS`.
-    shape : tuple of int
-        Height and width of an image.
-    rng : RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (n, height, width), float32
-        Images, ink 1 on paper 0.
+    Ends are moved, strokes bent, and the whole is turned, slanted, scaled and shifted. Images have
+    the shape (n, *shape), float32, ink 1 on paper 0.
     """
     images = np.empty((len(codes), *shape), dtype=np.float32)
     for start in range(0, len(codes), _AT_ONCE):
@@ -44,7 +31,7 @@ def draw_operators(codes, shape, rng):
 
 
 def _points(codes, rng):
-    """Points along the strokes of each, (n, 3 strokes, points, x and y); NaN for no stroke."""
+    """Return points along the strokes, (n, 3 strokes, points, x and y); NaN for no stroke."""
     n = len(codes)
     ends = np.full((len(OPERATORS), 3, 2, 2), np.nan)
     for code, strokes in enumerate(_STROKES):
@@ -68,7 +55,7 @@ def _points(codes, rng):
 
 
 def _ink(points, shape, rng):
-    """How dark each pixel is, from its distance to the nearest point of a stroke."""
+    """Return how dark each pixel is, from its distance to the nearest point of a stroke."""
     height, width = shape
     y = (np.arange(height) + 0.5) * 2 / height - 1
     x = (np.arange(width) + 0.5) * 2 / width - 1

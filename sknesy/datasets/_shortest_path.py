@@ -17,12 +17,12 @@ _CELLS_AT_ONCE = 2**16  # cells of all maps worked on together, such that they f
 
 @dataclass(frozen=True)
 class ShortestPath:
-    """The cheapest path across a map, as a function of the ground of its cells.
+    """Cheapest path across a map, as a function of the ground of its cells.
 
     A path leads from the cell at the top left to that at the bottom right, by steps to any of the
-    eight cells around. It costs what its cells cost together, the first and the last included. Of
-    several cheapest paths one is chosen by a fixed rule: each cell is entered from the cheapest
-    cell before it, of equal ones from the first one row by row.
+    eight cells around. It costs what its cells cost together, the first and the last included. A
+    fixed rule chooses among several cheapest paths: each cell is entered from the cheapest cell
+    before it, or from the first of equal ones, row by row.
 
     Called with the states of all cells, row by row, it gives the path of one map. Called with an
     array of shape ``(n_maps, size * size)`` it gives those of many, as `batch` does.
@@ -73,7 +73,7 @@ class ShortestPath:
 
 @dataclass(frozen=True)
 class PathRegret:
-    """By how much an observed path is dearer than the cheapest one, on maps that are supposed.
+    """Excess of what an observed path costs over the cheapest one, on maps that are supposed.
 
     A distance for `sknesy.inference.WorldDistance`: a map on which the observed path is nearly the
     cheapest explains it better than one on which it is far from that.
@@ -112,8 +112,8 @@ def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=Non
     There are five classes of ground: path, grass, forest, water and rock. Ground of one class lies
     together, and cheap ground is frequent. A cell is a tile of 8 x 8 pixels, whose class shows in
     its colour and its pattern. A linear model tells 91 % of tiles right. A `ConvNet` trained for 10
-    passes on the true classes of 100 maps tells 99.85 %, by which 98.6 % of new maps get a cheapest
-    path; after 30 passes, 99.99 % and all of 500 maps.
+    passes on the true classes of 100 maps tells 99.85 %, and 98.6 % of new maps get a cheapest
+    path. After 30 passes it tells 99.99 %, and all of 500 maps get one.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=Non
 
     See Also
     --------
-    is_shortest_path : Whether a predicted path is as cheap as any, which is what counts.
+    is_shortest_path : The question that counts, whether a predicted path is as cheap as any.
 
     References
     ----------
@@ -235,7 +235,7 @@ def is_shortest_path(paths, costs, *, tol=1e-6):
 
 
 def _as_units(costs, size):
-    """Costs as whole numbers of `_UNIT`, whose sum over all cells of a map fits into int64."""
+    """Return costs as whole numbers of `_UNIT`, whose sum over a map fits into int64."""
     costs = np.array(costs, dtype=np.float64)
     largest = 2**62 * _UNIT / size**2
     if not ((costs >= _UNIT) & (costs <= largest)).all():  # NaN is neither
@@ -247,7 +247,7 @@ def _as_units(costs, size):
 
 
 def _read(paths, shape):
-    """Paths as Booleans of shape (n_samples, n_cells)."""
+    """Return paths as Booleans of shape (n_samples, n_cells)."""
     if len(shape) != 2 or round(shape[1] ** 0.5) ** 2 != shape[1]:
         raise ValueError(
             f"costs must have the shape (n_samples, size * size), one row a map, got {shape}. "
@@ -269,7 +269,7 @@ def _read(paths, shape):
 
 
 def _cheapest(costs):
-    """The cost of the cheapest path of each map, from the costs of its cells (n, size * size)."""
+    """Return the cost of the cheapest path of each map, from those of cells (n, size * size)."""
     size = round(costs.shape[1] ** 0.5)
     costs = costs.reshape(-1, size, size)
     return np.concatenate(
@@ -278,13 +278,13 @@ def _cheapest(costs):
 
 
 def _parts(costs):
-    """Slices of as many maps as are worked on at once."""
+    """Return slices of as many maps as are worked on at once."""
     step = max(1, _CELLS_AT_ONCE // costs[0].size) if len(costs) else 1
     return [slice(start, start + step) for start in range(0, len(costs), step)]
 
 
 def _distances(costs):
-    """The least cost of reaching each cell, with a margin that is far: (size + 2, size + 2, n).
+    """Return the least cost of reaching each cell, with a far margin, (size + 2, size + 2, n).
 
     Costs are lowered, all cells of all maps at once, until none falls (Bellman and Ford).
     """
@@ -309,7 +309,7 @@ def _distances(costs):
 
 
 def _trace(padded):
-    """The cells on the cheapest path of each map, 0 or 1, (n, size * size); from its end back."""
+    """Return the cells on the cheapest paths, 0 or 1, (n, size * size); traced from the end."""
     width, _, n = padded.shape
     size = width - 2
     distances = padded.reshape(width * width, n)

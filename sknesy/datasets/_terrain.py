@@ -24,22 +24,7 @@ _LIGHT, _TINT, _GRAIN, _CONTRAST = 0.06, 0.035, 0.055, 0.14
 
 
 def draw_maps(n_maps, size, rng):
-    """Draw maps in which cells of one class lie together.
-
-    Parameters
-    ----------
-    n_maps : int
-        Number of maps.
-    size : int
-        Cells along each side.
-    rng : RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (n_maps, size, size), int64
-        The class of each cell, an index of `GROUNDS`.
-    """
+    """Draw maps in which cells of one class lie together, int64, (n_maps, size, size)."""
     noise = rng.normal(size=(n_maps, len(GROUNDS), size, size))
     smooth = gaussian_filter(noise, (0, 0, _SMOOTHNESS, _SMOOTHNESS), mode="reflect")
     smooth /= smooth.std()
@@ -47,19 +32,9 @@ def draw_maps(n_maps, size, rng):
 
 
 def draw_tiles(grounds, rng):
-    """Draw a tile for each cell: a colour and a pattern, in changing light.
+    """Draw a tile for each cell, a colour and a pattern in changing light, float32.
 
-    Parameters
-    ----------
-    grounds : ndarray of int
-        Classes of ground, indices of `GROUNDS`.
-    rng : RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (*grounds.shape, 3, 8, 8), float32
-        Red, green and blue, in [0, 1].
+    The result has the shape (*grounds.shape, 3, 8, 8): red, green and blue, in [0, 1].
     """
     flat = grounds.ravel()
     n = len(flat)

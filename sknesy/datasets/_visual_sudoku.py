@@ -141,7 +141,7 @@ def _check(n_samples, size, n_known, lowest_digit):
 
 
 def _groups(size):
-    """The cells of each row, column and box, (3 * size, size)."""
+    """Return the cells of each row, column and box, (3 * size, size)."""
     cells = np.arange(size**2).reshape(size, size)
     side = _SIDES[size]
     boxes = cells.reshape(side, side, side, side).swapaxes(1, 2).reshape(size, size)
@@ -149,19 +149,19 @@ def _groups(size):
 
 
 def _pairs(size):
-    """Pairs of cells that differ, each once."""
+    """Return pairs of cells that differ, each once."""
     return sorted(
         {tuple(sorted(pair)) for g in _groups(size).tolist() for pair in combinations(g, 2)}
     )
 
 
 def _is_valid(symbols, size):
-    """Whether grids obey the rules, from their states (n, size * size)."""
+    """Tell which grids obey the rules, from their states (n, size * size)."""
     return (np.sort(symbols[:, _groups(size)], axis=-1) == np.arange(size)).all(axis=(1, 2))
 
 
 def _rules(size, known, names):
-    """The rules as clauses, with the cells `known` as outputs, or none."""
+    """Return the rules as clauses, with the cells `known` as outputs, or none."""
     cell = np.arange(1, size**3 + 1).reshape(size**2, size)
     clauses = [[-int(cell[a, v]), -int(cell[b, v])] for a, b in _pairs(size) for v in range(size)]
     names = {"symbol_states": [names] * size**2, "output_states": [names] * len(known)}

@@ -1,4 +1,4 @@
-"""What is known about the symbols and the label."""
+"""Knowledge about the symbols and the label."""
 
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge

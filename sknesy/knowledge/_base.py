@@ -1,4 +1,4 @@
-"""The contract of knowledge: symbols, their states, and the label that they give."""
+"""Contract of knowledge: symbols, their states, and the label that they give."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
@@ -19,19 +19,19 @@ class Knowledge(ABC):
     clone, so it can stand in a parameter grid. A *world* gives each symbol one state, as a row of
     ints; names of states and labels appear at the border only.
 
-    A subclass must have `symbol_states` and `conclude`. That is enough for enumeration of all
-    worlds. Whatever more it knows of its structure (clauses, say) it offers as further public
+    A subclass must have `symbol_states` and `conclude`, enough for enumeration of all worlds.
+    Whatever more it knows of its structure (clauses, say) it offers as further public
     attributes, from which engines that need them compile; see `sknesy.compilation`.
     """
 
     @property
     @abstractmethod
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each symbol."""
+        """Names of the states of each symbol."""
 
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...] | None:
-        """The names of the states of each output; None if only trying all worlds would tell.
+        """Names of the states of each output; None if only trying all worlds would tell.
 
         With one output, a label is the name of a state. With several, it is a tuple of names.
         """
@@ -49,12 +49,13 @@ class Knowledge(ABC):
         Returns
         -------
         ndarray of shape (n_worlds,), object
-            The labels, any hashable; None for a world that the knowledge rules out.
+            The labels, any hashable but sets; None for a world that the knowledge rules out. Labels
+            that are equal are one label, whatever their types: ``True``, ``1`` and ``1.0``.
         """
 
     @property
     def is_family(self) -> bool:
-        """Whether it speaks of any number of symbols, and must be unrolled to one first."""
+        """True if it is about any number of symbols, and must be unrolled to one first."""
         return False
 
     @property
@@ -94,13 +95,14 @@ class Knowledge(ABC):
     def split_labels(self, y: Any) -> npt.NDArray[Any]:
         """Turn y into the states of the outputs: the border where labels enter.
 
-        Here a label of several outputs is a row of names, or a tuple. Knowledge whose labels are
-        written otherwise says how to take them apart: `DigitAddition` splits a sum into digits.
+        Here a label of several outputs is a row of names, or a tuple; of one output a tuple is one
+        label. Knowledge whose labels are written otherwise says how to take them apart:
+        `DigitAddition` splits a sum into digits.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The labels.
+            The labels; one column, if a label is a single value.
 
         Returns
         -------
@@ -110,7 +112,7 @@ class Knowledge(ABC):
         Raises
         ------
         InconsistentLabelError
-            When y has another shape, or holds what cannot be a label.
+            When y has another shape, or holds what cannot be a label: a set, or a missing value.
         """
         if self.n_outputs == 1:
             return as_column(as_labels(y))
@@ -122,8 +124,6 @@ class Knowledge(ABC):
     def read_labels(self, y: Any) -> list[Hashable]:
         """Return the labels of y as engines take them, and as `conclude` gives them.
 
-        Labels that are equal are one label, whatever their types: ``True``, ``1`` and ``1.0``.
-
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -133,11 +133,6 @@ class Knowledge(ABC):
         -------
         list of hashable
             Names of states, as plain Python values; with several outputs tuples of them.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When y has another shape, or holds what cannot be a label.
         """
         labels = self.split_labels(y).tolist()
         return labels if self.n_outputs == 1 else list(map(tuple, labels))
@@ -158,14 +153,14 @@ class Knowledge(ABC):
         return as_array(rows)
 
     def __repr__(self) -> str:
-        """Say what it is made of, in one line; names of states may be many."""
+        """Return what it is made of, in one line; names of states may be many."""
         sizes = self.n_states.tolist()
         same = len(set(sizes)) == 1 and len(sizes) > 3
         states = f"{len(sizes)} x {sizes[0]}" if same else ", ".join(map(str, sizes))
         return f"{type(self).__name__}({self._source()}, n_states=[{states}])"
 
     def _source(self) -> str:
-        """What the relation is made of, for the repr."""
+        """Return what the relation is made of, for the repr."""
         return "..."
 
     def __sklearn_clone__(self) -> "Knowledge":

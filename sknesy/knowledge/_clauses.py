@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sknesy._validation import MAX_STATES, as_names, as_worlds, take
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
-from sknesy.knowledge._constraints import LinearConstraint, encode_constraint
+from sknesy.knowledge._constraints import LinearConstraint, encode_constraint, merge_terms, renumber
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._states import MAX_SYMBOLS, as_answers
 from sknesy.sat import Variable, deduce
@@ -28,8 +28,8 @@ class ClauseKnowledge(Knowledge):
     """Knowledge as clauses: propositional logic in conjunctive normal form.
 
     Propositions are positive ints, with gaps or without; a clause is a list of propositions,
-    negative for "not", at least one of which holds. That each symbol and each output is in exactly
-    one state is added.
+    negative for "not", at least one of which holds. The clauses by which each symbol and each
+    output is in exactly one state are added.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class ClauseKnowledge(Knowledge):
         values = {
             # Said once, whatever form they came in: engines may rely on literals that differ.
             "given_clauses": _normalise(_as_clauses(clauses)),
-            "constraints": tuple(x.merge() for x in _as_constraints(constraints)),
+            "constraints": tuple(map(merge_terms, _as_constraints(constraints))),
             "symbols": symbols_,
             "outputs": outputs_,
             "_numbers": None,
@@ -141,27 +141,27 @@ class ClauseKnowledge(Knowledge):
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each symbol."""
+        """Names of the states of each symbol."""
         return self._symbol_states
 
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each output; without outputs `names`, as of one output."""
+        """Names of the states of each output; without outputs `names`, as of one output."""
         return self._output_states
 
     @property
     def symbol_variables(self) -> tuple[Variable, ...]:
-        """For each symbol, the literals that are true in its states."""
+        """Literals that are true in the states of each symbol."""
         return tuple(map(_as_variable, self.symbols))
 
     @property
     def output_variables(self) -> tuple[Variable, ...]:
-        """For each output, the literals that are true in its states; none without outputs."""
+        """Literals that are true in the states of each output; none without outputs."""
         return tuple(map(_as_variable, self.outputs or ()))
 
     @cached_property
     def clauses(self) -> tuple[tuple[int, ...], ...]:
-        """The clauses, with those that say what the constraints say.
+        """Clauses, with those that say what the constraints say.
 
         Constraints are encoded with auxiliary propositions that their literals determine, numbered
         from the first number that is free.
@@ -184,26 +184,26 @@ class ClauseKnowledge(Knowledge):
 
     @property
     def auxiliaries(self) -> tuple[int, ...]:
-        """The propositions of `clauses` that are neither a symbol's nor an output's."""
+        """Propositions of `clauses` that are neither a symbol's nor an output's."""
         used = {abs(literal) for clause in self.clauses for literal in clause}
         return tuple(sorted(used.union(self.given_auxiliaries) - self._named()))
 
     @property
     def given_auxiliaries(self) -> tuple[int, ...]:
-        """The auxiliary propositions without those that encode constraints."""
+        """Auxiliary propositions without those that encode constraints."""
         groups = [*self.given_clauses, *(constraint.literals for constraint in self.constraints)]
         used = {abs(literal) for group in groups for literal in group}
         return tuple(sorted(used - self._named()))
 
     def _named(self) -> set[int]:
-        """The propositions of symbols and outputs."""
+        """Return the propositions of symbols and outputs."""
         return {p for group in (*self.symbols, *(self.outputs or ())) for p in group}
 
     @cached_property
     def dense(self) -> "ClauseKnowledge":
-        """The same knowledge over propositions 1, 2, ..., n without gaps, in the same order.
+        """Equal knowledge over propositions 1, 2, ..., n without gaps, in the same order.
 
-        It is what engines read: a solver keeps an entry for each number up to the largest.
+        Engines read it: a solver keeps an entry for each number up to the largest.
         """
         numbers = tuple(sorted(self._named().union(self.given_auxiliaries)))
         if numbers[-1] == len(numbers):
@@ -211,14 +211,14 @@ class ClauseKnowledge(Knowledge):
         to = {p: i for i, p in enumerate(numbers, start=1)}
         to.update({-p: -i for p, i in to.items()})
 
-        def renumber(groups: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+        def renumbered(groups: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
             return tuple(tuple(to[x] for x in group) for group in groups)
 
         values = {
-            "given_clauses": renumber(self.given_clauses),
-            "constraints": tuple(x.renumber(to) for x in self.constraints),
-            "symbols": renumber(self.symbols),
-            "outputs": None if self.outputs is None else renumber(self.outputs),
+            "given_clauses": renumbered(self.given_clauses),
+            "constraints": tuple(renumber(x, to) for x in self.constraints),
+            "symbols": renumbered(self.symbols),
+            "outputs": None if self.outputs is None else renumbered(self.outputs),
             "_numbers": numbers,
         }
         dense: ClauseKnowledge = object.__new__(ClauseKnowledge)
@@ -232,35 +232,19 @@ class ClauseKnowledge(Knowledge):
         Parameters
         ----------
         propositions : iterable of int
-            Numbers in `dense`.
+            Propositions of this knowledge.
 
         Returns
         -------
         list of int
-            Numbers in `clauses`.
+            Numbers in the clauses that the user passed.
         """
         if self._numbers is None:
             return list(propositions)
         return [self._numbers[p - 1] for p in propositions]
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
-        """Give the label of each world, by asking the SAT solver.
-
-        Parameters
-        ----------
-        worlds : array-like of shape (n_worlds, n_symbols), int
-            Indices of states.
-
-        Returns
-        -------
-        ndarray of shape (n_worlds,), object
-            The labels; None where outputs are given and the clauses cannot hold.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When a world leaves an output open.
-        """
+        """Give the label of each world, by asking the SAT solver."""
         array = as_worlds(worlds, self.n_states)
         dense = self.dense
         variables = dense.symbol_variables
@@ -311,7 +295,7 @@ class ClauseKnowledge(Knowledge):
 
 
 def _as_variable(propositions: tuple[int, ...]) -> Variable:
-    """The literals that are true in each state; one proposition is a Boolean variable."""
+    """Return the literals that are true in each state; one proposition is a Boolean variable."""
     if len(propositions) == 1:
         return (-propositions[0], propositions[0])
     return propositions

@@ -26,11 +26,11 @@ _TRUE = 2**40  # a literal, so that it is negated as others are
 
 @dataclass(frozen=True, repr=False)
 class LinearConstraint:
-    """A bound on a weighted sum of the literals that are true.
+    """Bound on a weighted sum of the literals that are true.
 
     It holds where ``sum(w for literal, w in zip(literals, weights) if literal is true)`` is at
-    most, at least or exactly the bound: a cardinality constraint if all weights are 1, a
-    pseudo-Boolean constraint in general. It goes with clauses into `ClauseKnowledge`.
+    most, at least or exactly the bound. It is a cardinality constraint if all weights are 1, and a
+    pseudo-Boolean constraint in general. `ClauseKnowledge` takes it along with clauses.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class LinearConstraint:
 
     Examples
     --------
-    Of three propositions one or two are true, and the first two are not both true:
+    One or two of three propositions are true, and the first two are not both true:
 
     >>> from sknesy.knowledge import ClauseKnowledge
     >>> constraints = [LinearConstraint.at_least([1, 2, 3], 1), LinearConstraint.at_most([1, 2], 1)]
@@ -97,7 +97,7 @@ class LinearConstraint:
 
     @classmethod
     def at_most(cls, literals: Iterable[int], k: int) -> "LinearConstraint":
-        """At most k of the literals are true.
+        """Return the constraint that at most k of the literals are true.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class LinearConstraint:
 
     @classmethod
     def at_least(cls, literals: Iterable[int], k: int) -> "LinearConstraint":
-        """At least k of the literals are true.
+        """Return the constraint that at least k of the literals are true.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class LinearConstraint:
 
     @classmethod
     def exactly(cls, literals: Iterable[int], k: int) -> "LinearConstraint":
-        """Exactly k of the literals are true.
+        """Return the constraint that exactly k of the literals are true.
 
         Parameters
         ----------
@@ -160,40 +160,9 @@ class LinearConstraint:
             found[abs(literal)] += weight if literal > 0 else -weight
         return tuple(sorted((p, weight) for p, weight in found.items() if weight))
 
-    def merge(self) -> "LinearConstraint":
-        """Return the same constraint with each proposition once.
-
-        Returns
-        -------
-        LinearConstraint
-            Over propositions that are not negated, with weights other than 0.
-        """
-        if len({*map(abs, self.literals)}) == len(self.literals) and all(self.weights):
-            return self
-        given = zip(self.literals, self.weights, strict=True)
-        bound = self.bound - sum(weight for literal, weight in given if literal < 0)
-        pairs = self.coefficients
-        return LinearConstraint([p for p, _ in pairs], [w for _, w in pairs], self.relation, bound)
-
-    def renumber(self, to: Mapping[int, int]) -> "LinearConstraint":
-        """Return the same constraint on other literals.
-
-        Parameters
-        ----------
-        to : mapping of int to int
-            The new literal of each literal.
-
-        Returns
-        -------
-        LinearConstraint
-            With the same weights and bound.
-        """
-        literals = [to[literal] for literal in self.literals]
-        return LinearConstraint(literals, self.weights, self.relation, self.bound)
-
     @property
     def limits(self) -> tuple[int, int]:
-        """The least and the largest sum of the `coefficients` with which the constraint holds.
+        """Least and largest sum of the `coefficients` with which the constraint holds.
 
         Where one side is free, the limit is out of reach of any sum.
         """
@@ -214,36 +183,38 @@ class LinearConstraint:
         return f"LinearConstraint({total} {self.relation} {self.bound})"
 
 
+def merge_terms(constraint: LinearConstraint) -> LinearConstraint:
+    """Return the same constraint with each proposition once."""
+    literals, weights = constraint.literals, constraint.weights
+    if len({*map(abs, literals)}) == len(literals) and all(weights):
+        return constraint
+    # w [-p] = w - w [p]: what negative literals add for sure moves to the bound.
+    given = zip(literals, weights, strict=True)
+    bound = constraint.bound - sum(weight for literal, weight in given if literal < 0)
+    pairs = constraint.coefficients
+    return LinearConstraint(
+        [p for p, _ in pairs], [w for _, w in pairs], constraint.relation, bound
+    )
+
+
+def renumber(constraint: LinearConstraint, to: Mapping[int, int]) -> LinearConstraint:
+    """Return the same constraint on other literals."""
+    literals = [to[literal] for literal in constraint.literals]
+    return LinearConstraint(literals, constraint.weights, constraint.relation, constraint.bound)
+
+
 def encode_constraint(
     constraint: LinearConstraint,
     variables: Iterable[Variable],
     first: int,
     where: str = "The constraint",
 ) -> list[tuple[int, ...]]:
-    """Say a constraint in clauses, with auxiliary propositions that are always determined.
+    """Return a constraint as clauses, with auxiliary propositions that are always determined.
 
     The constraint is unrolled to a decision diagram over the variables. Each node of it is a
-    proposition, equivalent to "the node below, for the state that the variable is in": every
-    assignment extends to exactly one model of the definitions, so models are as many as before.
-
-    Parameters
-    ----------
-    constraint : LinearConstraint
-        The constraint.
-    variables : iterable of tuples of int
-        Variables that have the propositions of the constraint, each in exactly one state.
-    first : int
-        Number of the first auxiliary proposition.
-
-    Returns
-    -------
-    list of tuple of int
-        The clauses.
-
-    Raises
-    ------
-    TooWideError
-        When the weights make too many different sums.
+    proposition, numbered from `first`, equivalent to "the node below, for the state that the
+    variable is in": every assignment extends to exactly one model of the definitions, so models are
+    as many as before.
     """
     branches = _branch(constraint, variables)
     if not branches:  # the sum is 0
@@ -293,7 +264,7 @@ class _Case(NamedTuple):
 
 
 def _branch(constraint: LinearConstraint, variables: Iterable[Variable]) -> list[list[_Case]]:
-    """For each variable that the constraint is about, the cases that it distinguishes.
+    """Return, for each variable that the constraint is about, the cases that it distinguishes.
 
     Those that matter most come first: after them, more sums are sure to fit, or not to.
     """
@@ -320,7 +291,7 @@ def _branch(constraint: LinearConstraint, variables: Iterable[Variable]) -> list
 def _unroll(
     constraint: LinearConstraint, branches: list[list[_Case]], where: str
 ) -> list[npt.NDArray[np.int64]]:
-    """The reduced diagram of a constraint: a level for each variable, an edge for each case."""
+    """Return the reduced diagram: a level for each variable, an edge for each case."""
     low, high = constraint.limits
     weights = [np.array([case.weight for case in cases], dtype=np.int64) for cases in branches]
     least = sum(int(added.min()) for added in weights)  # of what is still to come

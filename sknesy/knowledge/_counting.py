@@ -21,7 +21,7 @@ _BOOLEAN = (False, True)
 
 @dataclass(frozen=True)
 class _CountUp:
-    """Count the symbols in some states, up to a limit."""
+    """Count of the symbols in some states, up to a limit."""
 
     of: tuple[Hashable, ...]
     limit: int | None = None
@@ -33,7 +33,7 @@ class _CountUp:
 
 @dataclass(frozen=True)
 class _Compare:
-    """Compare a count with k."""
+    """Comparison of a count with k."""
 
     relation: Callable[[int, int], bool]
     k: int
@@ -44,7 +44,7 @@ class _Compare:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Name what a test of the last state gives, False or True."""
+    """Name of what a test of the last state gives, False or True."""
 
     test: Callable[[Any], bool]
     names: tuple[Hashable, ...]
@@ -55,7 +55,7 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Flip:
-    """Whether the count so far is odd."""
+    """Parity of the count so far."""
 
     of: tuple[Hashable, ...]
 
@@ -65,7 +65,7 @@ class _Flip:
 
 @dataclass(frozen=True)
 class _Still:
-    """Whether all symbols so far are in some states."""
+    """Truth that all symbols so far are in some states."""
 
     of: tuple[Hashable, ...]
 
@@ -106,7 +106,7 @@ class _Question(StepKnowledge):
 
 @dataclass(frozen=True, repr=False)
 class SymbolSum(StepKnowledge):
-    """The sum of the symbols.
+    """Sum of the symbols.
 
     The label is ``sum_s states[w_s]``.
 
@@ -145,7 +145,7 @@ class SymbolSum(StepKnowledge):
 
 @dataclass(frozen=True, repr=False)
 class Count(StepKnowledge):
-    """How many symbols are in a state.
+    """Number of symbols in a state.
 
     The label is the number of symbols s with ``states[w_s]`` in `of`.
 
@@ -183,7 +183,7 @@ class Count(StepKnowledge):
 
 @dataclass(frozen=True, repr=False)
 class AtLeast(_Question):
-    """Whether at least k symbols are in a state.
+    """Question whether at least k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or more.
 
@@ -228,7 +228,7 @@ class AtLeast(_Question):
 
 @dataclass(frozen=True, repr=False)
 class AtMost(_Question):
-    """Whether at most k symbols are in a state.
+    """Question whether at most k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or less.
 
@@ -273,7 +273,7 @@ class AtMost(_Question):
 
 @dataclass(frozen=True, repr=False)
 class Exactly(_Question):
-    """Whether exactly k symbols are in a state.
+    """Question whether exactly k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k.
 
@@ -318,7 +318,7 @@ class Exactly(_Question):
 
 @dataclass(frozen=True, repr=False)
 class AnyOf(AtLeast):
-    """Whether any symbol is in a state: multiple-instance learning.
+    """Question whether any symbol is in a state: multiple-instance learning.
 
     A bag of instances is positive if at least one instance is; the label of a bag is known, those
     of its instances are the symbols.
@@ -368,7 +368,7 @@ class AnyOf(AtLeast):
 
 @dataclass(frozen=True, repr=False)
 class AllOf(_Question):
-    """Whether all symbols are in a state.
+    """Question whether all symbols are in a state.
 
     The label is True where ``states[w_s]`` is in `of` for every symbol s.
 
@@ -402,7 +402,7 @@ class AllOf(_Question):
 
 @dataclass(frozen=True, repr=False)
 class Parity(_Question):
-    """Whether an odd number of symbols is in a state.
+    """Question whether an odd number of symbols is in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is odd.
 
@@ -435,7 +435,7 @@ class Parity(_Question):
 
 
 def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    """The names of the states that are counted, in the order of the states."""
+    """Return the names of the states that are counted, in the order of the states."""
     wanted: list[object] = [of]
     if isinstance(of, Iterable) and not isinstance(of, str | bytes) and not _is_state(of, states):
         wanted = take(of, "of", MAX_STATES)
@@ -450,7 +450,7 @@ def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...
 
 
 def _is_state(name: object, states: tuple[object, ...]) -> bool:
-    """Whether a name is among others. True is not 1 here: of=True must not count digits 1."""
+    """Tell whether a name is among others. True is not 1: of=True must not count digits 1."""
     if not is_hashable(name):
         return False
     return any(name == s and isinstance(name, bool) == isinstance(s, bool) for s in states)

@@ -74,8 +74,8 @@ def from_cpmpy(
     Every variable has one proposition for each of its values. Sums and tables become decision
     diagrams, each node of which is an auxiliary proposition with both directions of its
     definition, so the symbols determine them and counts are right. A sum costs as many clauses as
-    it has values on the way, times the values of its terms; a sum of terms with weights such as 1,
-    10, 100 on both sides of a comparison costs few.
+    it has values on the way, times the values of its terms. Weights such as 1, 10, 100 on both
+    sides of a comparison cost few.
 
     An undefined value (``x // 0``, an array beyond its end) makes the comparison around it False,
     as in CPMpy. In an output it rules the world out.
@@ -162,7 +162,7 @@ def from_cpmpy(
 
 
 def _flatten(items: Any) -> list[Any]:
-    """The entries of a nested array-like, row by row."""
+    """Return the entries of a nested array-like, row by row."""
     if isinstance(items, np.ndarray):
         return list(items.flat)
     if isinstance(items, list | tuple):
@@ -217,7 +217,7 @@ def _values(variable: Any) -> list[Hashable]:
 
 
 def _observe(tree: Translator, output: Any, i: int) -> tuple[list[int], list[Hashable]]:
-    """New propositions for the values of an expression, and the values."""
+    """Return new propositions for the values of an expression, and the values."""
     encoder = tree.encoder
     if output.is_bool():
         truth = encoder.new()

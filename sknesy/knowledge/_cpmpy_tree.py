@@ -1,4 +1,4 @@
-"""Expressions of CPMpy as clauses: a walk over the tree, by names and arguments of its nodes.
+"""Translator of CPMpy's expressions to clauses, by the names and arguments of their nodes.
 
 Only the public form of expressions is used: name, arguments, bounds, and the decomposition that
 each global constraint offers. CPMpy's own encodings are not, as they do not keep counts.
@@ -29,44 +29,19 @@ _COMPARE = {
 
 
 def is_variable(expression: Any) -> bool:
-    """Tell whether an expression is a variable of CPMpy, and not the negation of one.
-
-    Parameters
-    ----------
-    expression : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        Whether it is one.
-    """
+    """Tell whether an expression is a variable of CPMpy, and not the negation of one."""
     return hasattr(expression, "lb") and not _is_negated(expression)
 
 
 class Translator:
-    """Translates expressions to clauses.
-
-    Parameters
-    ----------
-    max_clauses : int
-        The largest number of clauses.
-    """
+    """Translator of expressions to clauses."""
 
     def __init__(self, max_clauses: int) -> None:
         self.encoder = Encoder(max_clauses)
         self._variables: dict[str, Number] = {}  # CPMpy knows variables by their names
 
     def declare(self, variable: Any, where: str) -> None:
-        """Number the values of a variable that knowledge will hold to exactly one of them.
-
-        Parameters
-        ----------
-        variable : cpmpy variable
-            The variable.
-        where : str
-            What it is to the user, for the message.
-        """
+        """Number the values of a variable that knowledge will hold to exactly one of them."""
         if variable.lb == variable.ub:
             raise InvalidKnowledgeError(
                 f"{where} must be able to take two values at least, but {variable} is always "
@@ -80,29 +55,12 @@ class Translator:
             self._variables[variable.name] = number
 
     def propositions(self, variable: Any) -> list[int]:
-        """Return the propositions of a variable's values; the one of a Boolean variable.
-
-        Parameters
-        ----------
-        variable : cpmpy variable
-            The variable.
-
-        Returns
-        -------
-        list of int
-            The propositions.
-        """
+        """Return the propositions of a variable's values; the one of a Boolean variable."""
         literals = [x for _, x in self.number(variable).values]
         return literals[1:] if variable.is_bool() else literals
 
     def require(self, expression: Any) -> None:
-        """Add clauses that say that an expression holds.
-
-        Parameters
-        ----------
-        expression : cpmpy expression, bool, or nested list of these
-            The expression.
-        """
+        """Add clauses that say that an expression, or each of a nested list, holds."""
         if isinstance(expression, list | tuple | np.ndarray):
             for entry in expression:
                 self.require(entry)
@@ -128,18 +86,7 @@ class Translator:
             self.encoder.add(self.literal(expression))
 
     def literal(self, expression: Any) -> int:
-        """Return a literal that is true when an expression holds.
-
-        Parameters
-        ----------
-        expression : cpmpy expression or bool
-            The expression.
-
-        Returns
-        -------
-        int
-            The literal.
-        """
+        """Return a literal that is true when an expression holds."""
         if isinstance(expression, bool | np.bool_):
             return TRUE if expression else FALSE
         if is_variable(expression) and expression.is_bool():
@@ -167,18 +114,7 @@ class Translator:
         raise _unsupported(expression)
 
     def number(self, expression: Any) -> Number:
-        """Return a number as literals, one for each of its values.
-
-        Parameters
-        ----------
-        expression : cpmpy expression, int or bool
-            The expression.
-
-        Returns
-        -------
-        Number
-            The number.
-        """
+        """Return a number as literals, one for each of its values."""
         if isinstance(expression, bool | np.bool_ | Integral):
             return _constant(int(expression))
         if is_variable(expression):
@@ -208,13 +144,13 @@ class Translator:
         return self._variables[variable.name]
 
     def _decompose(self, constraint: Any) -> list[Any]:
-        """The parts of a global constraint, which all must hold."""
+        """Return the parts of a global constraint, which all must hold."""
         parts, defining = constraint.decompose()
         self.require(defining)
         return list(parts)
 
     def _linear(self, weighted: list[tuple[Any, int]]) -> tuple[dict[Number, int], int]:
-        """A weighted sum of expressions as the weights of its terms, and a constant."""
+        """Return the weights of the terms of a weighted sum, and a constant."""
         weights: dict[Number, int] = {}
         constant = 0
         todo = weighted[::-1]
@@ -262,7 +198,7 @@ class Translator:
         return self.encoder.value(Fold(list(weights), constant, step, int))
 
     def _comparison(self, expression: Any) -> Fold:
-        """A comparison as a sum that is compared with 0."""
+        """Return a comparison as a sum that is compared with 0."""
         left, right = expression.args
         weights, constant = self._linear([(left, 1), (right, -1)])
         numbers, scale = list(weights), list(weights.values())
@@ -289,7 +225,7 @@ class Translator:
         return Fold(numbers, constant, step, lambda state: compare(state, 0), name)
 
     def _element(self, array: Any, *indices: Any) -> Number:
-        """The entry of an array at an index for each of its axes; undefined beyond the ends."""
+        """Return the entry of an array at an index for each axis; undefined beyond the ends."""
         entries = array if isinstance(array, np.ndarray) else np.array(array, dtype=object)
         numbers = [self.number(index) for index in indices]
         values = {place: self.number(entries[place]) for place in np.ndindex(*entries.shape)}
@@ -310,7 +246,7 @@ class Translator:
         return Number(tuple((value, x) for value, x in found if x != FALSE), is_total)
 
     def _function(self, expression: Any) -> Number:
-        """A function of one number, or one that takes its arguments pair by pair."""
+        """Return a function of one number, or one that takes its arguments pair by pair."""
         function = _FUNCTIONS[expression.name]
         numbers = [self.number(x) for x in expression.args]
 
@@ -364,7 +300,7 @@ _FOLDS: dict[str | None, Callable[[Translator, Any], Fold]] = {
 
 
 def _divide(x: int, y: int) -> int | None:
-    """Integer division towards zero, as CPMpy has it."""
+    """Divide ints towards zero, as CPMpy does."""
     if y == 0:
         return None
     return abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
@@ -391,7 +327,7 @@ def _constant(value: int) -> Number:
 
 
 def _truth(literal: int) -> Number:
-    """A truth value as the number 0 or 1."""
+    """Return a truth value as the number 0 or 1."""
     if literal in (TRUE, FALSE):
         return _constant(int(literal == TRUE))
     return Number(((0, -literal), (1, literal)))

@@ -19,7 +19,7 @@ _INT64_END = 2**63
 
 @dataclass(frozen=True)
 class _AddDigit:
-    """Add a digit to the sum of its column; at the end of the column emit a digit and carry."""
+    """Step that adds a digit to the sum of its column; at its end it emits a digit and carries."""
 
     base: int
     n_numbers: int
@@ -33,7 +33,7 @@ class _AddDigit:
 
 @dataclass(frozen=True)
 class _CarryDigit:
-    """A digit of the last carry."""
+    """Digit of the last carry."""
 
     place: int
     base: int
@@ -122,28 +122,14 @@ class DigitAddition(StepKnowledge):
 
     @property
     def max_sum(self) -> int:
-        """The largest sum."""
+        """Largest sum."""
         largest: int = self.n_numbers * (self.base**self.n_digits - 1)
         return largest
 
     def split_labels(self, y: Any) -> npt.NDArray[Any]:
-        """Split sums into their digits.
+        """Split sums into their digits, (n_samples, n_outputs), the most significant first.
 
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Sums, as ints of any size or as strings of digits; or their digits, which come back as
-            they are.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs), int64
-            The digits, most significant first; of shape (n_samples,) with one output.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When an entry is not an int, negative or too large.
+        Sums are ints of any size or strings of digits; rows of digits come back as they are.
         """
         # A list of ints beyond int64 must not become an array of floats on the way.
         array = as_array(y)
@@ -164,23 +150,9 @@ class DigitAddition(StepKnowledge):
         return rows if self.n_outputs > 1 else rows[:, 0]
 
     def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Join the digits of sums.
+        """Join rows of digits, the most significant first, to sums.
 
-        Parameters
-        ----------
-        rows : array-like of shape (n_samples, n_outputs), int
-            The digits, most significant first.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            The sums: int64 if the largest sum is less than 2**63, else Python ints in an array of
-            dtype object.
-
-        Raises
-        ------
-        ValueError
-            When there is another number of digits, or a digit is not in the base.
+        They are int64 if the largest sum is less than 2**63, else Python ints as objects.
         """
         array: npt.NDArray[Any] = np.asarray(rows)
         if array.ndim == 1 and self.n_outputs == 1:
@@ -201,7 +173,7 @@ class DigitAddition(StepKnowledge):
         return sums.astype(np.int64) if self.max_sum < _INT64_END else sums.astype(object)
 
     def _as_sum(self, label: Any) -> int:
-        """A label as int."""
+        """Return a label as int."""
         if isinstance(label, Integral) and not isinstance(label, bool):
             return int(label)
         if isinstance(label, str):
@@ -222,7 +194,7 @@ class DigitAddition(StepKnowledge):
 
 
 def _split(values: npt.NDArray[Any], n_places: int, base: int) -> npt.NDArray[np.int64]:
-    """The digits of numbers of any size, by halves until they fit into int64.
+    """Return the digits of numbers of any size, by halves until they fit into int64.
 
     Python writes large ints as decimals in quadratic time, and refuses beyond 4300 digits.
     """
@@ -242,7 +214,7 @@ def _split(values: npt.NDArray[Any], n_places: int, base: int) -> npt.NDArray[np
 
 
 def _join(digits: npt.NDArray[np.int64], base: int) -> npt.NDArray[Any]:
-    """The numbers of digits, by the same halves."""
+    """Return the numbers of digits, by the same halves."""
     n_places = digits.shape[1]
     if base**n_places <= _INT64_END:
         powers = base ** np.arange(n_places, dtype=np.int64)[::-1]
@@ -255,7 +227,7 @@ def _join(digits: npt.NDArray[np.int64], base: int) -> npt.NDArray[Any]:
 
 
 def _shorten(value: int | str) -> str:
-    """A number for a message; one of many digits by its size."""
+    """Return a number as messages show it; one of many digits by its size."""
     if isinstance(value, str):
         return value if len(value) <= 40 else f"{value[:20]}...{value[-10:]}"
     sign = "-" if value < 0 else ""

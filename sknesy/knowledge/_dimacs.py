@@ -1,4 +1,4 @@
-"""Reading and writing DIMACS, the exchange format of SAT solvers."""
+"""Files of DIMACS, the exchange format of SAT solvers."""
 
 import bz2
 import gzip

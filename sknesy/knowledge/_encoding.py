@@ -21,100 +21,54 @@ FALSE = -TRUE
 
 @dataclass(frozen=True)
 class Number:
-    """A number with few values: for each, the literal that is true when it has that value.
+    """Number with few values: for each, the literal that is true when it has that value."""
 
-    Attributes
-    ----------
-    values : tuple of (int, int)
-        Values, and their literals, of which at most one is true.
-    is_total : bool
-        Whether one always is. If not, the number may be undefined, as 1 / x is for x = 0.
-    """
-
-    values: tuple[tuple[int, int], ...]
-    is_total: bool = True
+    values: tuple[tuple[int, int], ...]  # values and their literals, of which at most one is true
+    is_total: bool = True  # whether one always is; 1 / x is undefined for x = 0
 
     @property
     def constant(self) -> int | None:
-        """The value, of a number that has one only."""
+        """Value of a number that has one only."""
         if len(self.values) == 1 and self.values[0][1] == TRUE:
             return self.values[0][0]
         return None
 
 
 class Leaf(NamedTuple):
-    """What a fold of numbers comes to, when it is known before the last of them.
-
-    Attributes
-    ----------
-    result : bool, int or None
-        The result.
-    """
+    """Result of a fold, True, False, an int or None, known before the last number."""
 
     result: Any
 
 
 class Fold(NamedTuple):
-    """A computation that takes numbers one after the other.
-
-    Attributes
-    ----------
-    numbers : sequence of Number
-        The numbers.
-    start : hashable
-        The state before the first.
-    step : callable
-        ``step(i, state, value)`` gives the state after number i, or a `Leaf`.
-    finish : callable
-        ``finish(state)`` gives the result after the last: True or False, or an int or None.
-    name : hashable
-        Folds of the same name and numbers are the same.
-    """
+    """Computation that takes numbers one after the other."""
 
     numbers: Sequence[Number]
-    start: Any
-    step: Callable[[int, Any, int], Any]
-    finish: Callable[[Any], Any]
-    name: Hashable = None
+    start: Any  # the state before the first number
+    step: Callable[[int, Any, int], Any]  # (i, state, value) -> the state after number i, or a Leaf
+    finish: Callable[[Any], Any]  # last state -> the result: True or False, or an int or None
+    name: Hashable = None  # folds of the same name and numbers are the same
 
 
 _Row = dict[int | None, Any]  # of a node: for each value of its number, the next node or a leaf
 
 
 class Encoder:
-    """Collects clauses, and numbers the propositions they need.
-
-    Parameters
-    ----------
-    max_clauses : int
-        The largest number of clauses, and of nodes of a fold.
-    """
+    """Collection of clauses, which numbers the propositions they need."""
 
     def __init__(self, max_clauses: int) -> None:
-        self.max_clauses = max_clauses
+        self.max_clauses = max_clauses  # and nodes of a fold
         self.clauses: list[tuple[int, ...]] = []
         self.is_contradictory = False  # whether there is an empty clause
         self._numbers = count(1)
         self._known: dict[Hashable, int] = {}
 
     def new(self) -> int:
-        """Return a proposition not used so far.
-
-        Returns
-        -------
-        int
-            The proposition.
-        """
+        """Return a proposition not used so far."""
         return next(self._numbers)
 
     def add(self, *literals: int) -> None:
-        """Add a clause.
-
-        Parameters
-        ----------
-        *literals : int
-            At least one of them holds. With none but FALSE, the clauses cannot hold.
-        """
+        """Add a clause: one of the literals holds. With none but FALSE, the clauses cannot hold."""
         clause = dict.fromkeys(x for x in literals if x != FALSE)
         if TRUE in clause or any(-x in clause for x in clause):
             return
@@ -123,18 +77,7 @@ class Encoder:
         self._check(len(self.clauses))
 
     def conjunction(self, literals: Iterable[int]) -> int:
-        """Return a literal that is true when all are.
-
-        Parameters
-        ----------
-        literals : iterable of int
-            The literals; of none, it is TRUE.
-
-        Returns
-        -------
-        int
-            The literal.
-        """
+        """Return a literal that is true when all are; of none, it is TRUE."""
         distinct = frozenset(literals) - {TRUE}
         if FALSE in distinct or any(-x in distinct for x in distinct):
             return FALSE
@@ -148,33 +91,11 @@ class Encoder:
         return self._known[distinct]
 
     def disjunction(self, literals: Iterable[int]) -> int:
-        """Return a literal that is true when one is.
-
-        Parameters
-        ----------
-        literals : iterable of int
-            The literals; of none, it is FALSE.
-
-        Returns
-        -------
-        int
-            The literal.
-        """
+        """Return a literal that is true when one is; of none, it is FALSE."""
         return -self.conjunction(-x for x in literals)
 
     def variable(self, values: Iterable[int]) -> Number:
-        """Return a new number that has exactly one of the values.
-
-        Parameters
-        ----------
-        values : iterable of int
-            The values.
-
-        Returns
-        -------
-        Number
-            The number.
-        """
+        """Return a new number that has exactly one of the values."""
         number = Number(tuple((value, self.new()) for value in values))
         self.add(*(x for _, x in number.values))
         for (_, x), (_, y) in combinations(number.values, 2):
@@ -182,13 +103,7 @@ class Encoder:
         return number
 
     def all_different(self, numbers: Sequence[Number]) -> None:
-        """Require that numbers are defined and have different values.
-
-        Parameters
-        ----------
-        numbers : sequence of Number
-            The numbers.
-        """
+        """Require that numbers are defined and have different values."""
         by_value: dict[int, list[int]] = {}
         for number in numbers:
             if not number.is_total:
@@ -202,42 +117,17 @@ class Encoder:
                 self.add(-x, -y)
 
     def define(self, proposition: int, literal: int) -> None:
-        """Require that a proposition is true when a literal is, and only then.
-
-        Parameters
-        ----------
-        proposition : int
-            The proposition.
-        literal : int
-            The literal.
-        """
+        """Require that a proposition is true when a literal is, and only then."""
         self.add(-proposition, literal)
         self.add(proposition, -literal)
 
     def require(self, fold: "Fold") -> None:
-        """Require that a fold comes to True; with an undefined number it is False.
-
-        Parameters
-        ----------
-        fold : Fold
-            The fold.
-        """
+        """Require that a fold comes to True; with an undefined number it is False."""
         levels, root = _unfold(fold, False, self._check)
         self._encode(fold.numbers, levels, root, {True: TRUE})
 
     def holds(self, fold: "Fold") -> int:
-        """Return a literal that is true when a fold comes to True.
-
-        Parameters
-        ----------
-        fold : Fold
-            The fold.
-
-        Returns
-        -------
-        int
-            The literal.
-        """
+        """Return a literal that is true when a fold comes to True."""
         key = (fold.name, *fold.numbers)
         if key not in self._known:
             levels, root = _unfold(fold, False, self._check)
@@ -245,18 +135,7 @@ class Encoder:
         return self._known[key]
 
     def value(self, fold: "Fold") -> Number:
-        """Return the number that a fold comes to; None is undefined.
-
-        Parameters
-        ----------
-        fold : Fold
-            The fold.
-
-        Returns
-        -------
-        Number
-            The number.
-        """
+        """Return the number that a fold comes to; None is undefined."""
         levels, root = _unfold(fold, None, self._check)
         leaves: dict[Any, int] = {}
         self._encode(fold.numbers, levels, root, leaves)
@@ -285,6 +164,9 @@ class Encoder:
         if isinstance(root, Leaf):
             self._encode_constant(root.result, leaves, is_boolean)
             return
+        # Each level in turn, from the root. A node's proposition is true if the numbers before lead
+        # to it. One direction says so for each way (node and value imply the target); `_define`
+        # says the other (the target implies one of the ways), so that counts are kept.
         here = [TRUE]
         for level, (number, rows) in enumerate(zip(numbers, levels, strict=True)):
             literal_of = dict(number.values)
@@ -294,7 +176,7 @@ class Encoder:
                     sources.setdefault(target, {}).setdefault(value, []).append(node)
 
             def unless(value: int | None, literals: dict[int, int] = literal_of) -> list[int]:
-                """The literals of which one is true unless the number has the value."""
+                """Return literals of which one is true unless the number has the value."""
                 return list(literals.values()) if value is None else [-literals[value]]
 
             after = [0] * (len(levels[level + 1]) if level + 1 < len(levels) else 0)
@@ -322,7 +204,7 @@ class Encoder:
         literal_of: dict[int, int],
         unless: Callable[[int | None], list[int]],
     ) -> int:
-        """A literal that is true only if one of the ways to it is taken."""
+        """Return a literal that is true only if one of the ways to it is taken."""
         if list(nodes_by_value.values()) == [[TRUE]] and None not in nodes_by_value:
             (value,) = nodes_by_value
             return literal_of[value]  # type: ignore[index]
@@ -353,8 +235,7 @@ _Levels = list[list[_Row]]
 def _unfold(fold: Fold, undefined: Any, check: Callable[[int], None]) -> tuple[_Levels, Any]:
     """Fold numbers for all their values: a reduced decision diagram.
 
-    Returns for each level the rows of its nodes, and the root: node 0 of the first level, or a
-    leaf.
+    Return for each level the rows of its nodes, and the root: node 0 of the first level, or a leaf.
     """
     numbers, start, step, finish, _ = fold
     states: list[dict[Any, _Row]] = [{start: {}}]
@@ -377,6 +258,8 @@ def _unfold(fold: Fold, undefined: Any, check: Callable[[int], None]) -> tuple[_
     if not numbers:
         return [], Leaf(finish(start))
 
+    # Backwards: states are one node if each value leads to the same node or leaf, and are a leaf
+    # themselves if all values lead to it.
     levels: _Levels = []
     names: dict[Any, Any] = {}  # of the states below: a node of the reduced level, or a leaf
     for rows in reversed(states[:-1]):

@@ -104,30 +104,14 @@ class FunctionKnowledge(Knowledge):
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each symbol."""
+        """Names of the states of each symbol."""
         return self._symbol_states
 
     def _source(self) -> str:
         return str(getattr(self.function, "__name__", None) or self.function)
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
-        """Give the label of each world: what the function returns.
-
-        Parameters
-        ----------
-        worlds : array-like of shape (n_worlds, n_symbols), int
-            Indices of states.
-
-        Returns
-        -------
-        ndarray of shape (n_worlds,), object
-            The labels; None where the function returns None.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the function raises, or returns something that cannot be a label.
-        """
+        """Give the label of each world: what the function returns."""
         indices = as_worlds(worlds, self.n_states)
         if self.batched:
             return self._conclude_at_once(indices)
@@ -177,7 +161,7 @@ class FunctionKnowledge(Knowledge):
         return self._checked(label, names)
 
     def _checked(self, label: Any, names: Iterable[Hashable]) -> Any:
-        """A label in its plain form, if it can be one."""
+        """Return a label in its plain form, if it can be one."""
         if type(label) in _PLAIN_TYPES:
             return label
         if not is_label(label):

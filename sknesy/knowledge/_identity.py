@@ -1,4 +1,4 @@
-"""The label is the symbol: ordinary classification as a special case."""
+"""Knowledge that the label is the symbol: ordinary classification as a special case."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -37,29 +37,18 @@ class IdentityKnowledge(Knowledge):
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The labels, as the states of the one symbol."""
+        """Labels, as the states of the one symbol."""
         return (self.states,)
 
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The labels, as the states of the one output."""
+        """Labels, as the states of the one output."""
         return (self.states,)
 
     def _source(self) -> str:
         return join_names(self.states)
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
-        """Give the label of each world: the state of its symbol.
-
-        Parameters
-        ----------
-        worlds : array-like of shape (n_worlds, 1), int
-            Indices of states.
-
-        Returns
-        -------
-        ndarray of shape (n_worlds,), object
-            The labels.
-        """
+        """Give the label of each world: the state of its symbol."""
         labels = as_objects(self.states)
         return labels[as_worlds(worlds, self.n_states)[:, 0]]

@@ -1,4 +1,4 @@
-"""The names of the states of symbols, as a user may give them."""
+"""Checks of the names of the states of symbols, as a user may give them."""
 
 from collections.abc import Hashable, Iterable
 from numbers import Integral
@@ -81,7 +81,7 @@ def check_total(n_symbols: int, n_states: int, where: str) -> None:
 
 
 def _is_one_each(states: Any) -> bool:
-    """Whether something holds collections, one a symbol, rather than names."""
+    """Tell whether something holds collections, one a symbol, rather than names."""
     if not isinstance(states, list | tuple) or not states:
         return False
     return all(isinstance(names, _COLLECTIONS) for names in states)

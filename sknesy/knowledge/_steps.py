@@ -62,7 +62,7 @@ class StepKnowledge(Knowledge):
         A world is ruled out where ``accept(state)`` is false of the state after the last symbol.
     emits : bool, default=False
         Whether `step` returns pairs ``(next state, output)``. Each output emitted is an output of
-        the knowledge; None is no output. Which positions emit must not depend on the world.
+        the knowledge; None is no output. The positions that emit must be the same in all worlds.
     reading_order : sequence of int, optional
         The symbols in the order in which they are read; by default from first to last.
     output_order : sequence of int, optional
@@ -73,7 +73,7 @@ class StepKnowledge(Knowledge):
     Notes
     -----
     `step` is called once for each position, state and symbol that can occur together, and what it
-    returned is kept. The order of reading decides how many states there are: numbers are added
+    returned is kept. The reading order decides how many states there are: numbers are added
     from the least significant digit, digits of one place next to each other.
 
     Examples
@@ -160,12 +160,12 @@ class StepKnowledge(Knowledge):
 
     @property
     def is_family(self) -> bool:
-        """Whether it speaks of any number of symbols, and must be unrolled to one first."""
+        """True if it is about any number of symbols, and must be unrolled to one first."""
         return self._is_family
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each symbol; `END` is the last of an unrolled family."""
+        """Names of the states of each symbol; `END` is the last of an unrolled family."""
         if self.is_family:
             raise UnsupportedKnowledgeError(
                 f"{self!r} is a family for sequences of any length, and has no symbols of its "
@@ -176,7 +176,7 @@ class StepKnowledge(Knowledge):
 
     @property
     def states(self) -> tuple[Hashable, ...]:
-        """The names of the states of a symbol, where all symbols have the same."""
+        """Names of the states of a symbol, where all symbols have the same."""
         if len(set(self._symbol_states)) > 1:
             raise UnsupportedKnowledgeError(
                 f"{self!r} has symbols that differ in their states. Use symbol_states."
@@ -185,7 +185,7 @@ class StepKnowledge(Knowledge):
 
     @property
     def emission_order(self) -> tuple[int, ...]:
-        """Which output each one emitted is, and then each of `final`."""
+        """Number of the output that each one emitted is, and then each of `final`."""
         n_outputs = len(self.transitions().output_states)
         if self.output_order is None:
             return tuple(range(n_outputs))
@@ -198,7 +198,7 @@ class StepKnowledge(Knowledge):
 
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
-        """The names of the states of each output, as found by trying all states."""
+        """Names of the states of each output, as found by trying all states."""
         found = dict(zip(self.emission_order, self.transitions().output_states, strict=True))
         return tuple(found[o] for o in range(len(found)))
 
@@ -289,25 +289,7 @@ class StepKnowledge(Knowledge):
         return cached
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
-        """Give the label of each world, by running the machine on all of them at once.
-
-        Parameters
-        ----------
-        worlds : array-like of shape (n_worlds, n_symbols), int
-            Indices of states.
-
-        Returns
-        -------
-        ndarray of shape (n_worlds,), object
-            The labels, tuples where there are several outputs; None for a world ruled out.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When a function raises or returns what it must not.
-        TooWideError
-            When there are more than ``max_states`` states.
-        """
+        """Give the label of each world, by running the machine on all of them at once."""
         array = as_worlds(worlds, self.n_states)
         labels = np.empty(len(array), dtype=object)
         try:
@@ -346,7 +328,7 @@ class StepKnowledge(Knowledge):
 
 
 def _same(state: Hashable) -> Hashable:
-    """The label is the state."""
+    """Return the state as the label."""
     return state
 
 

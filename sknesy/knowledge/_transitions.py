@@ -1,4 +1,4 @@
-"""A machine as int tables: what each state and symbol lead to, position by position."""
+"""Machines as int tables: what each state and symbol lead to, position by position."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -30,10 +30,7 @@ Check = Callable[[int, int, int], None]
 
 
 class End(Enum):
-    """The type of `END`.
-
-    An enumeration, so that there is one of it in every process.
-    """
+    """Type of `END`, an enumeration, so that there is one of it in every process."""
 
     END = "END"
 
@@ -46,42 +43,26 @@ END = End.END
 
 
 class NoWorldError(InvalidKnowledgeError):
-    """All worlds are ruled out."""
+    """Error of a machine that rules out all worlds."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that is unrolled; `StepKnowledge` says what its parts mean.
-
-    Attributes
-    ----------
-    step, final, accept : callable
-        The functions; there may be several of `final`, or none.
-    initial : hashable
-        The state before the first symbol.
-    emits : bool
-        Whether `step` gives outputs.
-    symbol_states : tuple of tuples of hashable
-        The names of the states of each symbol, in the order of reading.
-    is_padded : bool
-        Whether the last state of each symbol is `END`.
-    max_states : int
-        Largest number of states, of all positions together.
-    """
+    """Machine that is unrolled; `StepKnowledge` says what its parts mean."""
 
     step: Callable[[Any, Any, int], Any]
     initial: Hashable
     final: tuple[Callable[[Any], Hashable], ...]
     accept: Callable[[Any], Any] | None
     emits: bool
-    symbol_states: tuple[tuple[Hashable, ...], ...]
-    is_padded: bool
+    symbol_states: tuple[tuple[Hashable, ...], ...]  # in the order of reading
+    is_padded: bool  # whether the last state of each symbol is `END`
     max_states: int
 
 
 @dataclass(frozen=True, eq=False)
 class Transitions:
-    """A machine as int tables; states from which no world goes on to the end are left out.
+    """Machine as int tables; states from which no world goes on to the end are left out.
 
     Attributes
     ----------
@@ -105,25 +86,7 @@ class Transitions:
 def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
     """Call a machine's functions once for each position, state and symbol that occur together.
 
-    Parameters
-    ----------
-    machine : Machine
-        The machine.
-    check : callable, optional
-        Called with the number of states reached at a position, the number of transitions so far
-        and the position, while they grow; raises to stop.
-
-    Returns
-    -------
-    Transitions
-        The tables.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When a function raises or returns what it must not, or all worlds are ruled out.
-    TooWideError
-        When the machine has more than ``max_states`` states.
+    While states grow, `check` is told of them.
     """
     live: list[Hashable] = [machine.initial]  # states that may still read
     ended: list[Hashable] = []  # states in which `END` was read: their copies, numbered after
@@ -155,50 +118,22 @@ def unroll_machine(machine: Machine, check: Check | None = None) -> Transitions:
 
 @dataclass
 class Reader:
-    """What is found while the states of one position read its symbol.
-
-    Attributes
-    ----------
-    machine : Machine
-        The machine.
-    position : int
-        The position.
-    names : tuple of hashable
-        The names of the states of its symbol.
-    after : dict of hashable to int
-        The states reached, numbered as they appear.
-    outputs : dict of hashable to int
-        The names of outputs emitted, likewise.
-    targets, codes : list of int
-        For each state that was read, and each state of the symbol but `END`: the number of the
-        state reached and of the output, -1 for none.
-    silent, heard : pair of hashable or None
-        A state and a symbol for which nothing was emitted; for which something was.
-    """
+    """Record of what is found while the states of one position read its symbol."""
 
     machine: Machine
     position: int
-    names: tuple[Hashable, ...]
+    names: tuple[Hashable, ...]  # of the states of its symbol
     after: dict[Hashable, int] = field(default_factory=dict)  # states reached, as they appear
     outputs: dict[Hashable, int] = field(default_factory=dict)  # names emitted, likewise
+    # For each state read and each state of the symbol but `END`: the number of the state reached
+    # and of the output, -1 for none.
     targets: list[int] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     silent: tuple[Hashable, Hashable] | None = None  # where nothing was emitted
     heard: tuple[Hashable, Hashable] | None = None  # where something was
 
     def read(self, state: Hashable) -> None:
-        """Let one state read each state of the symbol but `END`.
-
-        Parameters
-        ----------
-        state : hashable
-            The state before.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When `step` raises or returns what it must not.
-        """
+        """Let one state read each state of the symbol but `END`."""
         machine = self.machine
         for name in self.names[: -1 if machine.is_padded else None]:
             result = _call(machine, "step", state, name, self.position)
@@ -231,7 +166,7 @@ class Reader:
                 self.codes.append(self.outputs.setdefault(output, len(self.outputs)))
 
     def _name(self, value: Any, what: str, state: Hashable, symbol: Hashable) -> Hashable:
-        """Check a state or an output."""
+        """Return a state or an output in its plain form, after a check."""
         if value is None or not is_hashable(value) or is_nan(value):
             raise InvalidKnowledgeError(
                 f"step must return a hashable {what} other than NaN, but for "
@@ -243,13 +178,7 @@ class Reader:
         return named
 
     def check_emission(self) -> None:
-        """Raise if something is emitted for some of the worlds read so far only.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When it depends on the world.
-        """
+        """Raise if something is emitted for some of the worlds read so far only."""
         if self.silent is not None and self.heard is not None:
             raise InvalidKnowledgeError(
                 "step must emit an output at a position for all worlds or for none, but it emits "
@@ -261,28 +190,10 @@ class Reader:
     def finish(
         self, live: list[Hashable], ended: list[Hashable]
     ) -> tuple[IntArray, tuple[IntArray, list[Hashable]] | None, list[Hashable], list[Hashable]]:
-        """Return the table, what is emitted with its names, and the states after it.
+        """Return the table, what is emitted with its names, and the states after of both kinds.
 
-        Parameters
-        ----------
-        live : list of hashable
-            The states that were read, in the same order.
-        ended : list of hashable
-            The states in which `END` was read before.
-
-        Returns
-        -------
-        table : ndarray of shape (n_states_before, n_symbol_states), int64
-            The number of the state after.
-        emission : pair of such an array of outputs and the list of their names, or None
-            What is emitted.
-        after, ended_after : list of hashable
-            The states after, of either kind.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When it depends on the world whether something is emitted.
+        The states `live` were read, in this order; in those of `ended` END was read before. Tables
+        have the shape (n_states_before, n_symbol_states).
         """
         self.check_emission()
         shape = (len(live), len(self.names) - self.machine.is_padded)
@@ -350,7 +261,7 @@ def _trim(
 
 
 def _in_order(names: Iterable[Hashable]) -> tuple[list[Hashable], IntArray]:
-    """Names sorted by value, or as they appear if they have no order; the new place of each.
+    """Return names sorted by value, or as they appear if they have no order; the new place of each.
 
     The order of states decides how regular a diagram is: sums and counters that are sorted lead
     neighbours to neighbours, and repeated positions look alike.
@@ -379,25 +290,7 @@ def _call(machine: Machine, name: str, *arguments: Any) -> Any:
 
 
 def read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
-    """Return the outputs that are read off a last state.
-
-    Parameters
-    ----------
-    machine : Machine
-        The machine.
-    state : hashable
-        The state after the last symbol.
-
-    Returns
-    -------
-    list of hashable, or None
-        The label of each function of `final`; None if the state is ruled out.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When `accept` or `final` raises or returns what it must not.
-    """
+    """Return the label of each function of `final` for a last state; None if that is ruled out."""
     if machine.accept is not None and not _call(machine, "accept", state):
         return None
     label = [_name_last(function, state) for function in machine.final]
@@ -405,7 +298,7 @@ def read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
 
 
 def _name_last(function: Callable[[Any], Hashable], state: Hashable) -> Hashable:
-    """One of these outputs."""
+    """Return one of these outputs."""
     try:
         name = function(state)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A limit on time, looked at now and then."""
+"""Limits on time, looked at now and then."""
 
 import math
 import time
@@ -11,16 +11,9 @@ __all__ = ["NEVER", "Deadline"]
 
 @dataclass
 class Deadline:
-    """A moment after which `check` raises.
+    """Moment, some seconds from now, after which `check` raises.
 
-    Parameters
-    ----------
-    seconds : float or None
-        Time from now; None is no limit.
-    doing : str
-        What takes the time, for the message.
-    cure : str
-        What else than more time would help, for the message.
+    None seconds are no limit. Messages say what was `doing`, and what else than time is a `cure`.
     """
 
     seconds: float | None
@@ -37,18 +30,7 @@ class Deadline:
         return self._end - time.monotonic()
 
     def check(self, progress: str = "") -> None:
-        """Raise if the time is over.
-
-        Parameters
-        ----------
-        progress : str
-            How far the work got, for the message.
-
-        Raises
-        ------
-        TimeLimitError
-            When more than `seconds` have passed.
-        """
+        """Raise TimeLimitError if the time is over; `progress` tells how far the work got."""
         if time.monotonic() > self._end:
             raise TimeLimitError(
                 f"{self.doing} took longer than time_limit={self.seconds:g} s{progress}. "

@@ -1,4 +1,4 @@
-"""What the solver can say of variables while they are decided one after the other."""
+"""Answers of the solver on variables that are decided one after the other."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,16 +14,7 @@ __all__ = ["Guide"]
 class Guide:
     """Consequences and completions of literals, for whoever assigns variables step by step.
 
-    A context manager: the solvers live as long as the block.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    deadline : Deadline
-        When to give up.
+    It is a context manager: its solvers live as long as the block.
     """
 
     def __init__(self, clauses: Clauses, variables: Sequence[Variable], deadline: Deadline) -> None:
@@ -51,39 +42,12 @@ class Guide:
         self._solver.delete()
 
     def propagate(self, literals: Sequence[int]) -> list[int] | None:
-        """Give what follows from literals by unit propagation.
-
-        Parameters
-        ----------
-        literals : sequence of int
-            Literals assumed to be true.
-
-        Returns
-        -------
-        list of int or None
-            These literals and their consequences; None where propagation meets a contradiction.
-        """
+        """Return literals and what follows from them by unit propagation; None if that fails."""
         is_consistent, implied = self._propagator.propagate([*self._units, *literals])
         return implied if is_consistent else None
 
     def complete(self, literals: Sequence[int]) -> list[int] | None:
-        """Find states of all variables under which the clauses hold.
-
-        Parameters
-        ----------
-        literals : sequence of int
-            Literals assumed to be true.
-
-        Returns
-        -------
-        list of int or None
-            The state of each variable; None where there is no completion.
-
-        Raises
-        ------
-        TimeLimitError
-            When the deadline has passed.
-        """
+        """Find a state of each variable under which the clauses hold; None if there is none."""
         self._deadline.check()
         if not solve(self._solver, [*self._units, *literals], self._deadline):
             return None

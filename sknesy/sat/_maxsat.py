@@ -1,4 +1,4 @@
-"""The assignments of largest weight that satisfy clauses: MaxSAT."""
+"""Assignments of largest weight that satisfy clauses: MaxSAT."""
 
 import math
 import time
@@ -31,18 +31,10 @@ _MAX_CORE = 100  # literals; larger cores are not minimised
 
 @dataclass(frozen=True)
 class RankedAssignments:
-    """Assignments that satisfy clauses, the one of largest weight first.
+    """Assignments that satisfy clauses, the one of largest weight first."""
 
-    Attributes
-    ----------
-    states : ndarray of shape (n_found, n_variables), int64
-        The state of each variable.
-    is_optimal : bool
-        Whether they are proven to be the best, and, if fewer than asked for, all there are.
-    """
-
-    states: npt.NDArray[np.int64]
-    is_optimal: bool
+    states: npt.NDArray[np.int64]  # (n_found, n_variables)
+    is_optimal: bool  # proven to be the best, and, if fewer than asked for, all there are
 
 
 def best_assignments(
@@ -53,39 +45,22 @@ def best_assignments(
     n_distinct: int | None = None,
     time_limit: float | None = None,
 ) -> RankedAssignments:
-    """Find the assignments that maximise a sum of log-weights, one of each variable's state.
+    """Find the `n_best` assignments that maximise a sum of log-weights, a state of each variable.
 
-    That each variable should be in its best state is a wish, paid for by what another state costs;
+    It is a wish that each variable be in its best state, paid for by what another state costs;
     wishes are what the solver assumes. Each time they cannot hold together, the solver names a few
     that cannot, a core. At least one of them must be given up, so the least of their weights is
     paid, for good, and what remains is wished for: that no more than one is given up, and so on.
     When all remaining wishes hold, what was paid is the least possible. Large weights come first,
     and what would cost more than a known solution is ruled out.
 
-    There is an answer at any time: before the proof begins, variables take their best states one
-    after the other, most confident first, as long as the clauses can still hold; and where time
-    ends the proof, the same is done with part of the best answer kept.
+    There is an answer at any time. Before the proof begins, variables take their best states one
+    after the other, most confident first, as long as the clauses can still hold. Where time ends
+    the proof, the same is done with part of the best answer kept.
 
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses, including those of `exactly_one` for the variables.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    log_weights : array-like of shape (n_variables, n_states), float64
-        Log-weight of each state; -inf rules it out. Padded where variables have fewer states.
-    n_best : int
-        Assignments wanted.
-    n_distinct : int, optional
-        Assignments must differ in one of this many first variables; None is all. The others are
-        taken to be determined by them.
-    time_limit : float, optional
-        Seconds after which the best so far is returned.
-
-    Returns
-    -------
-    RankedAssignments
-        At most `n_best` assignments.
+    The log-weights, (n_variables, n_states), are padded; -inf rules a state out. Assignments
+    must differ in one of the `n_distinct` first variables, which determine the others. The clauses
+    include those of `exactly_one`.
 
     Notes
     -----
@@ -144,7 +119,7 @@ def _rank(
 
 
 class _CoreGuidedSearch:
-    """The state of one search: a solver, wishes with weights, and what was found.
+    """State of one search: a solver, wishes with weights, and what was found.
 
     A wish is a literal that would rather be true; what it costs to give it up is its weight, in
     whole units. ``paid`` is what any assignment costs that is not ruled out.
@@ -199,7 +174,7 @@ class _CoreGuidedSearch:
         self.solver.delete()
 
     def new_solver(self, name: str) -> Solver:
-        """A solver that knows the clauses, which states are ruled out, and which are the best."""
+        """Return a solver that knows the clauses, states that are ruled out, and the best ones."""
         solver = Solver(name, bootstrap_with=self.clauses)
         for variable, costs in zip(self.variables, self.state_costs, strict=True):
             for literal, cost in zip(variable, costs, strict=True):
@@ -248,6 +223,7 @@ class _CoreGuidedSearch:
         """Insist on wishes that cost more than the assignments that are known already."""
         if len(self.costs) < self.n_best:
             return
+        # Every assignment costs `paid`; one that costs more than the n_best-th known is not wanted.
         slack = sorted(self.costs.values())[self.n_best - 1] - self.paid
         for wish in [wish for wish, weight in self.wishes.items() if weight > slack]:
             self.solver.add_clause([wish])
@@ -279,6 +255,8 @@ class _CoreGuidedSearch:
 
     def relax(self, core: list[int]) -> None:
         """Pay for a core, and wish for what it leaves open."""
+        # One of the core is given up, at this price or a larger one: it is due in any case. What
+        # its members cost beyond it remains a wish, and so does that no second one is given up.
         weight = min(self.wishes[wish] for wish in core)
         self.paid += weight
         for wish in core:
@@ -338,7 +316,7 @@ class _CoreGuidedSearch:
     ) -> None:
         """Let variables take the best state of a row that is possible, one after the other.
 
-        Given up at a time, and where the states taken cost too much already.
+        It gives up at a time, and where the states taken cost too much already.
         """
         fixed: list[int] = []
         cost = 0

@@ -1,4 +1,4 @@
-"""All assignments that satisfy clauses, by depth-first search with unit propagation."""
+"""Enumeration of the assignments that satisfy clauses, by search with unit propagation."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -25,20 +25,13 @@ _LOOK_AHEAD_SHARE = 0.1  # share of dead ends from which solving before branchin
 class Assignments:
     """Assignments of variables, as rows of states and blocks of states.
 
-    Attributes
-    ----------
-    satisfying : ndarray of shape (n_rows, n_variables), int64
-        Disjoint rows that together hold every assignment that satisfies the clauses. An entry
-        below ``width`` is a state; ``width + k`` is block k of that variable, where ``width`` is
-        the largest number of states.
-    violating : ndarray of shape (n_rows, n_variables), int64
-        Disjoint rows that hold all other assignments; no rows if they were not asked for.
-    blocks : ndarray of shape (n_variables, n_blocks, width), bool
-        The sets of states that rows refer to, for each variable its own; padded with empty sets.
+    An entry of a row, (n_rows, n_variables), is a state if it is below ``width``, the largest
+    number of states. Else ``width + k`` is block k of that variable: the set ``blocks[i, k]`` of
+    its states, (n_variables, n_blocks, width), padded with empty sets.
     """
 
-    satisfying: npt.NDArray[np.int64]
-    violating: npt.NDArray[np.int64]
+    satisfying: npt.NDArray[np.int64]  # disjoint rows
+    violating: npt.NDArray[np.int64]  # disjoint rows of all others; none if not asked for
     blocks: npt.NDArray[np.bool_]
 
 
@@ -60,35 +53,9 @@ def enumerate_assignments(
     whatever the remaining variables are, one row with blocks stands for the whole subtree.
 
     The branches on which the search fails are, together, exactly the assignments that violate the
-    clauses: they come for the price of the search, as disjoint rows.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        The variables to assign, each in exactly one state.
-    cases : iterable of sequences of int
-        Literals that must be true; the assignments of all cases are listed. By default one case
-        without literals.
-    with_violating : bool
-        Whether to list the violating assignments, too.
-    max_rows : int, optional
-        The largest number of rows, satisfying and violating.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    Assignments
-        The rows.
-
-    Raises
-    ------
-    TooManyWorldsError
-        When there are more than `max_rows` rows.
-    TimeLimitError
-        When the deadline has passed.
+    clauses: they come for the price of the search, as disjoint rows. Those of all `cases` are
+    listed, each some literals that must be true. More than `max_rows` rows are a
+    TooManyWorldsError.
     """
     deadline = deadline or Deadline(None, "Enumerating worlds")
     search = _Search(clauses, variables, with_violating, max_rows, deadline)
@@ -98,7 +65,7 @@ def enumerate_assignments(
 
 
 class _Search:
-    """The state of one depth-first search."""
+    """State of one depth-first search."""
 
     def __init__(
         self,
@@ -226,7 +193,7 @@ class _Search:
     def leave_free(
         self, implied: list[int], domain: list[tuple[int, int]], is_boolean: bool
     ) -> list[bool]:
-        """Whether each state satisfies all open clauses, so that the rest is free.
+        """Tell for each state whether it satisfies all open clauses, so that the rest is free.
 
         A state is taken to imply nothing but that its variable is in no other state.
         """
@@ -270,7 +237,7 @@ class _Search:
         self.violating.append(row)
 
     def block(self, i: int, states: Sequence[int]) -> int:
-        """The entry for a set of states: the state itself if it is one."""
+        """Return the entry for a set of states: the state itself if it is one."""
         if len(states) == 1:
             return states[0]
         blocks = self.blocks[i]

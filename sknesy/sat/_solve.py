@@ -28,20 +28,11 @@ _CONFLICTS_PER_SLICE = 2_000  # between two looks at the clock
 
 
 def exactly_one(variables: Iterable[Variable]) -> list[list[int]]:
-    """State that each variable is in exactly one state.
+    """Return clauses that say that each variable is in exactly one state.
 
     Pairs of states exclude each other one by one: encodings with auxiliary propositions are
-    shorter but most of them do not preserve the number of models.
-
-    Parameters
-    ----------
-    variables : iterable of tuples of int
-        The literals of the states of each variable.
-
-    Returns
-    -------
-    list of list of int
-        Clauses; none for a Boolean variable ``(-p, p)``, whose literals exclude each other.
+    shorter, but most of them do not preserve the number of models. A Boolean variable ``(-p, p)``
+    needs none.
     """
     clauses = []
     for variable in variables:
@@ -58,24 +49,7 @@ def is_satisfiable(
     assumptions: Sequence[int] = (),
     deadline: Deadline | None = None,
 ) -> bool:
-    """Tell whether some assignment satisfies the clauses.
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    assumptions : sequence of int
-        Literals that must be true.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    bool
-        Whether there is one.
-    """
+    """Tell whether some assignment satisfies the clauses, with the literals assumed true."""
     deadline = deadline or Deadline(None, "Solving the clauses")
     with Solver(SOLVER, bootstrap_with=[*clauses, *exactly_one(variables)]) as solver:
         return solve(solver, assumptions, deadline)
@@ -87,24 +61,10 @@ def deduce(
     targets: Sequence[Variable],
     assumptions: Iterable[Sequence[int]],
 ) -> list[tuple[int | None, ...] | None]:
-    """Find the states of variables that follow from assumptions, for each of many.
+    """Find the states of target variables that follow from assumptions, for each of many.
 
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    targets : sequence of tuples of int
-        Variables, too: the ones in question.
-    assumptions : iterable of sequences of int
-        Literals that must be true, once for each answer wanted.
-
-    Returns
-    -------
-    list of tuple or None
-        None where the clauses cannot hold; else the state of each target, None where it may be
-        in more than one.
+    An answer is None where the clauses cannot hold; else the state of each target, None where it
+    may be in more than one.
     """
     answers: list[tuple[int | None, ...] | None] = []
     bootstrap = [*clauses, *exactly_one([*variables, *targets])]
@@ -129,28 +89,10 @@ def possible_states(
     max_effort: int,
     deadline: Deadline | None = None,
 ) -> list[list[int]]:
-    """Find the states that variables can be in.
+    """Find the states that variables can be in, under clauses that can be satisfied.
 
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses, which can be satisfied.
-    variables : sequence of tuples of int
-        Variables, each in exactly one state.
-    max_effort : int
-        Propositions assigned in all, after which the remaining states count as possible.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    list of list of int
-        For each variable its states, without those that were found impossible.
-
-    Notes
-    -----
-    One call of the solver for each state that no model has shown so far. A state on which a call
-    spends too many conflicts counts as possible.
+    The solver is called for each state that no model has shown so far. A state counts as possible
+    if a call spends too many conflicts, or once `max_effort` propositions were assigned in all.
     """
     deadline = deadline or Deadline(None, "Finding the possible states")
     states = [list(range(len(variable))) for variable in variables]
@@ -180,30 +122,11 @@ def undetermined(
     targets: Sequence[int],
     deadline: Deadline | None = None,
 ) -> list[int]:
-    """Find the propositions that the variables do not determine.
+    """Find the targets, propositions, that the variables do not determine.
 
     Two copies of the clauses share the variables; a target that can be true in one copy and
-    false in the other is not determined (Padoa's method).
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses.
-    variables : sequence of tuples of int
-        The variables that the copies share.
-    targets : sequence of int
-        The propositions in question.
-    deadline : Deadline, optional
-        When to give up.
-
-    Returns
-    -------
-    list of int
-        The targets for which two models of the clauses agree on all variables and differ.
-
-    Notes
-    -----
-    One call of the solver if all targets are determined, else one more for each target.
+    false in the other is not determined (Padoa's method). The solver is called once if all targets
+    are determined, else once more for each target.
     """
     deadline = deadline or Deadline(None, "Testing which propositions are determined")
     if not targets:
@@ -232,22 +155,7 @@ def undetermined(
 
 
 def solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> bool:
-    """Solve in slices, so that the deadline is kept however hard the clauses are.
-
-    Parameters
-    ----------
-    solver : pysat Solver
-        The solver, with its clauses.
-    assumptions : sequence of int
-        Literals that must be true.
-    deadline : Deadline
-        When to give up.
-
-    Returns
-    -------
-    bool
-        Whether the clauses can hold.
-    """
+    """Solve in slices, so that the deadline is kept however hard the clauses are."""
     while True:
         deadline.check()
         solver.conf_budget(_CONFLICTS_PER_SLICE)
