@@ -385,7 +385,7 @@ class BaseEMNeSy(BaseEstimator):
         """Return the temperatures of "auto"; with whole iterations the last of them is at 1."""
         n_iter = min(self.max_iter / 2, _ANNEALED)
         if self.e_step == "epoch":
-            n_iter = self.max_iter // 2
+            n_iter = int(n_iter)
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
     def _train(self, runs, samples, e_step, callbacks):

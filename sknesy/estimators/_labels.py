@@ -12,13 +12,13 @@ from torch import Tensor
 
 from sknesy._validation import (
     as_column,
+    as_labels,
     encode_labels,
     in_order,
     is_hashable,
     join_names,
     plain,
 )
-from sknesy.estimators._reading import as_labels
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
@@ -36,13 +36,15 @@ def make_label_space(
     """Choose how labels are read: as rows of several outputs, as codes, or one by one."""
     several = has_several_outputs(knowledge)
     if labels is None:
-        return LabelRows(knowledge, y) if several and knowledge is not None else SingleLabel()
+        return (
+            LabelRows(knowledge, y) if several and knowledge is not None else SingleLabel(knowledge)
+        )
     if several:
         raise ValueError(
             "labels must be None for knowledge of several outputs, whose labels are rows, got "
             f"{labels!r}. Leave it out."
         )
-    return CodedLabel(labels)
+    return CodedLabel(knowledge, labels)
 
 
 def has_several_outputs(knowledge: Knowledge | None) -> bool:
@@ -108,12 +110,13 @@ class LabelSpace(ABC):
 class SingleLabel(LabelSpace):
     """One output: a label is any hashable, and predictions are among those seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, knowledge: Knowledge | None) -> None:
+        self._read_labels = as_labels if knowledge is None else knowledge.read_labels
         self._labels: list[Hashable] = []  # in the order of `classes`
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
         """Find the different labels by their hashes, whatever dtype y has."""
-        return _factorise(as_labels(y))
+        return _factorise(self._read_labels(y))
 
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
         """Take the labels seen, sorted."""
@@ -177,8 +180,8 @@ class CodedLabel(SingleLabel):
     know what the codes stand for.
     """
 
-    def __init__(self, labels: Iterable[Hashable]) -> None:
-        super().__init__()
+    def __init__(self, knowledge: Knowledge | None, labels: Iterable[Hashable]) -> None:
+        super().__init__(knowledge)
         self.names = _check_names(labels)
         self._position = {name: code for code, name in enumerate(self.names)}
 
@@ -245,7 +248,7 @@ class LabelRows(LabelSpace):
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
         """Find the different rows, which the knowledge makes of the labels."""
-        return _factorise([tuple(row) for row in self.knowledge.split_labels(y).tolist()])
+        return _factorise(self.knowledge.read_labels(y))
 
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
         """Take the states of all outputs, seen or not."""
