@@ -45,7 +45,7 @@ def expand(rows, found):
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(PROBLEMS)
 def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
     clauses, variables, auxiliaries = problem
@@ -57,18 +57,12 @@ def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
     assert len(satisfying) == len(set(satisfying))
     assert set(satisfying) == expected
     assert sorted(satisfying + violating) == everything
+    alone = sat.enumerate_assignments(clauses, variables)
+    assert set(expand(alone.satisfying, alone)) == expected
+    assert len(alone.violating) == 0
 
 
-@settings(max_examples=100, deadline=None)
-@given(PROBLEMS)
-def test_without_violating_the_same_assignments_satisfy(problem):
-    clauses, variables, auxiliaries = problem
-    found = sat.enumerate_assignments(clauses, variables)
-    assert set(expand(found.satisfying, found)) == satisfying_by_trying(*problem)
-    assert len(found.violating) == 0
-
-
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PROBLEMS)
 def test_undetermined_propositions_are_those_with_two_values(problem):
     clauses, variables, auxiliaries = problem
@@ -81,7 +75,7 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
     assert sat.undetermined(clauses, variables, auxiliaries) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PROBLEMS)
 def test_possible_states_are_those_of_some_model(problem):
     clauses, variables, auxiliaries = problem
@@ -132,11 +126,11 @@ def test_dead_ends_are_no_assignments():
 
 
 def test_time_limit_is_kept_with_very_many_states():
-    variables = [tuple(range(1, 301)), tuple(range(301, 601))]
+    variables = [tuple(range(1, 201)), tuple(range(201, 401))]
     start = time.monotonic()
     with pytest.raises(TimeLimitError):
         sat.enumerate_assignments(
-            [[1, -301], [2, -302, -3], [-5, -307]],
+            [[1, -201], [2, -202, -3], [-5, -207]],
             variables,
             max_rows=None,
             deadline=sat.Deadline(0.01, "Enumerating"),
@@ -145,11 +139,11 @@ def test_time_limit_is_kept_with_very_many_states():
 
 
 def test_time_limit_is_kept_within_one_call_of_the_solver():
-    deadline = sat.Deadline(0.3, "Solving")
+    deadline = sat.Deadline(0.1, "Solving")
     start = time.monotonic()
-    with pytest.raises(TimeLimitError, match=r"Solving took longer than time_limit=0.3 s"):
+    with pytest.raises(TimeLimitError, match=r"Solving took longer than time_limit=0.1 s"):
         sat.is_satisfiable(*hard_for_propagation(holes=12), deadline=deadline)
-    assert time.monotonic() - start < 2.3
+    assert time.monotonic() - start < 2.1
 
 
 def test_more_rows_than_the_limit_is_an_error_that_names_it():
@@ -166,10 +160,10 @@ def test_time_limit_is_kept_on_a_search_that_never_ends():
         for _ in range(600)
     ]
     start = time.monotonic()
-    with pytest.raises(TimeLimitError, match=r"time_limit=0.5 s .*worlds found.*`time_limit`"):
+    with pytest.raises(TimeLimitError, match=r"time_limit=0.1 s .*worlds found.*`time_limit`"):
         sat.enumerate_assignments(
             clauses,
             [(-p, p) for p in range(1, 201)],
-            deadline=sat.Deadline(0.5, "Enumerating"),
+            deadline=sat.Deadline(0.1, "Enumerating"),
         )
-    assert time.monotonic() - start < 2.5
+    assert time.monotonic() - start < 2.1

@@ -48,7 +48,7 @@ def hard(clauses, variables):
     return [*clauses, *sat.exactly_one(variables)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PROBLEMS, st.integers(0, 10**6), st.sampled_from([1, 2, 4, 1000]), st.booleans())
 def test_best_assignments_are_the_first_of_all(problem, seed, n_best, ties):
     clauses, variables, auxiliaries = problem
@@ -62,7 +62,7 @@ def test_best_assignments_are_the_first_of_all(problem, seed, n_best, ties):
     np.testing.assert_allclose([expected[states] for states in found], best, atol=1e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PROBLEMS, st.integers(0, 10**6))
 def test_assignments_may_be_told_apart_by_the_first_variables(problem, seed):
     clauses, variables, auxiliaries = problem

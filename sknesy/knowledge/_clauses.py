@@ -111,6 +111,13 @@ class ClauseKnowledge(Knowledge):
                 "Pass for example [[1, 2, 3], [4, 5, 6]]."
             )
         _check_disjoint(symbols_, outputs_ or ())
+        n_pairs = sum(len(g) * (len(g) - 1) // 2 for g in (*symbols_, *(outputs_ or ())))
+        if n_pairs > _MAX_CLAUSES:
+            raise ValueError(
+                f"symbols and outputs must have at most {_MAX_CLAUSES:,} pairs of states, each of "
+                f"which a clause excludes, got {n_pairs:,}. Use several symbols of fewer states, "
+                "digits in place of numbers, say."
+            )
         if outputs_ is None and output_states is not None:
             raise ValueError(
                 "output_states names the states of outputs, but outputs=None. Without outputs "

@@ -78,15 +78,19 @@ def test_the_limit_of_length_changes_no_value():
         assert unlimited(states[0], "+", 500) == (total + term, 0, "+")
 
 
-def test_most_formulas_are_long():
-    _, _, symbols, _ = make_handwritten_formula(5000, random_state=0)
-    shares = np.bincount([len(row) for row in symbols], minlength=8)[1::2] / 5000
+@pytest.fixture(scope="module")
+def many_symbols():
+    """States of the symbols of 3000 formulas."""
+    return make_handwritten_formula(3000, random_state=0)[2]
+
+
+def test_most_formulas_are_long(many_symbols):
+    shares = np.bincount([len(row) for row in many_symbols], minlength=8)[1::2] / 3000
     np.testing.assert_allclose(shares, [0.1, 0.1, 0.2, 0.6], atol=0.02)
 
 
-def test_symbols_are_equally_frequent():
-    _, _, symbols, _ = make_handwritten_formula(5000, random_state=0)
-    counts = np.bincount(np.concatenate(symbols), minlength=14)
+def test_symbols_are_equally_frequent(many_symbols):
+    counts = np.bincount(np.concatenate(many_symbols), minlength=14)
     np.testing.assert_allclose(counts[1:10], counts[1:10].mean(), rtol=0.1)
     np.testing.assert_allclose(counts[10:], counts[10:].mean(), rtol=0.1)
     assert 0.75 < counts[0] / counts[1:10].mean() < 0.95

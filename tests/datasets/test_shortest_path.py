@@ -96,11 +96,11 @@ def test_any_path_as_cheap_is_right():
 
 
 def test_cheap_ground_is_frequent_and_ground_lies_together():
-    _, _, symbols, _ = make_shortest_path(200, random_state=0)
+    _, _, symbols, _ = make_shortest_path(80, random_state=0)
     counts = np.bincount(symbols.ravel())
     assert (np.diff(counts) < 0).all()
     assert counts.min() > 0.05 * counts.sum()
-    grids = symbols.reshape(200, 12, 12)
+    grids = symbols.reshape(80, 12, 12)
     assert (grids[:, 1:] == grids[:, :-1]).mean() > 0.5
 
 

@@ -36,12 +36,12 @@ def distinct_images():
     return {"images": images, "digits": digits}
 
 
-@pytest.mark.parametrize(("size", "lowest_digit"), [(4, 0), (4, 3), (9, 0), (9, 1)])
+@pytest.mark.parametrize(("size", "lowest_digit"), [(4, 0), (4, 3), (9, 1)])
 def test_labels_follow_from_the_true_symbols(size, lowest_digit):
     X, y, symbols, knowledge = make_visual_sudoku(
-        30, size=size, lowest_digit=lowest_digit, random_state=0
+        12, size=size, lowest_digit=lowest_digit, random_state=0
     )
-    assert X.shape == (30, size**2, 8, 8)
+    assert X.shape == (12, size**2, 8, 8)
     assert knowledge.conclude(symbols).tolist() == y.tolist()
     assert [obeys_the_rules(grid) for grid in symbols.tolist()] == y.tolist()
     assert knowledge.symbol_states[0] == tuple(range(lowest_digit, lowest_digit + size))

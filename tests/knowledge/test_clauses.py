@@ -113,7 +113,7 @@ def untidy_clauses(draw):
     return tidy, to, draw(st.permutations(said + said[:2]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(untidy_clauses())
 def test_clauses_mean_the_same_whatever_numbers_and_repetitions_they_are_said_with(problem):
     tidy, to, said = problem

@@ -38,7 +38,7 @@ def constraints(draw, n_propositions=5):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(constraints())
 def test_encoding_has_one_model_where_the_constraint_holds_and_none_elsewhere(constraint):
     clauses = encode_constraint(constraint, VARIABLES, 6)
@@ -53,7 +53,7 @@ def test_encoding_has_one_model_where_the_constraint_holds_and_none_elsewhere(co
         assert n_models == int(holds_in(constraint, true))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(constraints(), max_size=2))
 def test_knowledge_concludes_that_clauses_and_constraints_hold(found):
     """Proposition 5 is auxiliary: some choice of it must do."""
