@@ -1,11 +1,13 @@
 """Orders of variables for decision diagrams: the size of a diagram depends on little else."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from sknesy.compilation._multivalued import Relation
 from sknesy.sat import NEVER, Deadline
@@ -170,24 +172,13 @@ def _total_span(positions: npt.NDArray[np.float64], starts: npt.NDArray[np.int64
     return float((last - np.minimum.reduceat(positions, starts)).sum())
 
 
-def _group_components(scopes: Scopes, order: Collection[int]) -> list[int]:
+def _group_components(scopes: Scopes, order: Sequence[int]) -> list[int]:
     """Bring together what clauses connect, groups in the order of their first variables."""
-    parent = {i: i for i in order}
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for scope in scopes:
-        for i, j in pairwise(scope):
-            parent[find(i)] = find(j)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for i in order:
-        groups[find(i)].append(i)
-    return _flatten(groups.values())
-
-
-def _flatten(groups: Iterable[list[int]]) -> list[int]:
-    return [i for group in groups for i in group]
+    position = {i: k for k, i in enumerate(order)}
+    links = [(position[i], position[j]) for scope in scopes for i, j in pairwise(scope)]
+    rows, columns = zip(*links, strict=True) if links else ((), ())
+    shape = (len(order), len(order))
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    _, component = connected_components(graph, directed=False)
+    _, first = np.unique(component, return_index=True)
+    return [order[k] for k in np.argsort(first[component], kind="stable")]

@@ -10,6 +10,7 @@ from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.log_messages import mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
+from sknesy.sat import Deadline
 
 __all__ = ["DiagramEngine"]
 
@@ -101,8 +102,9 @@ class DiagramEngine(ExactEngine):
 
     def _compile(self, knowledge: Knowledge) -> Compiled:
         limits = Limits(self.max_width, self.max_edges, self.time_limit)
+        deadline = Deadline(self.time_limit, "Compiling the knowledge")
         levels = compile_levels(knowledge, order=self.symbol_order, limits=limits)
-        diagram = levels.to_diagram()
+        diagram = levels.to_diagram(deadline)
         if not diagram.widths[0]:
             raise InvalidKnowledgeError(
                 "The knowledge must allow at least one world, but it rules out all of them. Check "

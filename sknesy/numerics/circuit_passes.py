@@ -5,12 +5,15 @@ plain numbers, with the weights of each variable scaled to a sum of 1. Where the
 out too small to be trusted, the sample is computed again with logarithms.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from sknesy.numerics.batches import in_parts
 from sknesy.numerics.circuit import Circuit
+from sknesy.numerics.logspace import add_gumbel, max_rows, sum_rows
 
 __all__ = ["infer_circuit", "mode_circuit", "sample_circuit"]
 
@@ -30,20 +33,18 @@ def infer_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) ->
     inference in Bayesian networks"). Shapes are those of
     `sknesy.numerics.message_passing.infer_diagram`.
     """
-    log_evidence: list[Tensor] = []
-    marginals: list[Tensor] = []
-    for lp, ll in _chunks(circuit, log_prob, log_likelihood, 1):
+
+    def compute(lp: Tensor, ll: Tensor) -> Marginals:
         evidence, cells = _infer_plain(circuit, lp, ll)
+        log_evidence = evidence.log() + _log_masses(lp, ll)
         # Also what is NaN fails the comparison. Most batches need no second look.
         doubtful = ~((evidence > _MIN_EVIDENCE) & (evidence < torch.inf))
-        log_masses = _log_masses(lp, ll)
-        parts = evidence.log() + log_masses
         if bool(doubtful.any()):
             again = doubtful.nonzero().squeeze(1)
-            parts[again], cells[:, again] = _infer_logs(circuit, lp[again], ll[again])
-        log_evidence.append(parts)
-        marginals.append(cells)
-    return torch.cat(log_evidence), *_split(circuit, torch.cat(marginals, 1))
+            log_evidence[again], cells[:, again] = _infer_logs(circuit, lp[again], ll[again])
+        return log_evidence, *_split(circuit, cells)
+
+    return in_parts(compute, _part_size(circuit, 1), log_prob, log_likelihood)
 
 
 def mode_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) -> Marginals:
@@ -51,16 +52,15 @@ def mode_circuit(circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor) -> 
 
     Shapes are those of `sknesy.numerics.log_messages.mode_diagram`.
     """
-    parts = []
-    for lp, ll in _chunks(circuit, log_prob, log_likelihood, 1):
-        values = _pass_up(circuit, _log_weights(lp, ll), _max_by)
+
+    def compute(lp: Tensor, ll: Tensor) -> Marginals:
+        values = _pass_up(circuit, _log_weights(lp, ll), max_rows)
         log_joint = _root(circuit, values, -torch.inf)
-        chosen = _descend(
-            circuit, values, lambda scores: scores, torch.arange(len(lp), device=lp.device)
-        )
-        parts.append((log_joint, *_read(circuit, chosen, log_joint > -torch.inf)))
-    log_joints, worlds, outputs = zip(*parts, strict=True)
-    return torch.cat(log_joints), torch.cat(worlds), torch.cat(outputs)
+        column = torch.arange(len(lp), device=lp.device)
+        chosen = _descend(circuit, values, lambda scores: scores, column)
+        return log_joint, *_read(circuit, chosen, log_joint > -torch.inf)
+
+    return in_parts(compute, _part_size(circuit, 1), log_prob, log_likelihood)
 
 
 def sample_circuit(
@@ -76,25 +76,24 @@ def sample_circuit(
     share. Shapes are those of `sknesy.numerics.log_messages.sample_diagram`.
     """
 
-    def add_noise(scores: Tensor) -> Tensor:
-        noise = torch.rand(
-            scores.shape, dtype=scores.dtype, device=scores.device, generator=generator
-        )
-        return scores - (-noise.log()).log()  # the largest is a draw (Gumbel)
-
-    parts = []
-    for lp, ll in _chunks(circuit, log_prob, log_likelihood, n_draws):
-        values = _pass_up(circuit, _log_weights(lp, ll), _log_sum_by)
-        n = len(lp)
+    def compute(lp: Tensor, ll: Tensor) -> tuple[Tensor, Tensor]:
+        values = _pass_up(circuit, _log_weights(lp, ll), sum_rows)
         # The draws of a sample share its values: they are further columns on the way down.
-        column = torch.arange(n, device=lp.device).repeat(n_draws)
-        chosen = _descend(circuit, values, add_noise, column)
+        column = torch.arange(len(lp), device=lp.device).repeat(n_draws)
+        chosen = _descend(circuit, values, partial(add_gumbel, generator=generator), column)
         possible = _root(circuit, values, -torch.inf)[column] > -torch.inf
         worlds, outputs = _read(circuit, chosen, possible)
-        shape = (n_draws, n)
-        parts.append((worlds.view(*shape, worlds.shape[1]), outputs.view(*shape, outputs.shape[1])))
-    all_worlds, all_outputs = zip(*parts, strict=True)
-    return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
+        return (
+            worlds.view(n_draws, len(lp), worlds.shape[1]),
+            outputs.view(n_draws, len(lp), outputs.shape[1]),
+        )
+
+    return in_parts(compute, _part_size(circuit, n_draws), log_prob, log_likelihood, dim=1)
+
+
+def _part_size(circuit: Circuit, n_columns: int) -> int:
+    """Return how many samples' values fit in memory, with so many ways down for each."""
+    return max(1, _MAX_ENTRIES // (circuit.n_nodes + n_columns * max(circuit.n_wires, 1)))
 
 
 def _infer_plain(
@@ -131,7 +130,7 @@ def _infer_logs(
     circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Compute log-evidence, (n_samples,), and marginals of the cells, (cells, n_samples)."""
-    values = _pass_up(circuit, _log_weights(log_prob, log_likelihood), _log_sum_by)
+    values = _pass_up(circuit, _log_weights(log_prob, log_likelihood), sum_rows)
     log_evidence = _root(circuit, values, -torch.inf)
     # Posterior probabilities of the nodes: all of a product's go to its factors, those of a sum
     # to its terms by their shares.
@@ -206,7 +205,7 @@ def _descend(
 
 def _is_first_best(index: Tensor, scores: Tensor, n_rows: int) -> Tensor:
     """Mark, among the rows with the same index, the first of the largest in each column."""
-    best = _max_by(index, scores, n_rows).index_select(0, index)
+    best = max_rows(index, scores, n_rows).index_select(0, index)
     position = torch.arange(len(scores), device=scores.device)[:, None]
     position = torch.where(scores == best, position, len(scores))
     first = position.new_full((n_rows, scores.shape[1]), len(scores))
@@ -237,27 +236,3 @@ def _read(circuit: Circuit, chosen: Tensor, possible: Tensor) -> tuple[Tensor, T
     worlds, outputs = (part.argmax(-1) for part in _split(circuit, chosen))
     keep = possible[:, None]
     return torch.where(keep, worlds, -1), torch.where(keep, outputs, -1)
-
-
-def _max_by(index: Tensor, rows: Tensor, n_rows: int) -> Tensor:
-    """Return the largest of the rows with the same index."""
-    best = rows.new_full((n_rows, rows.shape[1]), -torch.inf)
-    return best.scatter_reduce_(0, index[:, None].expand_as(rows), rows, "amax")
-
-
-def _log_sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
-    """Sum rows with the same index, in log space."""
-    peak = _max_by(index, log_values, n_rows)
-    shift = torch.where(peak > -torch.inf, peak, 0.0)
-    total = torch.zeros_like(peak)
-    total.index_add_(0, index, (log_values - shift.index_select(0, index)).exp_())
-    return total.log_().add_(shift)
-
-
-def _chunks(
-    circuit: Circuit, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split samples into parts whose values fit in memory."""
-    size = max(1, _MAX_ENTRIES // (circuit.n_nodes + n_columns * max(circuit.n_wires, 1)))
-    for start in range(0, max(len(log_prob), 1), size):
-        yield log_prob[start : start + size], log_likelihood[start : start + size]

@@ -17,10 +17,12 @@ Marginals are the gradient of the log-evidence.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from sknesy.numerics.batches import in_parts
 from sknesy.numerics.factor_graph import Branch, FactorGraph, FactorGroup
 from sknesy.numerics.factor_messages import FINITE_LOG, LOWEST, send_message
 
@@ -41,14 +43,7 @@ def infer_truth(
     (n_samples,), marginals of the variables and of the truth.
     """
     size = max(1, _MAX_WEIGHTS // max(graph.n_weights, 1))
-    parts = [
-        _infer_chunk(graph, *chunk)
-        for chunk in zip(
-            torch.split(log_weights, size), torch.split(log_likelihood, size), strict=True
-        )
-    ]
-    log_evidence, marginals, truth = zip(*parts, strict=True)
-    return torch.cat(log_evidence), torch.cat(marginals), torch.cat(truth)
+    return in_parts(partial(_infer_chunk, graph), size, log_weights, log_likelihood)
 
 
 def _infer_chunk(

@@ -1,11 +1,13 @@
 """The k most probable worlds of a decision diagram, by max-product with k messages a node."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
+from sknesy.numerics.log_messages import log_weights
 
 __all__ = ["k_best_diagram"]
 
@@ -49,16 +51,14 @@ def k_best_diagram(
     tensor([[[0, 2],
              [1, 1]]])
     """
-    parts = [
-        _k_best_chunk(diagram, lp, ll, n_worlds)
-        for lp, ll in _chunks(diagram, log_prob, log_likelihood, n_worlds)
-    ]
-    log_joint, worlds, outputs = zip(*parts, strict=True)
-    return torch.cat(log_joint), torch.cat(worlds), torch.cat(outputs)
+    widest = max((table.numel() for table in diagram.tables), default=1)
+    size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
+    compute = partial(_k_best_chunk, diagram, n_worlds)
+    return in_parts(compute, size, log_prob, log_likelihood)
 
 
 def _k_best_chunk(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
+    diagram: Diagram, n_worlds: int, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     n, device = len(log_prob), log_prob.device
     n_variables = diagram.n_symbols + diagram.n_outputs
@@ -81,6 +81,7 @@ def _backward(
     from 1 at the end up to `n_worlds`, as there are no more paths at first.
     """
     message = log_prob.new_zeros((int(diagram.widths[-1]), len(log_prob), 1))
+    weights = log_weights(diagram, log_prob, log_likelihood)
     origins: list[tuple[Tensor, int]] = []
     for i in range(diagram.n_levels - 1, -1, -1):
         targets = diagram.tables[i]
@@ -88,9 +89,7 @@ def _backward(
         k = message.shape[2]
         through = message.index_select(0, targets.clamp(min=0).view(-1))
         through = through.view(width, n_states, *message.shape[1:])
-        weight = _log_weight(diagram, i, log_prob, log_likelihood)
-        if weight is not None:
-            through = through + weight[:, :, None]
+        through = through + weights[i][:, :, None]
         through = through.masked_fill((targets < 0)[:, :, None, None], -torch.inf)
         through = through.permute(0, 2, 1, 3).reshape(width, -1, n_states * k)
         if n_worlds == 1:  # several times faster than topk
@@ -117,25 +116,3 @@ def _walk(
         if variable >= 0:
             states[variable, sample, place] = state
         node = diagram.tables[i][node, state]
-
-
-def _log_weight(
-    diagram: Diagram, level: int, log_prob: Tensor, log_likelihood: Tensor
-) -> Tensor | None:
-    """Return the log-weights of a level's states, (n_states, n_samples); None if all 0."""
-    variable, count = int(diagram.variables[level]), int(diagram.n_states[level])
-    if variable < 0:
-        return None
-    if variable < diagram.n_symbols:
-        return log_prob[:, variable, :count].T
-    return log_likelihood[:, variable - diagram.n_symbols, :count].T
-
-
-def _chunks(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split samples into parts whose messages fit in memory."""
-    widest = max((table.numel() for table in diagram.tables), default=1)
-    size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
-    for start in range(0, max(len(log_prob), 1), size):
-        yield log_prob[start : start + size], log_likelihood[start : start + size]

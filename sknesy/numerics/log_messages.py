@@ -4,14 +4,17 @@ They serve three ends: samples whose plain messages would underflow, the most pr
 the sum of paths becomes the best of them, and draws from the posterior.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
+from sknesy.numerics.logspace import add_gumbel, max_rows, sum_rows
 
-__all__ = ["infer_in_log_space", "mode_diagram", "sample_diagram"]
+__all__ = ["infer_in_log_space", "log_weights", "mode_diagram", "sample_diagram"]
 
 # (index, log-values, number of rows) -> the values of each row, combined
 Combine = Callable[[Tensor, Tensor, int], Tensor]
@@ -23,13 +26,13 @@ def infer_in_log_space(
     diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute what `infer_diagram` does, with all messages as logarithms."""
-    log_weights = _log_weights(diagram, log_prob, log_likelihood)
+    weights = log_weights(diagram, log_prob, log_likelihood)
     forward = log_prob.new_zeros((int(diagram.widths[0]), len(log_prob)))
     forwards = []
     for i, level in enumerate(diagram.levels):
         forwards.append(forward)
-        through = forward.index_select(0, level[0]) + log_weights[i].index_select(0, level[1])
-        forward = _sum_by(level[2], through, int(diagram.widths[i + 1]))
+        through = forward.index_select(0, level[0]) + weights[i].index_select(0, level[1])
+        forward = sum_rows(level[2], through, int(diagram.widths[i + 1]))
     log_evidence = (
         forward.logsumexp(0) if len(forward) else forward.new_full((len(log_prob),), -torch.inf)
     )
@@ -43,7 +46,7 @@ def infer_in_log_space(
     backward = torch.zeros_like(forward)
     for i in range(diagram.n_levels - 1, -1, -1):
         level, variable = diagram.levels[i], int(diagram.variables[i])
-        after = backward.index_select(0, level[2]) + log_weights[i].index_select(0, level[1])
+        after = backward.index_select(0, level[2]) + weights[i].index_select(0, level[1])
         if variable >= 0:
             # The flow through each edge, as a share of all paths.
             share = (forwards[i].index_select(0, level[0]) + after - shift).exp_()
@@ -51,7 +54,7 @@ def infer_in_log_space(
             marginal = marginals[0 if is_symbol else 1]
             row = marginal[variable - (0 if is_symbol else diagram.n_symbols)]
             row.index_add_(0, level[1], share)
-        backward = _sum_by(level[0], after, int(diagram.widths[i]))
+        backward = sum_rows(level[0], after, int(diagram.widths[i]))
     return log_evidence, marginals[0].permute(2, 0, 1), marginals[1].permute(2, 0, 1)
 
 
@@ -64,15 +67,14 @@ def mode_diagram(
     (n_samples,), the world (n_samples, n_symbols) and the states of its outputs; -inf and -1 where
     no world agrees.
     """
-    parts = []
-    for lp, ll in _chunks(diagram, log_prob, log_likelihood, 1):
-        log_weights = _log_weights(diagram, lp, ll)
-        backward = _backward(diagram, log_weights, _best_by)
+
+    def compute(lp: Tensor, ll: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        weights = log_weights(diagram, lp, ll)
+        backward = _backward(diagram, weights, max_rows)
         log_joint = backward[0][0] if len(backward[0]) else lp.new_full((len(lp),), -torch.inf)
-        worlds, outputs = _walk(diagram, log_weights, backward, lambda scores: scores)
-        parts.append((log_joint, worlds, outputs))
-    log_joints, all_worlds, all_outputs = zip(*parts, strict=True)
-    return torch.cat(log_joints), torch.cat(all_worlds), torch.cat(all_outputs)
+        return log_joint, *_walk(diagram, weights, backward, lambda scores: scores)
+
+    return in_parts(compute, _part_size(diagram, 1), log_prob, log_likelihood)
 
 
 def sample_diagram(
@@ -88,47 +90,29 @@ def sample_diagram(
     n_samples, n_symbols) and the states of their outputs; -1 where no world agrees.
     """
 
-    def add_noise(scores: Tensor) -> Tensor:
-        noise = torch.rand(
-            scores.shape, dtype=scores.dtype, device=scores.device, generator=generator
-        )
-        return scores - (-noise.log()).log()  # the largest is a draw (Gumbel)
-
-    parts = []
-    for lp, ll in _chunks(diagram, log_prob, log_likelihood, n_draws):
-        log_weights = _log_weights(diagram, lp, ll)
-        backward = _backward(diagram, log_weights, _sum_by)
+    def compute(lp: Tensor, ll: Tensor) -> tuple[Tensor, Tensor]:
         n = len(lp)
+        weights = log_weights(diagram, lp, ll)
         # The draws of a sample share its messages: they are further columns of the walk.
-        worlds, outputs = _walk(
-            diagram,
-            log_weights,
-            backward,
-            add_noise,
-            torch.arange(n, device=lp.device).repeat(n_draws),
+        column = torch.arange(n, device=lp.device).repeat(n_draws)
+        backward = _backward(diagram, weights, sum_rows)
+        noisy = partial(add_gumbel, generator=generator)
+        worlds, outputs = _walk(diagram, weights, backward, noisy, column)
+        return (
+            worlds.view(n_draws, n, diagram.n_symbols),
+            outputs.view(n_draws, n, diagram.n_outputs),
         )
-        parts.append(
-            (
-                worlds.view(n_draws, n, diagram.n_symbols),
-                outputs.view(n_draws, n, diagram.n_outputs),
-            )
-        )
-    all_worlds, all_outputs = zip(*parts, strict=True)
-    return torch.cat(all_worlds, 1), torch.cat(all_outputs, 1)
+
+    return in_parts(compute, _part_size(diagram, n_draws), log_prob, log_likelihood, dim=1)
 
 
-def _chunks(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_columns: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split samples into parts whose messages fit in memory."""
-    size = max(
-        1, _MAX_ENTRIES // (max(diagram.n_nodes, 1) + n_columns * int(diagram.n_states.max()))
-    )
-    for start in range(0, max(len(log_prob), 1), size):
-        yield log_prob[start : start + size], log_likelihood[start : start + size]
+def _part_size(diagram: Diagram, n_columns: int) -> int:
+    """Return how many samples' messages fit in memory, with so many walks for each."""
+    per_sample = max(diagram.n_nodes, 1) + n_columns * int(diagram.n_states.max())
+    return max(1, _MAX_ENTRIES // per_sample)
 
 
-def _log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Tensor]:
+def log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Tensor]:
     """Return the log-weights of the states of each level, (n_states, n_samples)."""
     weights = []
     for variable, count in zip(diagram.variables.tolist(), diagram.n_states.tolist(), strict=True):
@@ -141,14 +125,14 @@ def _log_weights(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> 
     return weights
 
 
-def _backward(diagram: Diagram, log_weights: list[Tensor], combine: Combine) -> list[Tensor]:
+def _backward(diagram: Diagram, weights: list[Tensor], combine: Combine) -> list[Tensor]:
     """Compute the messages of all cuts, backwards; the result starts with the first cut."""
-    n = log_weights[0].shape[1]
-    message = log_weights[0].new_zeros((int(diagram.widths[-1]), n))
+    n = weights[0].shape[1]
+    message = weights[0].new_zeros((int(diagram.widths[-1]), n))
     messages = [message]
     for i in range(diagram.n_levels - 1, -1, -1):
         level = diagram.levels[i]
-        after = message.index_select(0, level[2]) + log_weights[i].index_select(0, level[1])
+        after = message.index_select(0, level[2]) + weights[i].index_select(0, level[1])
         message = combine(level[0], after, int(diagram.widths[i]))
         messages.append(message)
     messages.reverse()
@@ -157,14 +141,14 @@ def _backward(diagram: Diagram, log_weights: list[Tensor], combine: Combine) -> 
 
 def _walk(
     diagram: Diagram,
-    log_weights: list[Tensor],
+    weights: list[Tensor],
     backward: list[Tensor],
     choose: Callable[[Tensor], Tensor],
     column: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Go from the root to the end, at each node to the state of the best score."""
-    n = log_weights[0].shape[1]
-    device = log_weights[0].device
+    n = weights[0].shape[1]
+    device = weights[0].device
     column = torch.arange(n, device=device) if column is None else column
     states = torch.full(
         (diagram.n_symbols + diagram.n_outputs, len(column)), -1, dtype=torch.int64, device=device
@@ -176,25 +160,10 @@ def _walk(
     for i, table in enumerate(diagram.tables):
         targets = table[node]  # (columns, n_states)
         after = backward[i + 1][targets.clamp(min=0), column[:, None]]
-        scores = (after + log_weights[i].T[column]).masked_fill(targets < 0, -torch.inf)
+        scores = (after + weights[i].T[column]).masked_fill(targets < 0, -torch.inf)
         state = choose(scores).argmax(1)
         variable = int(diagram.variables[i])
         if variable >= 0:
             states[variable] = torch.where(possible, state, -1)
         node = targets.gather(1, state[:, None]).squeeze(1).clamp(min=0)
     return states[: diagram.n_symbols].T, states[diagram.n_symbols :].T
-
-
-def _sum_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
-    """Sum rows with the same index, in log space."""
-    peak = _best_by(index, log_values, n_rows)
-    shift = torch.where(peak > -torch.inf, peak, 0.0)
-    total = torch.zeros_like(peak)
-    total.index_add_(0, index, (log_values - shift.index_select(0, index)).exp_())
-    return total.log_().add_(shift)
-
-
-def _best_by(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
-    """Return the largest of the rows with the same index."""
-    peak = log_values.new_full((n_rows, log_values.shape[1]), -torch.inf)
-    return peak.scatter_reduce_(0, index[:, None].expand_as(log_values), log_values, "amax")

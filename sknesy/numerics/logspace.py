@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor
 
-__all__ = ["flatten", "log_mass", "mask_states", "segment_logsumexp"]
+__all__ = [
+    "add_gumbel",
+    "flatten",
+    "log_mass",
+    "mask_states",
+    "max_rows",
+    "segment_logsumexp",
+    "sum_rows",
+]
 
 
 def segment_logsumexp(log_values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
@@ -78,3 +86,24 @@ def flatten(log_prob: Tensor, temperature: float) -> Tensor:
     nothing, more flattens, less sharpens.
     """
     return torch.log_softmax(log_prob / temperature, dim=-1)
+
+
+def sum_rows(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
+    """Sum rows of (n, columns) with the same index, in log space, to (n_rows, columns)."""
+    peak = max_rows(index, log_values, n_rows)
+    shift = torch.where(peak > -torch.inf, peak, 0.0)
+    total = torch.zeros_like(peak)
+    total.index_add_(0, index, (log_values - shift.index_select(0, index)).exp_())
+    return total.log_().add_(shift)
+
+
+def max_rows(index: Tensor, log_values: Tensor, n_rows: int) -> Tensor:
+    """Find the largest of rows of (n, columns) with the same index, (n_rows, columns)."""
+    peak = log_values.new_full((n_rows, log_values.shape[1]), -torch.inf)
+    return peak.scatter_reduce_(0, index[:, None].expand_as(log_values), log_values, "amax")
+
+
+def add_gumbel(scores: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Add noise to log-weights, so that the largest is a draw in proportion to the weights."""
+    noise = torch.rand(scores.shape, dtype=scores.dtype, device=scores.device, generator=generator)
+    return scores - (-noise.log()).log()

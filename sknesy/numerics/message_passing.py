@@ -15,9 +15,12 @@ and it matters only where what was kept is hardly larger. Samples in which that 
 without any path, are computed again in log space. Marginals below 1e-50 may come out as 0.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
 from sknesy.numerics.log_messages import infer_in_log_space
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
@@ -48,20 +51,11 @@ def infer_diagram(
     A sample costs a few operations for each edge; in repeated blocks as many for each edge and
     node at the start of the block.
     """
-    n = len(log_prob)
     if not diagram.widths[0]:  # nothing is possible
         nothing = torch.full_like(log_prob[:, 0, 0], -torch.inf)
         return nothing, torch.zeros_like(log_prob), torch.zeros_like(log_likelihood)
-    n_chunks = -(-n // _chunk_size(diagram))
-    if n_chunks <= 1:
-        return _infer_chunk(diagram, log_prob, log_likelihood)
-    size = -(-n // n_chunks)
-    parts = [
-        _infer_chunk(diagram, log_prob[i : i + size], log_likelihood[i : i + size])
-        for i in range(0, n, size)
-    ]
-    log_evidence, symbol_marginals, output_marginals = zip(*parts, strict=True)
-    return torch.cat(log_evidence), torch.cat(symbol_marginals), torch.cat(output_marginals)
+    compute = partial(_infer_chunk, diagram)
+    return in_parts(compute, _chunk_size(diagram), log_prob, log_likelihood)
 
 
 def _chunk_size(diagram: Diagram) -> int:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sknesy.numerics.logspace import log_mass, segment_logsumexp
+from sknesy.numerics.logspace import add_gumbel, log_mass, segment_logsumexp
 
 __all__ = ["Table", "infer_table", "mode_table", "sample_table"]
 
@@ -256,9 +256,8 @@ def sample_table(
         for choice in chosen:
             state = _own_states(lp)
             if table.blocks.shape[1]:
-                noise = torch.rand(lp.shape, dtype=lp.dtype, device=lp.device, generator=generator)
-                gumbel = lp - (-noise.log()).log()  # the largest is a draw from p within a block
-                in_block = gumbel[:, :, None, :].masked_fill(~table.blocks, -torch.inf)
+                noisy = add_gumbel(lp, generator)  # the largest is a draw from p within a block
+                in_block = noisy[:, :, None, :].masked_fill(~table.blocks, -torch.inf)
                 state = torch.cat([state, in_block.argmax(-1)], -1)
             draws.append(_read_pairs(table, pairs, choice, possible, state, n_states))
     n_chunks = len(draws) // n_draws
