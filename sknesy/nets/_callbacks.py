@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from skorch import NeuralNet
-from skorch.callbacks import BatchScoring, EpochScoring
+from skorch.callbacks import BatchScoring, EpochScoring, LRScheduler
 
 from sknesy.exceptions import InvalidNetError
 
@@ -34,6 +34,8 @@ def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
             )
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, LRScheduler) and "Plateau" not in str(callback.policy):
+            continue  # its schedule goes by the epoch alone
         needs = isinstance(monitor, str) and monitor.removesuffix("_best") in held_out_scores
         if needs and not is_held_out:
             raise InvalidNetError(

@@ -15,6 +15,7 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     LoadInitState,
+    LRScheduler,
     TrainEndCheckpoint,
 )
 from skorch.dataset import ValidSplit
@@ -39,6 +40,7 @@ def with_callbacks(*callbacks, module=MLP, seed=0, **parameters):
         Checkpoint(load_best=True),
         EarlyStopping(monitor="valid_loss"),
         EarlyStopping(monitor="held_out"),
+        LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
     ],
 )
 def test_what_monitors_held_out_data_is_refused_where_there_are_none(
@@ -51,6 +53,10 @@ def test_what_monitors_held_out_data_is_refused_where_there_are_none(
     ):
         train(with_callbacks(score, callback), X, TARGETS)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_monitor_without_a_use_needs_no_data():
+    train(with_callbacks(LRScheduler("StepLR", monitor="valid_loss", step_size=1)), X, TARGETS)
 
 
 class Failing(Callback):
