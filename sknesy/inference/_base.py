@@ -13,9 +13,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sknesy._validation import check_number, check_option, encode_labels, plain
+from sknesy._validation import check_number, check_option, plain
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
+from sknesy.likelihoods import observe
 from sknesy.numerics import mask_states
 
 __all__ = ["Compiled", "InferenceEngine", "Kind", "Posterior"]
@@ -432,32 +433,6 @@ def leave_open(n_states: Sequence[int], n_samples: int) -> Tensor:
     """
     exists = mask_states(torch.tensor(n_states))
     return torch.where(exists, 0.0, -torch.inf).double().expand(n_samples, -1, -1)
-
-
-def observe(labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]) -> Tensor:
-    """Turn labels into evidence that is never wrong.
-
-    Parameters
-    ----------
-    labels : sequence of hashable
-        Labels, one a sample.
-    output_states : sequence of sequences of hashable
-        The names of the states of each output.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_outputs, n_output_states), float64
-        0 at the states of the label, else -inf.
-
-    Raises
-    ------
-    InconsistentLabelError
-        When a label names no states.
-    """
-    codes = torch.from_numpy(encode_labels(labels, output_states))
-    shape = (*codes.shape, max(map(len, output_states)))
-    evidence = torch.full(shape, -torch.inf, dtype=torch.float64)
-    return evidence.scatter_(2, codes[..., None], 0.0)
 
 
 def check_possible(engine: InferenceEngine, compiled: Any, labels: Sequence[Hashable]) -> None:

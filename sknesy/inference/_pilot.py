@@ -12,9 +12,10 @@ from sklearn.base import clone
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, SknesyError, UnsupportedKnowledgeError
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, leave_open, observe
+from sknesy.inference._base import InferenceEngine, Kind, Posterior, leave_open
 from sknesy.inference._sampling import SamplingEngine
 from sknesy.knowledge import Knowledge
+from sknesy.likelihoods import observe
 from sknesy.numerics import mask_states
 
 __all__ = ["Budget", "Trial", "guess_distance", "run_pilot"]
