@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [NAME ...] [--mnist PATH]``; ``--help`` lists them."""
+"""Command line of the benchmarks: ``python -m benchmarks [NAME ...] [--mnist PATH]``."""
 
 import argparse
 import warnings
@@ -16,6 +16,7 @@ from benchmarks import (
     mnist_addition,
     paths,
     sampling,
+    starts,
     sudoku,
     sum_n,
 )
@@ -33,7 +34,7 @@ BENCHMARKS = {
     "race": lambda mnist, args: long_addition.run_race(mnist(), seed=args.seed),
     "accuracy": lambda mnist, args: long_addition.run_accuracy(mnist(), seed=args.seed),
     "wide": lambda mnist, args: long_addition.run_wide(mnist(), seed=args.seed),
-    "seeds": lambda mnist, args: long_addition.run_seeds(mnist(), n_seeds=args.seeds),
+    "starts": lambda mnist, args: starts.run(mnist, args.seeds, args.quick),
     "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
     "engines": lambda mnist, args: engines.run(),
     "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
@@ -61,7 +62,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=1, help="epochs of `addition`")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
-    parser.add_argument("--seeds", type=int, default=10, help="starts of `seeds`")
+    parser.add_argument("--seeds", type=int, default=16, help="random starts of `starts`")
+    parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
     args = parser.parse_args()
     for name in args.names:
         if name not in BENCHMARKS:

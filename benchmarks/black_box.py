@@ -7,12 +7,8 @@ the right sum, so draws are weighted by how far their sum is from it.
 import time
 
 import numpy as np
-import torch
-from skorch import NeuralNet
-from torch import nn
 
-from benchmarks.long_addition import predictor
-from benchmarks.mnist_addition import standardise
+from benchmarks._shared import all_epochs, make_net, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.datasets import make_digit_sum
 from sknesy.inference import SamplingEngine
@@ -25,48 +21,25 @@ _PLACE = np.tile([1000, 100, 10, 1], 2)
 
 
 def add(worlds):
-    """The sums of two numbers of four digits, for rows of digits."""
+    """Return the sums of two numbers of four digits, for rows of digits."""
     return worlds @ _PLACE
 
 
 def run(mnist, n_draws=200, n_epochs=3, seed=0):
-    """Print the digit accuracy, iteration by iteration what the engine says, and the time.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_draws : int
-        Draws for each sum.
-    n_epochs : int
-        Passes over the 7,500 sums.
-    seed : int
-        Seed of weights, order and draws.
-    """
+    """Print the digit accuracy, the diagnostics of each iteration and the time."""
     x_train, y_train, x_test, y_test = standardise(*mnist)
-    X, y, _, _ = make_digit_sum(n_digits=4, images=x_train.astype(np.float32), digits=y_train)
-    net = NeuralNet(
-        LeNet,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        lr=1e-3,
-        batch_size=8,
-        train_split=None,
-        verbose=0,
-    )
+    X, y, _, _ = make_digit_sum(n_digits=4, images=x_train, digits=y_train)
     clf = EMNeSyClassifier(
         FunctionKnowledge(add, [range(10)] * 8, batched=True),
-        net=net,
+        net=make_net(LeNet, batch_size=8),
         inference=SamplingEngine(n_draws, distance="absolute", min_ess=0.05),
-        max_iter=n_epochs,
-        tol=0,
-        n_iter_no_change=n_epochs + 1,
         random_state=seed,
+        **all_epochs(n_epochs),
     )
     start = time.perf_counter()
     clf.fit(X, y)
     seconds = time.perf_counter() - start
-    found = predictor(clf)(x_test.astype(np.float32))
+    found = clf.predict_net_proba(x_test, parts=True).argmax(1)
     print(f"Addition, N=4, a black box; {len(X):,} sums, {n_draws} draws of each")
     for epoch, told in enumerate(clf.diagnostics_, start=1):
         size, tolerance = told["effective_sample_size"], told["tolerance"]

@@ -1,4 +1,4 @@
-"""Decision diagrams: how long they take to compile and to evaluate."""
+"""Decision diagrams: their time to compile and to evaluate."""
 
 import itertools
 import statistics
@@ -14,7 +14,7 @@ GIVENS = ".3..7....6..1.5....98......8...6...34..8.3..17...2...6.6....28....419.
 
 
 def sudoku(givens):
-    """Clauses of a sudoku; givens by rows, a dot for an empty cell, 81 of them or 16."""
+    """Make the clauses of a sudoku; givens by rows, a dot for an empty cell, 81 of them or 16."""
     box = round(len(givens) ** 0.25)
     size = box**2
     cell = np.arange(1, size**3 + 1).reshape(size, size, size)
@@ -31,7 +31,7 @@ def sudoku(givens):
 
 
 def queens(n):
-    """One queen a row; its column is the state."""
+    """Make the clauses of n queens, one a row; the state is the column."""
     column = np.arange(1, n * n + 1).reshape(n, n)
     clauses = [
         [-int(column[a, i]), -int(column[b, j])]
@@ -43,7 +43,7 @@ def queens(n):
 
 
 def random_batch(n_digits, n_samples, seed=0):
-    """Log-probabilities of a half-trained net, and the labels of random sums."""
+    """Draw the log-probabilities of a half-trained net, and the labels of random sums."""
     generator = torch.Generator().manual_seed(seed)
     shape = (n_samples, 2 * n_digits, 10)
     log_prob = 3 * torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -86,7 +86,7 @@ def run_compile():
 
 
 def log_n_worlds(engine, compiled, is_true):
-    """Logarithm of the number of worlds: the evidence where every state weighs 1."""
+    """Compute the log of the number of worlds: the evidence where every state weighs 1."""
     n_states, n_outputs = compiled.n_states, tuple(map(len, compiled.output_states))
     log_prob = torch.zeros((1, len(n_states), max(n_states)), dtype=torch.float64)
     log_likelihood = torch.zeros((1, len(n_outputs), max(n_outputs)), dtype=torch.float64)

@@ -31,7 +31,7 @@ ENGINES = {
 
 
 def random_clauses(n=30, m=100, seed=0):
-    """Random clauses of three literals over Boolean symbols."""
+    """Draw clauses of three literals over Boolean symbols."""
     rng = np.random.default_rng(seed)
     clauses = [
         (rng.choice(np.arange(1, n + 1), 3, replace=False) * rng.choice([-1, 1], 3)).tolist()
@@ -52,7 +52,7 @@ PROBLEMS = {
 
 
 def imagine(knowledge, n_samples, lead, seed=0):
-    """Log-probabilities of a net that favours a world of the knowledge, and its label."""
+    """Make the log-probabilities of a net that favours a world of the knowledge, and its label."""
     generator = torch.Generator().manual_seed(seed)
     guide = SamplingEngine(1, draw_order="constrained")
     compiled = guide.compile(knowledge)
@@ -77,13 +77,7 @@ def imagine(knowledge, n_samples, lead, seed=0):
 def run(n_samples=8, leads=(1.0, 4.0)):
     """Print time and error of each engine on each problem.
 
-    Parameters
-    ----------
-    n_samples : int
-        Samples in a batch.
-    leads : sequence of float
-        By how much the made-up net favours the true states, in nats beside noise of 1: a
-        half-trained and a well-trained one.
+    A lead is how much the made-up net favours the true states, in nats beside noise of 1.
     """
     print(f"Batch of {n_samples}; error: mean difference of symbol marginals from the exact ones")
     for name, make in PROBLEMS.items():

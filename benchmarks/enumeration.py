@@ -1,4 +1,4 @@
-"""How many worlds a second the SAT-guided search lists."""
+"""Worlds a second that the SAT-guided search lists."""
 
 import random
 import statistics
@@ -10,7 +10,7 @@ from sknesy import sat
 
 
 def addition(n_digits, total):
-    """Clauses of x + y = total, with one proposition a digit state and one a carry."""
+    """Make clauses of x + y = total, with one proposition a digit state and one a carry."""
     numbers = iter(range(1, 10_000))
     x, y, s = ([[next(numbers) for _ in range(10)] for _ in range(n_digits)] for _ in range(3))
     carry = [next(numbers) for _ in range(n_digits)]
@@ -28,7 +28,7 @@ def addition(n_digits, total):
 
 
 def random_3cnf(n_propositions, n_clauses, seed):
-    """Random clauses of three literals over Boolean variables."""
+    """Draw clauses of three literals over Boolean variables."""
     rng = random.Random(seed)
     clauses = [
         [rng.choice([-1, 1]) * p for p in rng.sample(range(1, n_propositions + 1), 3)]
@@ -38,20 +38,14 @@ def random_3cnf(n_propositions, n_clauses, seed):
 
 
 def n_worlds(found):
-    """Number of assignments that the rows stand for."""
+    """Return the number of assignments that the rows stand for."""
     n_variables, _, width = found.blocks.shape
     sizes = np.concatenate([np.ones((n_variables, width), int), found.blocks.sum(-1)], axis=1)
     return int(sizes[np.arange(n_variables), found.satisfying].prod(1).sum())
 
 
 def run(repeats=3):
-    """Print worlds, rows and rates of two families.
-
-    Parameters
-    ----------
-    repeats : int
-        Runs of each; the median time counts.
-    """
+    """Print worlds, rows and rates of two families: the median of some runs."""
     problems = {"x + y = 9999": addition(4, 9999)}
     problems |= {f"random 3-CNF 30/60, seed {i}": random_3cnf(30, 60, i) for i in range(3)}
     print("Enumeration of worlds")

@@ -11,19 +11,17 @@ it for knowledge of all values: so values that no training formula had can be fo
 
 import time
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.long_addition import _Average
-from benchmarks.mnist_addition import standardise
+from benchmarks._shared import all_epochs, make_net, net_proba, standardise, wilson
+from benchmarks.long_addition import Average
 from sknesy import EMNeSyClassifier
 from sknesy.datasets import make_handwritten_formula
 from sknesy.inference import DiagramEngine
@@ -35,7 +33,7 @@ __all__ = ["run"]
 
 @dataclass
 class Recipe:
-    """How a net is trained, on the one-cycle schedule."""
+    """Settings of a training on the one-cycle schedule."""
 
     n_epochs: int = 16
     max_lr: float = 6e-3
@@ -92,29 +90,24 @@ def fit(X, y, knowledge, recipe, seed):
     """Train on the values; return the fitted estimator and the seconds that `fit` took."""
     steps = -(-len(X) // recipe.batch_size) * recipe.n_epochs
     schedule = {"max_lr": recipe.max_lr, "total_steps": steps}
-    net = NeuralNet(
+    callbacks = [
+        LRScheduler(OneCycleLR, step_every="batch", **schedule),
+        Average(recipe.average),
+    ]
+    net = make_net(
         SymbolNet,
         module__width=recipe.width,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.AdamW,
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__fused=True,
         batch_size=recipe.batch_size,
-        callbacks=[
-            LRScheduler(OneCycleLR, step_every="batch", **schedule),
-            _Average(recipe.average),
-        ],
-        train_split=None,
-        verbose=0,
+        callbacks=callbacks,
     )
     clf = EMNeSyClassifier(
         _only(set(y.tolist()), knowledge),
         net=net,
         inference=DiagramEngine(),
-        max_iter=recipe.n_epochs,
-        tol=0,
-        n_iter_no_change=recipe.n_epochs + 1,
         random_state=seed,
+        **all_epochs(recipe.n_epochs),
     )
     start = time.perf_counter()
     clf.fit(X, y)
@@ -122,7 +115,7 @@ def fit(X, y, knowledge, recipe, seed):
 
 
 def _only(values, knowledge):
-    """The same knowledge, of formulas of some values alone: a smaller diagram, equal posteriors."""
+    """Restrict knowledge to formulas of some values: a smaller diagram, equal posteriors."""
 
     def accept(state):
         return knowledge.accept(state) and knowledge.final[0](state) in values
@@ -161,15 +154,12 @@ def supervise(X, symbols, n_states, recipe, seed):
     return net, time.perf_counter() - start
 
 
-def score(net, X, y, symbols, knowledge):
-    """Accuracy of the values of formulas; of all symbols, the digits and the operators."""
+def score(proba, X, y, symbols, knowledge):
+    """Return the accuracy of values, of all symbols, of digits and of operators."""
     lengths = torch.tensor([len(x) for x in X])
     images = torch.from_numpy(np.concatenate(X))
-    net.eval()
-    with torch.no_grad():
-        logits = torch.cat([net(part) for part in images.split(500)])
     samples = Sequences(images, lengths, int(lengths.max()))
-    log_prob = samples.arrange(torch.log_softmax(logits.double(), dim=1))
+    log_prob = samples.arrange(torch.from_numpy(proba).log())
     names = knowledge.states
     grammar = StepKnowledge(_read, states=names, final=_no_value, accept=_is_digit)
     engine = DiagramEngine()
@@ -185,7 +175,7 @@ def score(net, X, y, symbols, knowledge):
 
 
 def _read(state, symbol, position):
-    """Whether symbols are a formula: the class of the last one decides what may follow."""
+    """Follow the class of the last symbol, which decides whether the next one may stand there."""
     if symbol.isdigit() == _is_digit(state) or (state == "/" and symbol == "0"):
         return None
     return "digit" if symbol.isdigit() else symbol
@@ -200,28 +190,13 @@ def _no_value(state):
 
 
 def run(mnist, n_train=10_000, n_test=3_000, seed=0, recipe=None):
-    """Print the accuracy of formulas and of symbols, learnt from values and from symbols.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_train, n_test : int
-        Formulas, made of MNIST's training images and of its test images. 3,000 show each test image
-        once, or very nearly.
-    seed : int
-        Seed of formulas and weights.
-    recipe : Recipe, optional
-        How nets are trained; None is the default.
-    """
+    """Print the accuracy of formulas and of symbols; 3,000 formulas show each test image once."""
     recipe = recipe or Recipe()
     x_train, d_train, x_test, d_test = standardise(*mnist)
     X, y, symbols, knowledge = make_handwritten_formula(
-        n_train, images=x_train.astype(np.float32), digits=d_train, random_state=seed
+        n_train, images=x_train, digits=d_train, random_state=seed
     )
-    test = make_handwritten_formula(
-        n_test, images=x_test.astype(np.float32), digits=d_test, random_state=seed
-    )[:3]
+    test = make_handwritten_formula(n_test, images=x_test, digits=d_test, random_state=seed)[:3]
     unseen = np.mean(~np.isin(test[1], y))
     print(
         f"Handwritten formulas of 1 to 7 symbols: {n_train:,} for training with "
@@ -236,22 +211,15 @@ def run(mnist, n_train=10_000, n_test=3_000, seed=0, recipe=None):
         start = time.process_time()
         if source == "values":
             clf, seconds = fit(X, y, knowledge, recipe, seed)
-            net = clf.net_.module_
+            proba = clf.predict_net_proba(np.concatenate(test[0]), parts=True)
         else:
             net, seconds = supervise(X, symbols, len(knowledge.states), recipe, seed)
+            proba = net_proba(net, np.concatenate(test[0]))
         of_cpu = time.process_time() - start
-        accuracy, *shares = score(net, *test, knowledge)
-        low, high = _wilson(accuracy, n_test)
+        accuracy, *shares = score(proba, *test, knowledge)
+        low, high = wilson(accuracy, n_test)
         print(
             f"{source:14}{accuracy:10.4f}{f'{low:.4f} ... {high:.4f}':>20}{shares[0]:9.4f}"
             f"{shares[1]:9.4f}{shares[2]:11.4f}{seconds:7.0f}{of_cpu:7.0f}",
             flush=True,
         )
-
-
-def _wilson(share, n, level=0.95):
-    """Wilson's interval of a share of n."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-    return middle - half, middle + half

@@ -12,25 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.mnist_addition import standardise
+from benchmarks._shared import all_epochs, make_net, net_proba, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.inference import DiagramEngine
 from sknesy.knowledge import DigitAddition
 from sknesy.nets import LeNet
 
-__all__ = ["run_accuracy", "run_race", "run_ratio", "run_seeds", "run_wide"]
+__all__ = ["run_accuracy", "run_race", "run_ratio", "run_wide"]
 
 
 @dataclass
 class Data:
-    """Training images (n, 2N, 28, 28), their digits (n, 2N), and the digits of the sums."""
+    """Training images (n, 2N, 28, 28), their digits (n, 2N) and the digits of the sums."""
 
     X: np.ndarray
     digits: np.ndarray
@@ -40,7 +39,7 @@ class Data:
 
 @dataclass
 class Recipe:
-    """How a net is trained; without `max_lr` at the constant rate 1e-3."""
+    """Settings of a training; without `max_lr` the rate is 1e-3 throughout."""
 
     n_epochs: int = 1
     max_lr: float | None = None  # top of a one-cycle schedule
@@ -54,7 +53,7 @@ class Recipe:
 
 
 class WideNet(nn.Module):
-    """A LeNet of more channels, with batch norm and shifted, turned and scaled images."""
+    """LeNet of more channels, with batch norm and distorted images."""
 
     def __init__(self, symbol_shape, n_states, width=20):
         super().__init__()
@@ -107,7 +106,7 @@ def make_data(images, digits, n_digits, permutation=None):
 
 
 def add(digits):
-    """Digits of the sums of two numbers, (n, N + 1), most significant first."""
+    """Return the digits of the sums of two numbers, (n, N + 1), most significant first."""
     n_digits = digits.shape[1] // 2
     columns = digits[:, :n_digits] + digits[:, n_digits:]
     rows = np.zeros((len(digits), n_digits + 1), dtype=np.int64)
@@ -119,8 +118,8 @@ def add(digits):
     return rows
 
 
-class _Average(Callback):
-    """Trains as usual, and ends with an exponential mean of the weights."""
+class Average(Callback):
+    """Callback that ends the training with an exponential mean of the weights."""
 
     def __init__(self, decay):
         self.decay = decay
@@ -147,28 +146,16 @@ def fit(data, recipe, seed, **parameters):
         schedule = {"max_lr": recipe.max_lr, "total_steps": steps, "pct_start": recipe.pct_start}
         callbacks.append(LRScheduler(OneCycleLR, step_every="batch", **schedule))
     if recipe.average is not None:
-        callbacks.append(_Average(recipe.average))
-    net = NeuralNet(
-        recipe.net,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=recipe.weight_decay,
-        lr=1e-3,
-        batch_size=batch_size,
-        callbacks=callbacks,
-        train_split=None,
-        verbose=0,
-    )
+        callbacks.append(Average(recipe.average))
+    options = {"optimizer__weight_decay": recipe.weight_decay, "batch_size": batch_size}
     clf = EMNeSyClassifier(
         DigitAddition(data.n_digits),
-        net=net,
+        net=make_net(recipe.net, callbacks=callbacks, **options),
         inference=DiagramEngine(),
-        max_iter=recipe.n_epochs,
-        tol=0,
-        n_iter_no_change=recipe.n_epochs + 1,
         n_init=recipe.n_init,
         init_iter=recipe.init_iter,
         random_state=seed,
+        **all_epochs(recipe.n_epochs),
         **parameters,
     )
     start = time.perf_counter()
@@ -177,7 +164,7 @@ def fit(data, recipe, seed, **parameters):
 
 
 def supervise(data, recipe, seed):
-    """Train on the digits, by hand; return what predicts digits, and the seconds."""
+    """Train on the digits; return a function from images to digits, and the seconds."""
     torch.manual_seed(seed)
     batch_size = max(1, recipe.images_a_batch // data.X.shape[1])
     start = time.perf_counter()
@@ -205,30 +192,16 @@ def supervise(data, recipe, seed):
     if mean is not None:
         net.load_state_dict(mean.module.state_dict())
     seconds = time.perf_counter() - start
-    net.eval()
-
-    def predict(images):
-        with torch.no_grad():
-            parts = [net(part).argmax(1) for part in torch.from_numpy(images).split(500)]
-        return torch.cat(parts).numpy()
-
-    return predict, seconds
+    return lambda images: net_proba(net, images).argmax(1), seconds
 
 
 def predictor(clf):
-    """The digits that the net of an estimator sees, image by image."""
-
-    def predict(images):
-        net = clf.net_.module_.eval()
-        with torch.no_grad():
-            parts = [net(part).argmax(1) for part in torch.from_numpy(images).split(500)]
-        return torch.cat(parts).numpy()
-
-    return predict
+    """Return a function from images to the digits that the net of an estimator sees."""
+    return lambda images: clf.predict_net_proba(images, parts=True).argmax(1)
 
 
 def score(predict, images, digits, n_digits, n_permutations=1, seed=0):
-    """Digit accuracy, and for each permutation of the test images the share of sums right."""
+    """Return the digit accuracy, and the share of sums right for each permutation of the images."""
     found = predict(images)
     shares = []
     for i in range(n_permutations):
@@ -244,13 +217,8 @@ _BEST = {"max_lr": 4e-3, "weight_decay": 0.1, "average": 0.999, "n_init": 3, "in
 _EPOCHS = {1: 10, 2: 10, 4: 20, 15: 20, 100: 20, 500: 20}
 
 
-def _load(mnist):
-    x_train, y_train, x_test, y_test = standardise(*mnist)
-    return x_train.astype(np.float32), y_train, x_test.astype(np.float32), y_test
-
-
 def _interval(shares, n_sums):
-    """Mean over permutations of the test images, and half of a 95 % interval.
+    """Return the mean over permutations of the test images, and half of a 95 % interval.
 
     Permutations share their images, so that the mean over them is no surer than one test set of
     all sums that the images make: the interval is that of one permutation (Wilson's, symmetrised).
@@ -261,7 +229,7 @@ def _interval(shares, n_sums):
 
 def run_ratio(mnist, lengths=(1, 15, 100), repeats=3):
     """Print the time of `fit` beside that of supervised training, one epoch each."""
-    x_train, y_train, _, _ = _load(mnist)
+    x_train, y_train, _, _ = standardise(*mnist)
     print(f"One epoch of {len(x_train):,} images, LeNet: median of {repeats} rounds")
     print(f"{'':10}{'supervised s':>14}{'fit s':>9}{'ratio':>8}{'range of ratio':>18}")
     for n_digits in lengths:
@@ -278,7 +246,7 @@ def run_ratio(mnist, lengths=(1, 15, 100), repeats=3):
 
 def run_accuracy(mnist, lengths=(1, 2, 4, 15, 100, 500), seed=0, n_permutations=40):
     """Print accuracies of both ways of training, with the same recipe."""
-    x_train, y_train, x_test, y_test = _load(mnist)
+    x_train, y_train, x_test, y_test = standardise(*mnist)
     print(f"LeNet, {_BEST}, seed {seed}; sums: mean of {n_permutations} permutations of the test")
     print(f"{'':8}{'epochs':>7}{'':14}{'digits':>8}{'sums':>8}{'+-':>7}{'in order':>10}{'s':>7}")
     for n_digits in lengths:
@@ -301,7 +269,7 @@ def run_accuracy(mnist, lengths=(1, 2, 4, 15, 100, 500), seed=0, n_permutations=
 
 def run_wide(mnist, lengths=(15, 100), n_epochs=20, seed=0, n_permutations=40):
     """Print accuracies of a wider net on distorted images."""
-    x_train, y_train, x_test, y_test = _load(mnist)
+    x_train, y_train, x_test, y_test = standardise(*mnist)
     print(f"WideNet with distorted images, {n_epochs} epochs")
     for n_digits in lengths:
         recipe = Recipe(n_epochs=n_epochs, net=WideNet, **{**_BEST, "weight_decay": 0.02})
@@ -315,30 +283,9 @@ def run_wide(mnist, lengths=(15, 100), n_epochs=20, seed=0, n_permutations=40):
         )
 
 
-def run_seeds(mnist, lengths=(1, 4, 15, 100), n_seeds=10, n_init=3):
-    """Print how many starts reach a digit accuracy of .97, restarts allowed."""
-    x_train, y_train, x_test, y_test = _load(mnist)
-    n_epochs = {1: 1, 4: 2, 15: 3, 100: 8}
-    print(f"Digit accuracy of {n_seeds} seeds, LeNet, Adam 1e-3, n_init={n_init}")
-    for n_digits in lengths:
-        data = make_data(x_train, y_train, n_digits)
-        recipe = Recipe(n_epochs=n_epochs[n_digits], n_init=n_init, init_iter=1)
-        found, seconds = [], []
-        for seed in range(n_seeds):
-            clf, took = fit(data, recipe, seed)
-            found.append(score(predictor(clf), x_test, y_test, n_digits)[0])
-            seconds.append(took)
-        reached = sum(accuracy >= 0.97 for accuracy in found)
-        print(
-            f"N={n_digits:<6}{recipe.n_epochs} epochs: {reached} of {n_seeds} reach .97, "
-            f"{np.mean(seconds):.0f} s each: " + " ".join(f"{a:.4f}" for a in sorted(found)),
-            flush=True,
-        )
-
-
 def run_race(mnist, n_digits=15, target=0.75, n_epochs=8, seed=0):
     """Print the time until a share of the test sums is right, under a schedule of `n_epochs`."""
-    x_train, y_train, x_test, y_test = _load(mnist)
+    x_train, y_train, x_test, y_test = standardise(*mnist)
     recipe = Recipe(n_epochs=n_epochs, max_lr=4e-3, average=0.99)
     clf, seconds = fit(make_data(x_train, y_train, n_digits), recipe, seed)
     _, shares = score(predictor(clf), x_test, y_test, n_digits, 40)

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import torch
 
+from benchmarks._shared import all_epochs, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.datasets import make_digit_sum
 from sknesy.metrics import symbol_accuracy
@@ -41,7 +42,7 @@ def marginal_loop(images, digits, sums, n_epochs, seed):
 
 
 def _loop(images, targets, n_epochs, seed, loss):
-    """A plain torch loop; `images` are (n_sums, 2, 28, 28)."""
+    """Train a net in a plain torch loop; `images` are (n_sums, 2, 28, 28)."""
     torch.manual_seed(seed)
     net = LeNet((28, 28), 10)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -67,65 +68,15 @@ def fit(images, digits, sums, n_epochs, seed, knowledge):
     clf = EMNeSyClassifier(
         knowledge,
         net=LeNet,
-        max_iter=n_epochs,
-        tol=0,
-        n_iter_no_change=n_epochs + 1,
         batch_size=_IMAGES_A_BATCH // 2,
         random_state=seed,
+        **all_epochs(n_epochs),
     )
     return clf.fit(images, sums).predict_symbols
 
 
-def standardise(x_train, y_train, x_test, y_test):
-    """Scale images to mean 0 and standard deviation 1 over the training pixels."""
-    mean, std = x_train.mean(), x_train.std()
-    return (x_train - mean) / std, y_train, (x_test - mean) / std, y_test
-
-
-def run_seeds(mnist, n_sums=30_000, n_seeds=10):
-    """Print digit accuracies of `fit` from several random starts, after one and two epochs.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_sums : int
-        Training sums.
-    n_seeds : int
-        Number of starts.
-    """
-    x_train, y_train, x_test, y_test = standardise(*mnist)
-    X, sums, digits, knowledge = make_digit_sum(n_sums, images=x_train, digits=y_train)
-    X_test, _, digits_test, _ = make_digit_sum(images=x_test, digits=y_test)
-    print(f"MNIST addition, N=1: digit accuracy of fit, {n_seeds} seeds")
-    for n_epochs in (1, 2):
-        found = [
-            symbol_accuracy(digits_test, fit(X, digits, sums, n_epochs, seed, knowledge)(X_test))
-            for seed in range(n_seeds)
-        ]
-        print(
-            f"{n_epochs} epoch(s): mean {np.mean(found):.4f}, standard error "
-            f"{np.std(found, ddof=1) / n_seeds**0.5:.4f}, least {min(found):.4f}: "
-            + " ".join(f"{a:.4f}" for a in sorted(found))
-        )
-
-
 def run(mnist, n_sums=30_000, n_epochs=1, repeats=3, seed=0):
-    """Print seconds, ratios and accuracies of the three.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_sums : int
-        Training sums.
-    n_epochs : int
-        Passes over them.
-    repeats : int
-        Rounds; in each, all three run one after the other. Medians are printed.
-    seed : int
-        Seed of the first round.
-    """
+    """Print seconds, ratios and accuracies of the three, which take turns in each round."""
     x_train, y_train, x_test, y_test = standardise(*mnist)
     X, sums, digits, knowledge = make_digit_sum(n_sums, images=x_train, digits=y_train)
     X_test, sums_test, digits_test, _ = make_digit_sum(images=x_test, digits=y_test)

@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from torch import nn
 
+from benchmarks._shared import all_epochs, make_net, net_proba, wilson
 from sknesy import EMNeSyClassifier
 from sknesy.datasets import PathRegret, is_shortest_path, make_shortest_path
 from sknesy.inference import SamplingEngine, WorldDistance
@@ -54,24 +54,13 @@ def fit(size, distance, with_prior, seed):
     """Train on paths; return the estimator, the training data and the seconds of `fit`."""
     n_maps, n_epochs, batch_size, n_draws, lr = _SIZES[size]
     X, y, symbols, knowledge = make_shortest_path(n_maps, size=size, random_state=seed)
-    net = NeuralNet(
-        TileNet,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        lr=lr,
-        batch_size=batch_size,
-        train_split=None,
-        verbose=0,
-    )
     clf = EMNeSyClassifier(
         knowledge,
-        net=net,
+        net=make_net(TileNet, batch_size=batch_size).set_params(lr=lr),
         inference=SamplingEngine(n_draws, distance=distance),
         state_prior=np.bincount(symbols.ravel()) / symbols.size if with_prior else None,
-        max_iter=n_epochs,
-        tol=0,
-        n_iter_no_change=n_epochs + 1,
         random_state=seed,
+        **all_epochs(n_epochs),
     )
     start = time.perf_counter()
     clf.fit(X, y)
@@ -93,30 +82,15 @@ def supervise(X, symbols, n_epochs, seed):
     return net, time.perf_counter() - start
 
 
-def score(module, X, symbols, knowledge):
-    """Shares of tiles that are right, and of paths that are optimal."""
-    with torch.no_grad():
-        parts = torch.from_numpy(X).flatten(0, 1).split(4_000)
-        found = torch.cat([module.eval()(part).argmax(1) for part in parts]).numpy()
-    found = found.reshape(symbols.shape)
+def score(proba, symbols, knowledge):
+    """Return the shares of tiles that are right and of paths that are optimal."""
+    found = proba.argmax(-1).reshape(symbols.shape)
     optimal = is_shortest_path(knowledge.conclude(found).tolist(), _COSTS[symbols])
     return float((found == symbols).mean()), float(optimal.mean())
 
 
 def run(sizes=(12, 30), n_test=1_000, seed=0, variants=(("regret", True), ("hamming", True))):
-    """Print the share of optimal paths.
-
-    Parameters
-    ----------
-    sizes : sequence of {12, 30}
-        Cells along a side.
-    n_test : int
-        Test maps.
-    seed : int
-        Seed of maps, weights and draws; test maps have another.
-    variants : sequence of pairs
-        The distance, and whether the frequencies of classes are known.
-    """
+    """Print the share of optimal paths; a variant: distance, are frequencies of classes known."""
     print(f"Cheapest paths, {n_test} test maps; 95 % interval of the share by Wilson")
     print(f"{'':40}{'tiles':>8}{'optimal':>9}{'interval':>16}{'fit s':>8}")
     for size in sizes:
@@ -127,17 +101,16 @@ def run(sizes=(12, 30), n_test=1_000, seed=0, variants=(("regret", True), ("hamm
             clf, train, seconds = fit(size, distance, with_prior, seed)
             prior = "known" if with_prior else "unknown"
             row = f"{size}x{size}, {name}, frequencies {prior}"
-            _report(row, score(clf.net_.module_, X, symbols, knowledge), n_test, seconds)
+            _report(row, score(clf.predict_net_proba(X), symbols, knowledge), n_test, seconds)
         module, seconds = supervise(*train[:2], 10, seed)
         row = f"{size}x{size}, true classes"
-        _report(row, score(module, X, symbols, knowledge), n_test, seconds)
+        proba = net_proba(module, X.reshape(-1, *X.shape[2:]))
+        _report(row, score(proba, symbols, knowledge), n_test, seconds)
 
 
 def _report(name, scores, n_test, seconds):
+    """Print a row."""
     tiles, optimal = scores
-    z = 1.96
-    centre = (optimal + z**2 / (2 * n_test)) / (1 + z**2 / n_test)
-    half = z * (optimal * (1 - optimal) / n_test + z**2 / (4 * n_test**2)) ** 0.5
-    half /= 1 + z**2 / n_test
-    interval = f"{centre - half:.3f}-{centre + half:.3f}"
+    low, high = wilson(optimal, n_test)
+    interval = f"{low:.3f}-{high:.3f}"
     print(f"{name:40}{tiles:8.4f}{optimal:9.3f}{interval:>16}{seconds:8.0f}", flush=True)

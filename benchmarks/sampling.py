@@ -6,8 +6,8 @@ import time
 import numpy as np
 import torch
 
+from benchmarks._shared import net_proba, standardise
 from benchmarks.diagrams import sudoku
-from benchmarks.mnist_addition import standardise
 from sknesy.datasets import make_visual_sudoku
 from sknesy.inference import SamplingEngine
 from sknesy.knowledge import ClauseKnowledge
@@ -17,7 +17,7 @@ __all__ = ["addition_clauses", "run"]
 
 
 def addition_clauses(n_digits):
-    """Two numbers of n digits and their sum, lowest first: one-hot digits, Boolean carries."""
+    """Make clauses of two numbers of n digits and their sum, lowest first, with Boolean carries."""
     counter = itertools.count(1)
 
     def variable(n_states):
@@ -40,7 +40,7 @@ def addition_clauses(n_digits):
 
 
 def train(images, digits, n_steps, seed=0):
-    """A LeNet after some steps on true digits, as a function from images to log-probabilities."""
+    """Train a LeNet for some steps on true digits; return images -> log-probabilities."""
     torch.manual_seed(seed)
     net = LeNet((28, 28), 10)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -52,30 +52,12 @@ def train(images, digits, n_steps, seed=0):
             optimizer.step()
             n_steps -= 1
 
-    def log_prob(x):
-        with torch.no_grad():
-            logits = net(torch.from_numpy(x)).double()
-        return torch.log_softmax(logits, -1)
-
-    return log_prob
+    return lambda x: torch.from_numpy(net_proba(net, x)).log()
 
 
 def run(mnist, n_draws=200, n_samples=40, seed=0):
-    """Print the mean effective sample size of addition, and of an empty sudoku.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_draws : int
-        Draws for each sample.
-    n_samples : int
-        Sums, of test images.
-    seed : int
-        Seed of the nets.
-    """
+    """Print the mean effective sample size of addition, and of an empty sudoku."""
     x_train, y_train, x_test, y_test = standardise(*mnist)
-    x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
     nets = {
         name: train(x_train, y_train, n_steps, seed)
         for name, n_steps in (("untrained", 0), ("half-trained", 25), ("trained", 938))
@@ -109,14 +91,14 @@ def run(mnist, n_draws=200, n_samples=40, seed=0):
 
 
 def run_sudoku(net, images, digits, n_draws, n_samples=5):
-    """Print what each order finds of an empty 9 x 9 sudoku."""
+    """Print the evidence that each order finds in an empty 9 x 9 sudoku."""
     X, _, symbols, _ = make_visual_sudoku(
         n_samples * 2, size=9, images=images, digits=digits, random_state=0
     )
     knowledge = sudoku("." * 81)
     holds = np.array(knowledge.conclude(symbols), dtype=bool)
     X = X[holds][:n_samples]
-    log_prob = net(X.reshape(-1, 28, 28).astype(np.float32)).reshape(len(X), 81, 10)
+    log_prob = net(X.reshape(-1, 28, 28)).reshape(len(X), 81, 10)
     log_prob = torch.log_softmax(log_prob[..., 1:], -1)
     evidence = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(len(X), 1, 2)
     print(f"{len(X)} grids, {n_draws} draws, label True; means, and log-evidence of each grid")
@@ -137,7 +119,7 @@ def run_sudoku(net, images, digits, n_draws, n_samples=5):
 
 
 def observe(knowledge, symbols):
-    """The log-likelihood of the labels of worlds."""
+    """Return the log-likelihood (n, n_outputs, n_states) of the labels of worlds."""
     labels = knowledge.conclude(symbols)
     widest = max(map(len, knowledge.output_states))
     evidence = torch.full((len(symbols), knowledge.n_outputs, widest), -torch.inf)

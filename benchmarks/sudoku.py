@@ -9,20 +9,18 @@ epochs and schedule, and with the same decision: what can be expected of any met
 only.
 """
 
-import copy
 import time
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import t as student
-from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from benchmarks._shared import all_epochs, make_net, net_proba, standardise
 from benchmarks.long_addition import WideNet
-from benchmarks.mnist_addition import standardise
 from sknesy import EMNeSyClassifier
 from sknesy.datasets import make_visual_sudoku
 from sknesy.inference import BeliefPropagationEngine, SamplingEngine
@@ -53,33 +51,21 @@ def fit(X, y, knowledge, recipe, seed, **options):
     module, parameters, max_lr, n_epochs = recipe
     steps = -(-len(X) // _GRIDS_A_BATCH) * n_epochs
     schedule = {"max_lr": max_lr, "total_steps": steps}
-    net = NeuralNet(
+    net = make_net(
         module,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.AdamW,
         optimizer__weight_decay=_WEIGHT_DECAY,
         batch_size=_GRIDS_A_BATCH,
         callbacks=[LRScheduler(OneCycleLR, step_every="batch", **schedule)],
-        train_split=None,
-        verbose=0,
         **{f"module__{name}": value for name, value in parameters.items()},
     )
-    clf = EMNeSyClassifier(
-        knowledge,
-        net=net,
-        max_iter=n_epochs,
-        tol=0,
-        n_iter_no_change=n_epochs + 1,
-        random_state=seed,
-        **options,
-    )
+    clf = EMNeSyClassifier(knowledge, net=net, random_state=seed, **all_epochs(n_epochs), **options)
     start = time.perf_counter()
     clf.fit(X, y)
     return clf, time.perf_counter() - start
 
 
-def supervise(X, symbols, clf, recipe, seed):
-    """Train on the digits; return `clf` with that net in place of its own, and the seconds."""
+def supervise(X, symbols, recipe, seed):
+    """Train on the digits; return the module and the seconds."""
     module, parameters, max_lr, n_epochs = recipe
     torch.manual_seed(seed)
     start = time.perf_counter()
@@ -94,42 +80,44 @@ def supervise(X, symbols, clf, recipe, seed):
             loss(net(X[rows].flatten(0, 1)), symbols[rows].flatten()).backward()
             optimizer.step()
             schedule.step()
-    seconds = time.perf_counter() - start
-    clf = copy.deepcopy(clf)
-    clf.net_.module_.load_state_dict(net.state_dict())
-    return clf, seconds
+    return net, time.perf_counter() - start
 
 
-def score(clf, X, y, symbols, threshold=_THRESHOLD):
-    """Accuracy of the labels with either decision, and of the digits up to their names."""
-    is_valid = clf.predict_proba(X)[:, clf.classes_.tolist().index(True)]
-    with torch.no_grad():
-        found = clf.net_.module_.eval()(torch.from_numpy(X).flatten(0, 1)).argmax(1).numpy()
-    n_states = int(symbols.max()) + 1
-    counts = np.zeros((n_states, n_states), dtype=int)
-    np.add.at(counts, (found, symbols.ravel()), 1)
+def score(clf, proba, y, symbols, threshold=_THRESHOLD):
+    """Return the accuracy of labels by either threshold, by the net's favourite grid, of digits.
+
+    `proba` are the class probabilities (n, n_cells, n_states) of a net; `clf` lends its engine.
+    """
+    evidence = torch.full((len(y), 1, 2), -torch.inf, dtype=torch.float64)
+    evidence[..., clf.compiled_.output_states[0].index(True)] = 0.0
+    generator = torch.Generator().manual_seed(0)
+    log_prob = torch.from_numpy(proba).log()
+    posterior = clf.engine_.infer(clf.compiled_, log_prob, evidence, generator)
+    is_valid = posterior.log_evidence.exp().numpy()
+    found = proba.argmax(2)
+    favourite = clf.knowledge_.conclude(found).astype(bool)
+    counts = np.zeros(proba.shape[2:] * 2, dtype=int)
+    np.add.at(counts, (found.ravel(), symbols.ravel()), 1)
+    # Sudoku cannot tell digits apart, so they count up to their names.
     digits = counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum()
-    # As `clf.predict` decides, and as `FixedThresholdClassifier` of scikit-learn would.
-    return np.mean((is_valid > 0.5) == y), np.mean((is_valid > threshold) == y), digits
+    verdicts = is_valid > 0.5, is_valid > threshold, favourite
+    return (*(np.mean(verdict == y) for verdict in verdicts), digits)
+
+
+def sources(clf, X, symbols, X_test, recipe, seed, seconds):
+    """Yield the probabilities of the net that learnt from labels, and of one from true digits."""
+    yield "labels of grids", clf.predict_net_proba(X_test), seconds
+    net, seconds = supervise(X, symbols, recipe, seed)
+    proba = net_proba(net, X_test.reshape(-1, *X_test.shape[2:]))
+    yield "true digits", proba.reshape(*X_test.shape[:2], -1), seconds
 
 
 def run_small(mnist, n_draws=5, n_train=100, n_test=500, seed=0):
     """Print the accuracy of labels over draws of data and of initial weights.
 
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_draws : int
-        Draws of grids and of weights.
-    n_train, n_test : int
-        Grids, of which half are corrupted copies of the others; made from MNIST's training images
-        and from its test images. The published test sets have 100; more make the mean surer.
-    seed : int
-        Seed of the first draw.
+    The published test sets have 100 grids; more make the mean surer.
     """
     x_train, d_train, x_test, d_test = standardise(*mnist)
-    x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
     print(
         f"Visual sudoku, 4 x 4: {n_train} training grids, {n_test} test grids; mean of {n_draws} "
         "draws, and half of its 95 % interval"
@@ -141,13 +129,14 @@ def run_small(mnist, n_draws=5, n_train=100, n_test=500, seed=0):
             X, y, symbols, sudoku = make_visual_sudoku(
                 n_train, images=x_train, digits=d_train, random_state=draw
             )
-            test = make_visual_sudoku(n_test, images=x_test, digits=d_test, random_state=draw)[:3]
+            X_test, y_test, true, _ = make_visual_sudoku(
+                n_test, images=x_test, digits=d_test, random_state=draw
+            )
             clf, seconds = fit(X, y, sudoku, recipe, draw)
-            scores["labels of grids"].append((*score(clf, *test), seconds))
-            clf, seconds = supervise(X, symbols, clf, recipe, draw)
-            scores["true digits"].append((*score(clf, *test), seconds))
+            for source, proba, took in sources(clf, X, symbols, X_test, recipe, draw, seconds):
+                scores[source].append((*score(clf, proba, y_test, true), took))
         for source, rows in scores.items():
-            plain, decided, digits = map(_interval, list(zip(*rows, strict=True))[:3])
+            plain, decided, _, digits = map(_interval, list(zip(*rows, strict=True))[:4])
             seconds = np.mean(rows, axis=0)[-1]
             print(
                 f"{f'{name}, {source}':35}{plain:>16}{decided:>16}{digits:>18}{seconds:8.1f}",
@@ -162,20 +151,8 @@ def run_large(mnist, n_draws=3, n_train=100, n_test=100, seed=0):
     Training begins by loopy belief propagation over the rules, which finds a way out of the state
     in which all digits are alike, but ends with some of them merged. It goes on with guided draws
     of valid grids, which part them. The trained net is judged by guided draws, too.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    n_draws : int
-        Draws of grids and of weights.
-    n_train, n_test : int
-        Grids, of which half are corrupted copies of the others.
-    seed : int
-        Seed of the first draw.
     """
     x_train, d_train, x_test, d_test = standardise(*mnist)
-    x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
     print(f"\nVisual sudoku, 9 x 9: {n_train} training grids, {n_test} test grids")
     print(
         f"{'seed, learnt from':28}{'p > 1/2':>9}{'p > 1/2592':>12}{'argmax':>9}{'digits':>9}"
@@ -196,42 +173,22 @@ def run_large(mnist, n_draws=3, n_train=100, n_test=100, seed=0):
         clf.set_params(inference=draws, warm_start=True, max_iter=_LARGE_NET[3] - 2)
         clf.fit(X, y)
         seconds = time.perf_counter() - start
-        for source in ("labels of grids", "true digits"):
-            if source == "true digits":
-                clf, seconds = supervise(X, symbols, clf, (*_LARGE_NET[:3], 26), draw)
-            scores = _score_large(clf, X_test, y_test, true)
+        recipe = (*_LARGE_NET[:3], 26)
+        for source, proba, took in sources(clf, X, symbols, X_test, recipe, draw, seconds):
+            scores = score(clf, proba, y_test, true, _LARGE_THRESHOLD)
             rows.append((source, *scores))
             text = "".join(
                 f"{value:>{w}.3f}" for value, w in zip(scores, (9, 12, 9, 9), strict=True)
             )
-            print(f"{f'{draw}, {source}':28}{text}{seconds:8.0f}", flush=True)
+            print(f"{f'{draw}, {source}':28}{text}{took:8.0f}", flush=True)
     for source in ("labels of grids", "true digits"):
         means = np.mean([row[1:] for row in rows if row[0] == source], axis=0)
         print(f"mean, {source}: " + "  ".join(f"{mean:.3f}" for mean in means))
     print("best published, labels of grids: .592")
 
 
-def _score_large(clf, X, y, symbols):
-    """Accuracy by two thresholds of p(valid), and by the net's favourite grid; of digits."""
-    posterior = clf.posterior(X, np.ones(len(X), dtype=bool))
-    is_valid = np.exp(posterior.log_evidence)
-    with torch.no_grad():
-        found = clf.net_.module_.eval()(torch.from_numpy(X).flatten(0, 1)).argmax(1).numpy()
-    found = found.reshape(symbols.shape)
-    counts = np.zeros((9, 9), dtype=int)
-    np.add.at(counts, (found.ravel(), symbols.ravel()), 1)
-    digits = counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum()
-    favourite = clf.knowledge_.conclude(found).astype(bool)
-    return (
-        np.mean((is_valid > 0.5) == y),
-        np.mean((is_valid > _LARGE_THRESHOLD) == y),
-        np.mean(favourite == y),
-        digits,
-    )
-
-
 def _interval(values):
-    """The mean, and half of a 95 % interval for it, by Student's t."""
+    """Format the mean and half of its 95 % interval by Student's t."""
     n = len(values)
     if n < 2:
         return f"{values[0]:.3f}"

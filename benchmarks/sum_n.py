@@ -3,13 +3,10 @@
 import time
 
 import numpy as np
-import torch
-from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
-from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.mnist_addition import standardise
+from benchmarks._shared import all_epochs, make_net, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.inference import DiagramEngine
 from sknesy.knowledge import SymbolSum
@@ -19,7 +16,7 @@ __all__ = ["run"]
 
 
 def draw(images, digits, n_samples, n, rng):
-    """Samples of n images each; the images are gone through again and again, in random order."""
+    """Draw samples of n images each; all images are used before any is used again."""
     needed = n_samples * n
     order = np.concatenate([rng.permutation(len(images)) for _ in range(-(-needed // len(images)))])
     order = order[:needed].reshape(n_samples, n)
@@ -27,59 +24,29 @@ def draw(images, digits, n_samples, n, rng):
 
 
 def run(mnist, lengths=(4, 16, 64), n_samples=5_000, n_epochs=None, seed=0, n_permutations=20):
-    """Print accuracies for each length.
-
-    Parameters
-    ----------
-    mnist : tuple of arrays
-        What `sknesy.datasets.load_mnist` returns.
-    lengths : sequence of int
-        Digits in a sum.
-    n_samples : int
-        Training sums.
-    n_epochs : int, optional
-        Passes over them; by default fewer for longer sums.
-    seed : int
-        Seed of weights and order.
-    n_permutations : int
-        Permutations of the test images that sums are formed from.
-    """
+    """Print accuracies for each length; the test sums are of permutations of the test images."""
     x_train, y_train, x_test, y_test = standardise(*mnist)
     print(f"sum-n: only the total of n digits is known, {n_samples:,} samples, LeNet")
     print(f"{'':8}{'epochs':>7}{'digits':>9}{'sums':>8}{'fit s':>9}")
     for n in lengths:
         rng = np.random.default_rng(seed)
-        X, digits = draw(x_train.astype(np.float32), y_train, n_samples, n, rng)
+        X, digits = draw(x_train, y_train, n_samples, n, rng)
         epochs = n_epochs or {4: 30, 16: 12, 64: 5, 256: 3}.get(n, 5)
         batch_size = max(1, 64 // n)
         steps = -(-n_samples // batch_size) * epochs
-        net = NeuralNet(
-            LeNet,
-            criterion=nn.CrossEntropyLoss,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=0.1,
-            lr=1e-3,
-            batch_size=batch_size,
-            callbacks=[LRScheduler(OneCycleLR, step_every="batch", max_lr=2e-3, total_steps=steps)],
-            train_split=None,
-            verbose=0,
-        )
+        schedule = LRScheduler(OneCycleLR, step_every="batch", max_lr=2e-3, total_steps=steps)
+        options = {"optimizer__weight_decay": 0.1, "batch_size": batch_size}
         clf = EMNeSyClassifier(
             SymbolSum(n, range(10)),
-            net=net,
+            net=make_net(LeNet, callbacks=[schedule], **options),
             inference=DiagramEngine(),
-            max_iter=epochs,
-            tol=0,
-            n_iter_no_change=epochs + 1,
             random_state=seed,
+            **all_epochs(epochs),
         )
         start = time.perf_counter()
         clf.fit(X, digits.sum(1))
         seconds = time.perf_counter() - start
-        with torch.no_grad():
-            module = clf.net_.module_.eval()
-            images = torch.from_numpy(x_test.astype(np.float32))
-            found = torch.cat([module(part).argmax(1) for part in images.split(500)]).numpy()
+        found = clf.predict_net_proba(x_test, parts=True).argmax(1)
         right = []
         for _ in range(n_permutations):
             order = rng.permutation(len(y_test))[: len(y_test) // n * n].reshape(-1, n)

@@ -1,0 +1,44 @@
+"""Pieces that several benchmarks use."""
+
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+
+def standardise(x_train, y_train, x_test, y_test):
+    """Scale images to mean 0 and standard deviation 1 over the training pixels, float32."""
+    mean, std = x_train.mean(), x_train.std()
+    x_train, x_test = (((x - mean) / std).astype(np.float32) for x in (x_train, x_test))
+    return x_train, y_train, x_test, y_test
+
+
+def make_net(module, **options):
+    """Make a net of skorch's, to be trained by Adam with decoupled weight decay, 0 by default."""
+    options = {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.0, **options}
+    return NeuralNet(
+        module, criterion=nn.CrossEntropyLoss, train_split=None, verbose=0, lr=1e-3, **options
+    )
+
+
+def all_epochs(n_epochs):
+    """Make the parameters of an estimator that stops after so many epochs and not before."""
+    return {"max_iter": n_epochs, "tol": 0, "n_iter_no_change": n_epochs + 1}
+
+
+def net_proba(module, images):
+    """Compute the class probabilities (n, n_states) of a torch module, float64."""
+    module.eval()
+    with torch.no_grad():
+        logits = torch.cat([module(part) for part in torch.from_numpy(images).split(500)])
+    return torch.softmax(logits.double(), dim=1).numpy()
+
+
+def wilson(share, n, level=0.95):
+    """Compute Wilson's interval of a share of n."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return middle - half, middle + half
