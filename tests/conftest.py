@@ -1,14 +1,16 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and what processes and threads they run on."""
+
+import os
+
+# One thread: on small tensors more are slower. Read when torch is loaded, by tests' children too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
 import torch
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """One torch thread: on small tensors more are slower, and a test must not depend on them."""
-    torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -23,13 +24,14 @@ def relations(draw):
     return Relation(SIZES, FULL, tuple(clauses))
 
 
+ALL_WORLDS = np.array(list(itertools.product(*map(range, SIZES))))
+
+
 def worlds_of(relation):
-    return {
-        world
-        for world in itertools.product(*map(range, SIZES))
-        if all(domain >> v & 1 for domain, v in zip(relation.domains, world, strict=True))
-        and all(any(mask >> world[i] & 1 for i, mask in c) for c in relation.clauses)
-    }
+    holds = (np.array(relation.domains) >> ALL_WORLDS & 1).all(1)
+    for clause in relation.clauses:
+        holds &= np.any([mask >> ALL_WORLDS[:, i] & 1 for i, mask in clause], axis=0)
+    return set(map(tuple, ALL_WORLDS[holds].tolist()))
 
 
 @settings(max_examples=40, deadline=None)

@@ -84,6 +84,7 @@ def test_labels_that_are_alike_or_not_get_no_distance(function):
     assert [engine.distance for engine in engines] == [None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knowledge", [chain(), SymbolSum(8)], ids=["chain", "sum"])
 def test_factors_without_loops_are_exact_and_come_first(knowledge):
     best, *others = run_pilot(knowledge, None, 2.0)
@@ -154,6 +155,7 @@ def test_no_clock_decides_between_engines():
         assert trial.seconds not in trial.rank
 
 
+@pytest.mark.slow
 def test_knowledge_that_is_exact_by_factors_raises_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -85,6 +85,7 @@ def test_order_and_vtree_change_the_size_and_not_the_result():
     np.testing.assert_allclose(torch.stack(results[1:]), results[0].expand(3, -1), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vtree", VTREES)
 def test_right_tree_is_deep_without_recursion(vtree):
     """A chain of 1,500 Booleans, each of which implies the next."""

@@ -84,6 +84,7 @@ def assert_near(estimates, expected):
     assert ((estimates.mean(0) - expected).abs() <= 4 * error + 1e-12).all()
 
 
+@pytest.mark.slow
 def test_error_falls_with_the_root_of_the_number_of_draws():
     n_runs = 300
     exact = None

@@ -116,6 +116,7 @@ def test_evidence_of_addition_is_unbiased(order, look_ahead):
     assert_unbiased(*problem)
 
 
+@pytest.mark.slow
 def test_weighed_labels_are_unbiased():
     engine, compiled, log_prob, evidence = addition_problem(2, n=2, base=4, n_draws=300)
     evidence = random_log(np.random.default_rng(1), 2, [4, 4, 2])
@@ -238,6 +239,7 @@ def test_clauses_that_always_hold_leave_the_label_false_dead():
     assert posterior.diagnostics["is_dead"].all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sknesy.exceptions.UndeterminedPropositionWarning")
 @pytest.mark.parametrize("look_ahead", [False, True])
 @pytest.mark.parametrize("encoding", ["seqcounter", "totalizer"])
@@ -339,6 +341,7 @@ def test_order_by_itself_finds_as_much_evidence_as_the_best_order(givens):
     assert auto >= max(found.values()) - 1.0
 
 
+@pytest.mark.slow
 def test_states_that_the_net_rules_out_are_not_drawn():
     engine, compiled, log_prob, evidence = sudoku_problem(n=1, n_draws=300)
     log_prob[0, 0, 1:] = -torch.inf

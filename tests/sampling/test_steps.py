@@ -185,6 +185,7 @@ def test_what_lies_ahead_tells_which_states_to_keep(rng):
     assert spread(False).mean() > 10 * spread(True).mean()
 
 
+@pytest.mark.slow
 def test_machine_that_never_meets_a_state_twice(rng):
     knowledge = StepKnowledge(_remember, list("abcd"), 30, initial=(), final=_count_kinds)
     engine = SamplingEngine(n_draws=20, max_states=50)
