@@ -124,7 +124,9 @@ def test_tolerance_is_zero_where_draws_enough_agree(distance):
     assert torch.equal(posterior.symbol_marginals, plain.symbol_marginals)
 
 
-@pytest.mark.parametrize("distance", ["absolute", gap, WorldDistance(n_off)], ids=str)
+@pytest.mark.parametrize(
+    "distance", ["absolute", gap, WorldDistance(n_off)], ids=["name", "function", "world"]
+)
 def test_where_no_draw_agrees_as_many_count_as_asked_for(distance):
     # The net is certain of 0s and 1s; sums of 6 digits near 54 are out of reach.
     parameters = {"n_draws": 200, "min_ess": 0.2, "distance": distance}
