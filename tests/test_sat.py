@@ -45,12 +45,7 @@ def expand(rows, found):
     return out
 
 
-<<<<<<< HEAD
 @settings(max_examples=80, deadline=None)
-=======
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None)
->>>>>>> 31d9a1e (Tests run on several processes; what takes long is marked; .ci/processors runs learning as other processors would)
 @given(PROBLEMS)
 def test_rows_split_all_assignments_into_satisfying_and_violating(problem):
     clauses, variables, auxiliaries = problem
@@ -80,12 +75,7 @@ def test_undetermined_propositions_are_those_with_two_values(problem):
     assert sat.undetermined(clauses, variables, auxiliaries) == expected
 
 
-<<<<<<< HEAD
 @settings(max_examples=60, deadline=None)
-=======
-@pytest.mark.slow
-@settings(max_examples=100, deadline=None)
->>>>>>> 31d9a1e (Tests run on several processes; what takes long is marked; .ci/processors runs learning as other processors would)
 @given(PROBLEMS)
 def test_possible_states_are_those_of_some_model(problem):
     clauses, variables, auxiliaries = problem

@@ -38,12 +38,7 @@ def constraints(draw, n_propositions=5):
     )
 
 
-<<<<<<< HEAD
 @settings(max_examples=80, deadline=None)
-=======
-@pytest.mark.slow
-@settings(max_examples=200, deadline=None)
->>>>>>> 31d9a1e (Tests run on several processes; what takes long is marked; .ci/processors runs learning as other processors would)
 @given(constraints())
 def test_encoding_has_one_model_where_the_constraint_holds_and_none_elsewhere(constraint):
     clauses = encode_constraint(constraint, VARIABLES, 6)
