@@ -45,6 +45,15 @@ def test_memory_does_not_grow_with_the_number_of_fits():
 PACKAGE = str(Path(sknesy.__file__).parent)
 
 
+def is_in_finaliser(frame):
+    """Whether a weak reference that dies called this: nothing can be raised there."""
+    while frame is not None:
+        if frame.f_code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def calls_of(fit, stop_at=None):
     """Number of calls of the package's functions in a fit; the one at `stop_at` is interrupted."""
     count = 0
@@ -53,9 +62,7 @@ def calls_of(fit, stop_at=None):
         nonlocal count
         if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
             count += 1
-            # What a weak reference calls when it dies cannot raise.
-            dies = frame.f_back is not None and frame.f_back.f_code.co_filename == weakref.__file__
-            if stop_at is not None and count >= stop_at and not dies:
+            if stop_at is not None and count >= stop_at and not is_in_finaliser(frame):
                 sys.setprofile(None)
                 raise KeyboardInterrupt
 
