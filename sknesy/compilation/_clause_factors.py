@@ -16,7 +16,7 @@ from sknesy.compilation._multivalued import MultiClause, Relation
 from sknesy.compilation._sums import BoundedSum
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import ClauseKnowledge
-from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.bounded_sum import unroll_sum
 from sknesy.numerics.factor_graph import Factor
 
 __all__ = ["compile_clause_factors", "factorise"]
@@ -193,31 +193,19 @@ def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
 
 
 def _unroll(bounded: BoundedSum) -> list[IntArray]:
-    """Build the levels of a sum: its nodes are the sums so far, of which the sure ones are one."""
-    low, high = bounded.low, bounded.high
-    largest = sum(max(added) for _, added in bounded.terms)  # of what is still to come
-    sums = np.zeros(1, dtype=np.int64)
-    tables = []
-    for _, values in bounded.terms:
-        added = np.array(values, dtype=np.int64)
-        largest -= int(added.max())
-        after = sums[:, None] + added
-        after = np.where((after >= low) & (after + largest <= high), low, after)
-        fits = (after <= high) & (after + largest >= low)
-        sums, target = np.unique(after[fits], return_inverse=True)
-        table = np.full(after.shape, -1, dtype=np.int64)
-        table[fits] = target
-        tables.append(table)
-        if table.size * len(sums) > _MAX_WEIGHTS:
+    """Build the levels of a sum, all empty if it cannot be within its bounds."""
+
+    def check(n_edges: int, n_sums: int) -> None:
+        if n_edges * n_sums > _MAX_WEIGHTS:
             raise UnsupportedKnowledgeError(
                 f"Belief propagation takes constraints of up to {_MAX_WEIGHTS:,} pairs of partial "
                 f"sums and states, but one of {len(bounded.terms)} terms has more. Use smaller "
                 "weights, or DiagramEngine, which keeps only the sums that occur."
             )
-    reduced = reduce_tables(tables)
-    if len(reduced[0]):
-        return reduced
-    return [np.full((1, len(added)), -1, dtype=np.int64) for _, added in bounded.terms]
+
+    added = [np.array(values, dtype=np.int64) for _, values in bounded.terms]
+    tables = unroll_sum(added, bounded.low, bounded.high, check)
+    return tables if len(tables[0]) else [np.full((1, len(x)), -1, dtype=np.int64) for x in added]
 
 
 def _bits(mask: int, size: int) -> tuple[int, ...]:

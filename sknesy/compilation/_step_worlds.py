@@ -1,4 +1,4 @@
-"""The worlds of a state machine, read off its decision diagram where combinations are too many."""
+"""Worlds of a state machine, read off its decision diagram where combinations are too many."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -46,7 +46,8 @@ def enumerate_step_worlds(
             "`step` and `accept` rule them out."
         )
     if n_worlds > max_worlds:
-        raise TooManyWorldsError(_refusal(f"{n_worlds:.3g} possible worlds", max_worlds))
+        size = f"{n_worlds:.3g}" if n_worlds < 10**300 else f"10^{math.log10(n_worlds):.0f}"
+        raise TooManyWorldsError(_refusal(f"{size} possible worlds", max_worlds))
     rows, outputs = _list_paths(diagram)
     if labels is not None:
         found = _name(outputs, levels.output_states)
@@ -70,7 +71,7 @@ def _refusal(size: str, max_worlds: int) -> str:
 
 
 def _list_paths(diagram: Diagram) -> tuple[IntArray, IntArray]:
-    """The states of symbols and outputs on each path, (n_paths, n_symbols) and (n_paths, ...)."""
+    """List the states on each path, of symbols (n_paths, n_symbols) and of outputs."""
     states = np.zeros((1, diagram.n_symbols + diagram.n_outputs), dtype=np.int64)
     node = np.zeros(1, dtype=np.int64)
     for variable, table in zip(diagram.variables.tolist(), diagram.tables, strict=True):
@@ -83,7 +84,7 @@ def _list_paths(diagram: Diagram) -> tuple[IntArray, IntArray]:
 
 
 def _name(outputs: IntArray, output_states: Sequence[Sequence[Hashable]]) -> list[Hashable]:
-    """The labels of rows of outputs; a tuple where there are several."""
+    """Return the labels of rows of outputs; a tuple where there are several."""
     columns = [
         [names[v] for v in column.tolist()]
         for names, column in zip(output_states, outputs.T, strict=True)

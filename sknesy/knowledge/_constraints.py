@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sknesy._validation import take
 from sknesy.exceptions import TooWideError
-from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.bounded_sum import unroll_sum
 from sknesy.sat import Variable
 
 __all__ = ["LinearConstraint"]
@@ -292,30 +292,19 @@ def _unroll(
     constraint: LinearConstraint, branches: list[list[_Case]], where: str
 ) -> list[npt.NDArray[np.int64]]:
     """Return the reduced diagram: a level for each variable, an edge for each case."""
-    low, high = constraint.limits
-    weights = [np.array([case.weight for case in cases], dtype=np.int64) for cases in branches]
-    least = sum(int(added.min()) for added in weights)  # of what is still to come
-    largest = sum(int(added.max()) for added in weights)
-    sums = np.zeros(1, dtype=np.int64)
-    tables, n_sums = [], 0
-    for added in weights:
-        least, largest = least - int(added.min()), largest - int(added.max())
-        after = sums[:, None] + added
-        is_possible = (after + least <= high) & (after + largest >= low)
-        # All sums that fit whatever comes are one: the least of them.
-        is_sure = (after + least >= low) & (after + largest <= high)
-        after = np.where(is_sure, low - least, after)
-        sums, target = np.unique(after[is_possible], return_inverse=True)
-        table = np.full(after.shape, -1, dtype=np.int64)
-        table[is_possible] = target
-        tables.append(table)
-        n_sums += len(sums)
-        if n_sums > _MAX_PARTIAL_SUMS:
+    n_sums_in_all = 0
+
+    def check(n_edges: int, n_sums: int) -> None:
+        nonlocal n_sums_in_all
+        n_sums_in_all += n_sums
+        if n_sums_in_all > _MAX_PARTIAL_SUMS:
             raise TooWideError(
                 f"{where} has more than {_MAX_PARTIAL_SUMS:,} partial sums, too many for "
                 "clauses. Use smaller weights, or weights with a common divisor."
             )
-    return reduce_tables(tables)
+
+    weights = [np.array([case.weight for case in cases], dtype=np.int64) for cases in branches]
+    return unroll_sum(weights, *constraint.limits, check)
 
 
 def _take(items: Iterable[int], where: str) -> list[int]:

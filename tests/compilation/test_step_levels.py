@@ -10,8 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from levels import worlds_of
 
-from sknesy.compilation import Limits, compile_levels
-from sknesy.exceptions import InvalidKnowledgeError, TimeLimitError, TooWideError
+from sknesy.compilation import Limits, compile_levels, enumerate_worlds
+from sknesy.exceptions import (
+    InvalidKnowledgeError,
+    TimeLimitError,
+    TooManyWorldsError,
+    TooWideError,
+)
 from sknesy.knowledge import (
     AtMost,
     Count,
@@ -202,3 +207,9 @@ def test_time_limit_stops_a_slow_machine():
     knowledge = StepKnowledge(_remember, [0, 1], 40, initial=())
     with pytest.raises(TimeLimitError, match=r"time_limit=0.05 s \(\d+ of 40 symbols read\)"):
         compile_levels(knowledge, limits=Limits(time_limit=0.05))
+
+
+@pytest.mark.parametrize("n", [100, 200])
+def test_machines_are_refused_by_their_number_of_worlds_however_large(n):
+    with pytest.raises(TooManyWorldsError, match=r"has 1(e\+|0\^)\d+ possible worlds.*Raise"):
+        enumerate_worlds(DigitAddition(n), max_worlds=50)
