@@ -62,14 +62,14 @@ def main() -> None:
 
 
 def _draw(images: np.ndarray) -> str:
-    """Images side by side in characters."""
+    """Draw images side by side in characters."""
     shade = (images * (len(_SHADES) - 1)).round().astype(int)
     rows = ["".join(_SHADES[v] * 2 for v in row) for row in np.concatenate(shade, axis=1)]
     return "\n".join("  " + row for row in rows)
 
 
 def _believe(marginals: np.ndarray) -> str:
-    """The likely states of each symbol, in words."""
+    """Return the likely states of each symbol, in words."""
     texts = []
     for p in marginals:
         likely = [v for v in np.argsort(-p) if p[v] >= 0.05][:3]

@@ -209,7 +209,7 @@ def as_array(y: Any) -> npt.NDArray[Any]:
 
 
 def _as_list(y: Any) -> list[Any]:
-    """The entries of one column."""
+    """Return the entries of one column."""
     array = as_array(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

@@ -120,7 +120,7 @@ def output_accuracy(y_true, y_pred, sample_weight=None):
 
 
 def _lengths(symbols):
-    """Number of symbols of each sample, where samples are rows."""
+    """Count the symbols of each sample, where samples are rows."""
     if getattr(symbols, "ndim", 1) > 1:
         return [symbols.shape[1]] * len(symbols)
     return [len(row) for row in symbols if np.iterable(row) and not isinstance(row, str)]

@@ -173,7 +173,7 @@ def _conjoin_clauses(sdd: SddBuilder, relation: Relation, n_named: int) -> Any:
 
 
 class _Flattener:
-    """Turns diagrams into nodes of a circuit.
+    """Translator of diagrams into nodes of a circuit.
 
     A part of the diagram within the propositions of one variable is a set of its states, so it
     becomes a sum of their weights; all above are sums of products. Variables that a part of the

@@ -1,4 +1,4 @@
-"""What watches EM: the contract of callbacks, the progress bar, the time limit."""
+"""Watchers of EM: the contract of callbacks, the progress bar, the time limit."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What the estimators have in common: from data, net and knowledge to a fit."""
+"""Base of the estimators: from data, net and knowledge to a fit."""
 
 import copy
 import warnings

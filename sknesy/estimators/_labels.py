@@ -1,4 +1,4 @@
-"""How labels in y are related to the outputs of the knowledge: the one place that decides it."""
+"""Relation of the labels in y to the outputs of the knowledge, decided in this one place."""
 
 import warnings
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""What can be wrong with labels of samples that differ in what is possible for them."""
+"""Checks of the labels of samples that differ in what is possible for them."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""What a fitted estimator says of samples: their labels, and their symbols."""
+"""Predictions of a fitted estimator: the labels of samples, and their symbols."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -247,16 +247,16 @@ class PredictionMixin:
         return self._fit_state.longer
 
     def _candidates(self, seen):
-        """The evidence under which labels are predicted."""
+        """Return the evidence under which labels are predicted."""
         row = self._fit_state.labels.candidates(seen.compiled).to(seen.log_prob.device)
         return row.expand(len(seen.log_prob), -1, -1)
 
     def _generator(self):
-        """Source of randomness for engines that draw samples: the same for each call."""
+        """Return a source of randomness for engines that draw samples: the same for each call."""
         return torch.Generator(self._fit_state.net.device).manual_seed(self._fit_state.seed)
 
     def _infer(self, seen):
-        """The posterior, given that the label is one of those predicted."""
+        """Compute the posterior, given that the label is one of those predicted."""
         evidence = self._candidates(seen)
         posterior = self.engine_.infer(seen.compiled, seen.log_prob, evidence, self._generator())
         if posterior.kind == "exact":

@@ -1,4 +1,4 @@
-"""How X holds the symbols of the samples."""
+"""Layouts: the places of the symbols of samples in X."""
 
 from sknesy.layouts._base import Layout, choose_layout
 from sknesy.layouts._grid import GridLayout

@@ -1,4 +1,4 @@
-"""How y says something about the outputs of the knowledge."""
+"""Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
 from sknesy.likelihoods._base import LabelReader, Likelihood, Observed
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved

@@ -43,7 +43,7 @@ class LabelReader(Protocol):
 
 
 class Observed(ABC):
-    """What y says of each sample, once it is read.
+    """Labels of samples, once y is read.
 
     It pickles, has a length, and knows the outputs after `bind`.
 
@@ -60,7 +60,7 @@ class Observed(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
 
     @abstractmethod
     def bind(self, output_states: Sequence[Sequence[Hashable]]) -> "Observed":

@@ -41,7 +41,7 @@ class SymbolNet(ABC):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it came with trained weights, rather than random ones."""
+        """True if it came with trained weights, rather than random ones."""
         return False
 
     @property

@@ -77,7 +77,7 @@ class SkorchNet(SymbolNet):
 
     @property
     def is_trained(self) -> bool:
-        """Whether the user gave a module, rather than a class of modules."""
+        """True if the user gave a module, rather than a class of modules."""
         return isinstance(self.net.module, nn.Module)
 
     @property

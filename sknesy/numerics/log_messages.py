@@ -146,7 +146,7 @@ def _walk(
     choose: Callable[[Tensor], Tensor],
     column: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Go from the root to the end, at each node to the state of the best score."""
+    """Walk from the root to the end, at each node to the state of the best score."""
     n = weights[0].shape[1]
     device = weights[0].device
     column = torch.arange(n, device=device) if column is None else column

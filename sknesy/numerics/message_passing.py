@@ -88,7 +88,7 @@ class _Weights:
 
 
 class _Scale:
-    """Keeps account of what rescaling divided by, and of the smallest part that it saw."""
+    """Account of what rescaling divided by, and of the smallest part that it saw."""
 
     def __init__(self, like: Tensor) -> None:
         self.log = torch.zeros_like(like)

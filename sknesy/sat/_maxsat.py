@@ -336,7 +336,7 @@ class _CoreGuidedSearch:
                 return
 
     def improve(self, end: float) -> None:
-        """Dive again until the time ends: with part of the best kept, or in another order."""
+        """Search again until the time ends: with part of the best kept, or in another order."""
         self.solver.delete()  # which is slowed down by cores, and blocks what is proven
         self.solver = self.new_solver(_DIVER)
         rng = np.random.default_rng(0)

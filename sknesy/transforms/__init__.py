@@ -1,4 +1,4 @@
-"""What stands around the posterior of an engine: temperatures, known frequencies, averages."""
+"""Transforms around the posterior of an engine: temperatures, known frequencies, averages."""
 
 from sknesy.transforms._base import PosteriorTransform
 from sknesy.transforms._schedule import Annealing, Schedule
