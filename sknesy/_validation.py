@@ -290,7 +290,8 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
         if label not in known:
             cure = "Check y or `knowledge`."
             two = in_order(set(given))
-            if len(two) == 2 and all(isinstance(name, bool) for name in known):
+            are_answers = all(isinstance(name, bool) for name in known)
+            if are_answers and len(two) == 2 and not {False, True}.issuperset(two):
                 cure = (
                     "Knowledge with two answers takes their names, such as "
                     f"AnyOf(names=({join_names(two)})): first the label for False."

@@ -181,3 +181,5 @@ def test_equal_labels_of_other_types_are_the_same_and_named_as_the_knowledge_nam
 def test_labels_of_two_answers_that_have_other_names_are_an_error_with_the_cure(labels, cure):
     with pytest.raises(InconsistentLabelError, match=cure):
         check_labels(labels, [False, True])
+    with pytest.raises(InconsistentLabelError, match=r"y holds 0.*\(labels: True\). Check y"):
+        check_labels([0, 1], [True])
