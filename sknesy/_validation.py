@@ -14,6 +14,7 @@ from sknesy.exceptions import InconsistentLabelError
 __all__ = [
     "as_array",
     "as_column",
+    "as_count",
     "as_labels",
     "as_names",
     "as_objects",
@@ -91,6 +92,10 @@ def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> t
 
 def take(items: Iterable[T], where: str, most: int, cure: str = "Pass fewer.") -> list[T]:
     """Return what a collection holds; raise, before memory is full, if that is too much."""
+    if not isinstance(items, Iterable):
+        raise TypeError(
+            f"{where} must be a collection, got {items!r} ({type(items).__name__}). Pass a list."
+        )
     try:
         size = len(items) if isinstance(items, Sized) else None
     except OverflowError:  # the length of a range may exceed 64 bits
@@ -220,6 +225,13 @@ def _as_list(y: Any) -> list[Any]:
         )
     entries: list[Any] = array.tolist()
     return entries
+
+
+def as_count(value: Any, name: str, cure: str, least: int = 1) -> int:
+    """Return an int of at least so many."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an int of at least {least}, got {value!r}. {cure}")
+    return int(value)
 
 
 def check_option(value: Any, name: str, options: Sequence[str]) -> None:

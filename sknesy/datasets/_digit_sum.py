@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknesy._validation import as_count
 from sknesy.datasets._digit_images import read_images
 from sknesy.knowledge import DigitAddition, FunctionKnowledge
 
@@ -78,19 +79,18 @@ def make_digit_sum(
     >>> X.shape, y.shape, digits.shape
     ((700, 2, 8, 8), (700,), (700, 2))
     """
-    for name, value in (("n_digits", n_digits), ("n_numbers", n_numbers)):
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} must be an int of at least 1, got {value!r}. Ask for more.")
+    n_digits = as_count(n_digits, "n_digits", "Ask for more.")
+    n_numbers = as_count(n_numbers, "n_numbers", "Ask for more.")
     n_symbols = n_numbers * n_digits
     keep_order = images is not None and random_state is None
     images, digits = read_images(images, digits)
     largest = len(images) // n_symbols
     if n_samples is None:
         n_samples = largest
-    if not 1 <= n_samples <= largest:
+    if not isinstance(n_samples, Integral) or not 1 <= n_samples <= largest:
         raise ValueError(
             f"n_samples must be in 1 ... {largest}: {len(images)} images give that many samples of "
-            f"{n_symbols} different ones, got {n_samples}. Ask for fewer, or pass more images."
+            f"{n_symbols} different ones, got {n_samples!r}. Ask for fewer, or pass more images."
         )
     order = np.arange(len(images))
     if not keep_order:

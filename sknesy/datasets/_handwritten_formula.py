@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknesy._validation import as_count
 from sknesy.datasets._digit_images import deal_images, read_images
 from sknesy.datasets._operator_images import OPERATORS, draw_operators
 from sknesy.knowledge import StepKnowledge
@@ -128,8 +130,9 @@ def make_handwritten_formula(
     >>> y.tolist()
     ['1', '7/36', '5', '0']
     """
-    if n_samples < 1:
-        raise ValueError(f"n_samples must be at least 1, got {n_samples}. Ask for more.")
+    n_samples = as_count(n_samples, "n_samples", "Ask for more.")
+    if not isinstance(max_length, Integral):
+        raise TypeError(f"max_length must be an int, got {max_length!r}. Pass for example 7.")
     if not 1 <= max_length <= _MAX_LENGTH or max_length % 2 == 0:
         nearest = min(max(1, max_length - 1 + max_length % 2), _MAX_LENGTH)
         raise ValueError(

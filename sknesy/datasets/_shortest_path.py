@@ -1,10 +1,12 @@
 """Maps of terrain, with only the cheapest path across as a label."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknesy._validation import as_count
 from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
 from sknesy.knowledge import FunctionKnowledge
 
@@ -160,13 +162,13 @@ def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=Non
     '1000100001000011'
     """
     for name, value, least in (("n_samples", n_samples, 1), ("size", size, 2)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}. Ask for more.")
-    costs = tuple(float(cost) for cost in costs)
-    if len(costs) != len(GROUNDS):
+        as_count(value, name, "Ask for more.", least)
+    with suppress(TypeError, ValueError):  # what is no number is as wrong as too few of them
+        costs = tuple(np.asarray(costs, dtype=np.float64).tolist())
+    if not isinstance(costs, tuple) or len(costs) != len(GROUNDS):
         raise ValueError(
             f"costs must hold {len(GROUNDS)} positive numbers, one for each class of ground, got "
-            f"{costs}. Pass for example {_COSTS}."
+            f"{costs!r}. Pass for example {_COSTS}."
         )
     _as_units(costs, size)
     rng = check_random_state(random_state)

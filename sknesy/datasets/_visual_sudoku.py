@@ -1,10 +1,12 @@
 """Sudokus of images of digits, with only a word on the whole grid, or a few cells, as a label."""
 
 from itertools import combinations
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknesy._validation import as_count
 from sknesy.datasets._digit_images import deal_images, read_images
 from sknesy.knowledge import ClauseKnowledge
 
@@ -124,8 +126,10 @@ def make_visual_sudoku(
 
 
 def _check(n_samples, size, n_known, lowest_digit):
-    if n_samples < 1:
-        raise ValueError(f"n_samples must be at least 1, got {n_samples}. Ask for more.")
+    as_count(n_samples, "n_samples", "Ask for more.")
+    for name, value in (("size", size), ("n_known", n_known), ("lowest_digit", lowest_digit)):
+        if not isinstance(value, Integral):
+            raise TypeError(f"{name} must be an int, got {value!r}. Pass one.")
     if size not in _SIDES:
         raise ValueError(f"size must be 4 or 9, got {size!r}. Pass one of them.")
     if not 0 <= n_known <= size**2:

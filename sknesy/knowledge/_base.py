@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_array, as_column, as_labels, as_rows, stack_columns
+from sknesy._validation import as_array, as_column, as_labels, as_rows, as_worlds, stack_columns
 
 __all__ = ["Knowledge"]
 
@@ -86,7 +86,7 @@ class Knowledge(ABC):
         ndarray of shape (n_worlds, n_symbols)
             Names of states; of dtype object if the names have no common type.
         """
-        worlds = np.asarray(worlds)
+        worlds = as_worlds(worlds, self.n_states)
         columns = [as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
         if len({column.dtype.kind for column in columns}) > 1:
             columns = [column.astype(object) for column in columns]

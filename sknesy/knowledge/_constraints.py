@@ -76,7 +76,7 @@ class LinearConstraint:
                 f"weights must hold one weight for each of {len(literals_)} literals, got "
                 f"{len(weights_)}. Use LinearConstraint.at_most and the like for weights of 1."
             )
-        if relation not in _RELATIONS:
+        if not isinstance(relation, str) or relation not in _RELATIONS:
             raise ValueError(
                 f"relation must be one of '<=', '>=' and '==', got {relation!r}. A sum of ints is "
                 "less than b if it is at most b - 1."

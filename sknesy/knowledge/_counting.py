@@ -4,10 +4,10 @@ import operator
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Rational
+from numbers import Rational
 from typing import Any
 
-from sknesy._validation import MAX_STATES, as_names, is_hashable, join_names, take
+from sknesy._validation import MAX_STATES, as_count, as_names, is_hashable, join_names, take
 from sknesy.knowledge._states import as_answers
 from sknesy.knowledge._steps import StepKnowledge
 
@@ -457,9 +457,7 @@ def _is_state(name: object, states: tuple[object, ...]) -> bool:
 
 
 def _as_threshold(k: object) -> int:
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 0:
-        raise ValueError(f"k must be an int of at least 0, got {k!r}. Pass how many symbols.")
-    return int(k)
+    return as_count(k, "k", "Pass how many symbols.", least=0)
 
 
 def _say_counted(knowledge: StepKnowledge) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_array
+from sknesy._validation import as_array, as_count
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge._states import check_total
 from sknesy.knowledge._steps import StepKnowledge
@@ -94,12 +94,8 @@ class DigitAddition(StepKnowledge):
             ("base", base, 2),
             ("n_numbers", n_numbers, 1),
         ):
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(
-                    f"{name} must be an int of at least {least}, got {value!r}. Numbers are "
-                    "added digit by digit, DigitAddition(n_digits, base, n_numbers)."
-                )
-            object.__setattr__(self, name, int(value))
+            cure = "Numbers are added digit by digit, DigitAddition(n_digits, base, n_numbers)."
+            object.__setattr__(self, name, as_count(value, name, cure, least))
         n_symbols = self.n_digits * self.n_numbers
         check_total(n_symbols, n_symbols * self.base, f"DigitAddition({self._source()})")
         n_outputs, end = self.n_digits, self.base**self.n_digits

@@ -1,14 +1,13 @@
 """Checks of the names of the states of symbols, as a user may give them."""
 
 from collections.abc import Hashable, Iterable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from sknesy._validation import as_names, take
+from sknesy._validation import as_count, as_names, take
 
-__all__ = ["MAX_SYMBOLS", "as_answers", "as_count", "as_length", "as_symbol_states", "check_total"]
+__all__ = ["MAX_SYMBOLS", "as_answers", "as_length", "as_symbol_states", "check_total"]
 
 Names = tuple[tuple[Hashable, ...], ...]
 
@@ -58,16 +57,9 @@ def as_answers(names: Any) -> tuple[Hashable, ...]:
 
 def as_length(n_symbols: Any, n_states: int = 1) -> int:
     """Return a number of symbols of so many states each."""
-    length = as_count(n_symbols, "n_symbols", "the number of symbols")
+    length = as_count(n_symbols, "n_symbols", "Pass the number of symbols.")
     check_total(length, length * n_states, f"n_symbols={n_symbols}")
     return length
-
-
-def as_count(value: Any, name: str, what: str) -> int:
-    """Return an int of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1, got {value!r}. Pass {what}.")
-    return int(value)
 
 
 def check_total(n_symbols: int, n_states: int, where: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, is_hashable, plain, take
+from sknesy._validation import as_count, as_worlds, is_hashable, plain, take
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
 from sknesy.knowledge._base import Knowledge
-from sknesy.knowledge._states import MAX_SYMBOLS, as_count, as_length, as_symbol_states
+from sknesy.knowledge._states import MAX_SYMBOLS, as_length, as_symbol_states
 from sknesy.knowledge._transitions import (
     END,
     Check,
@@ -144,7 +144,7 @@ class StepKnowledge(Knowledge):
             "final": tuple(_as_function(f, "final", (initial,)) for f in functions),
             "accept": None if accept is None else _as_function(accept, "accept", (initial,)),
             "emits": bool(emits),
-            "max_states": as_count(max_states, "max_states", "how many states to try"),
+            "max_states": as_count(max_states, "max_states", "Pass how many states to try."),
             "is_padded": False,
             "_is_family": is_family,
             "reading_order": _as_order(reading_order, len(names), is_family),
@@ -360,7 +360,13 @@ def _as_order(order: Any, n_symbols: int, is_family: bool) -> tuple[int, ...]:
 
 
 def _as_numbers(order: Iterable[Any] | None, where: str) -> tuple[int, ...] | None:
-    return None if order is None else tuple(map(plain, take(order, where, MAX_SYMBOLS)))
+    if order is None:
+        return None
+    numbers = tuple(map(plain, take(order, where, MAX_SYMBOLS)))
+    for number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"{where} must hold ints, got {number!r}. Pass for example [1, 0].")
+    return numbers
 
 
 def _as_function(function: Any, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:

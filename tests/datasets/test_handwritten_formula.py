@@ -132,7 +132,7 @@ def test_equal_seeds_give_equal_data():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
+        ({"n_samples": 0}, "n_samples must be an int of at least 1, got 0"),
         ({"max_length": 4}, "max_length must be odd.* got 4.* Pass 3"),
         ({"max_length": -1}, "got -1.* Pass 1"),
         ({"max_length": 10**9}, "in 1 ... 4001, got 1000000000.* Pass 4001"),

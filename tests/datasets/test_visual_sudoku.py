@@ -135,7 +135,7 @@ def test_equal_seeds_give_equal_data():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
+        ({"n_samples": 0}, "n_samples must be an int of at least 1, got 0"),
         ({"size": 6}, "size must be 4 or 9, got 6"),
         ({"n_known": 17}, r"n_known must be in 0 \.\.\. 16.* got 17"),
         ({"size": 9, "lowest_digit": 2}, r"0 \.\.\. 1, as 9 digits.* got 2"),

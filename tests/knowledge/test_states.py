@@ -73,6 +73,26 @@ def test_wrong_states_are_named_with_the_cure(make, arguments, error, message):
         make(join, **arguments)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StepKnowledge(join, [0, 1], 2, reading_order=7),
+        lambda: StepKnowledge(join, [0, 1], 2, output_order=7),
+        lambda: StepKnowledge(join, [0, 1], 2, reading_order=["a", "b"]),
+        lambda: ClauseKnowledge([[1]], [[1]], symbol_states=7),
+        lambda: ClauseKnowledge([[1]], [[1]], [[2]], output_states=7),
+        lambda: LinearConstraint(7, [1], "<=", 1),
+        lambda: LinearConstraint.at_most(None, 1),
+        lambda: LinearConstraint([1], 7, "<=", 1),
+    ],
+)
+def test_what_is_no_collection_is_named_with_the_cure(make):
+    with pytest.raises(
+        TypeError, match=r"(must be a coll.*, got (7|None) .* Pass a|hold ints, got 'a')"
+    ):
+        make()
+
+
 def endless():
     return itertools.count(1)
 
