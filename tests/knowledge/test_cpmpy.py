@@ -192,6 +192,12 @@ def test_symbol_may_be_observed_and_an_output_given_twice():
     assert knowledge.conclude([[0, 1], [2, 1]]).tolist() == [(1, True, True), (1, False, False)]
 
 
+def test_both_answers_may_be_named():
+    x = cp.intvar(0, 2, shape=2, name="x")
+    knowledge = from_cpmpy(cp.Model(x[0] < x[1]), x, names=("no", "yes"))
+    assert knowledge.conclude([[0, 1], [1, 1]]).tolist() == ["yes", "no"]
+
+
 def test_large_sums_stay_small():
     """Two numbers of 10 digits and their sum: terms of like weight meet, so few sums are open."""
     a, b = cp.intvar(0, 9, shape=10), cp.intvar(0, 9, shape=10)
