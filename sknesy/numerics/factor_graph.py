@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 __all__ = ["Block", "Branch", "Factor", "FactorGraph", "FactorGroup", "build_factor_graph"]
@@ -103,14 +105,15 @@ class FactorGraph:
     n_variables: int  # Number of variables
     blocks: tuple[Block, ...]  # The variables, by their numbers of states
     groups: tuple[FactorGroup, ...]  # The factors, by their shapes
-    # The most factors on a path, if no two variables are joined by two paths: after so many rounds
-    # the messages are exact. None if there are loops.
-    n_rounds: int | None
+    is_forest: bool  # Whether no two variables are joined by two paths
 
-    @property
-    def is_forest(self) -> bool:
-        """True where there are no loops."""
-        return self.n_rounds is not None
+    @cached_property
+    def n_rounds(self) -> int | None:
+        """Largest number of factors on a path of a forest: rounds after which messages are exact.
+
+        None where there are loops.
+        """
+        return _longest_path(self.trees) if self.is_forest else None
 
     @property
     def n_factors(self) -> int:
@@ -217,8 +220,8 @@ def build_factor_graph(
         )
         for size, block, end in zip(sizes, variables, ends, strict=True)
     )
-    n_rounds = _count_rounds(len(n_states), [factor.scope for factor in kept])
-    return FactorGraph(len(n_states), blocks, tuple(groups), n_rounds)
+    is_forest = _is_forest(len(n_states), [factor.scope for factor in kept])
+    return FactorGraph(len(n_states), blocks, tuple(groups), is_forest)
 
 
 def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
@@ -236,42 +239,14 @@ def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
     return groups + [(members, len(members) == 1) for members in single.values()]
 
 
-def _count_rounds(n_variables: int, scopes: Sequence[Sequence[int]]) -> int | None:
-    """Find the most factors on a path between variables; None if the graph has loops."""
-    # Variables are the nodes 0, 1, ..., and factors come behind.
-    neighbours: list[list[int]] = [[] for _ in range(n_variables + len(scopes))]
-    for f, scope in enumerate(scopes, start=n_variables):
-        for i in scope:
-            neighbours[f].append(i)
-            neighbours[i].append(f)
-
-    def search(start: int) -> tuple[int, int, list[int]] | None:
-        """Find the farthest node, its distance, and all nodes reached; None if there is a loop."""
-        distance, reached = {start: 0}, [start]
-        before = {start: -1}
-        for node in reached:  # grows
-            for other in neighbours[node]:
-                if other == before[node]:
-                    continue
-                if other in distance:
-                    return None
-                distance[other], before[other] = distance[node] + 1, node
-                reached.append(other)
-        return reached[-1], distance[reached[-1]], reached
-
-    n_rounds, seen = 0, set[int]()
-    for start in range(n_variables):
-        if start in seen:
-            continue
-        first = search(start)
-        if first is None:
-            return None
-        seen.update(first[2])
-        # The longest path of a tree starts where the farthest node from anywhere is.
-        second = search(first[0])
-        assert second is not None
-        n_rounds = max(n_rounds, (second[1] + 1) // 2)
-    return n_rounds
+def _is_forest(n_variables: int, scopes: Sequence[Sequence[int]]) -> bool:
+    """Tell whether a graph has no loops: each component then has an edge less than nodes."""
+    factor = np.repeat(np.arange(len(scopes)), [len(scope) for scope in scopes]) + n_variables
+    variable = np.array([i for scope in scopes for i in scope], dtype=np.int64)
+    n_nodes = n_variables + len(scopes)
+    links = coo_array((np.ones(len(variable)), (factor, variable)), shape=(n_nodes, n_nodes))
+    n_components = connected_components(links, directed=False, return_labels=False)
+    return len(variable) == n_nodes - int(n_components)
 
 
 def _plant(graph: FactorGraph) -> Trees:
@@ -315,3 +290,20 @@ def _plant(graph: FactorGraph) -> Trees:
         above_them = columns.pop(position)
         waves[h].branches.append(Branch(g, position, members, above_them, columns))
     return Trees(waves, roots)
+
+
+def _longest_path(trees: Trees) -> int:
+    """Count the factors on the longest path: it goes down on both sides of its highest node."""
+    depth: dict[int, int] = {}  # of each variable: the most factors on a path down from it
+    longest = 0
+    for wave in trees.waves:
+        below: dict[int, list[int]] = {i: [0, 0] for i in wave.variables}
+        for branch in wave.branches:
+            for i, others in zip(branch.above, zip(*branch.below, strict=True), strict=True):
+                depths = sorted(depth[j] for j in others)
+                below[i].append(1 + depths[-1])
+                longest = max(longest, 1 + sum(depths[-2:]))
+        for i, depths in below.items():
+            depth[i] = max(depths)
+            longest = max(longest, sum(sorted(depths)[-2:]))
+    return longest
