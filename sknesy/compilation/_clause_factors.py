@@ -27,7 +27,7 @@ Part = MultiClause | BoundedSum
 
 _MAX_MERGED = 4_096  # joint states of the table of several clauses and sums
 _MAX_ALONE = 64  # of one: else a chain is cheaper
-_MAX_WEIGHTS = 1 << 22  # of the chain of one sum
+_MAX_WEIGHTS = 1 << 24  # of the chain of one sum
 
 
 @compile_factors.register
@@ -78,7 +78,7 @@ def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Fa
         if n_joint <= (_MAX_ALONE if len(members) == 1 and len(scope) > 2 else _MAX_MERGED):
             factors.append(_make_table(scope, members, relation.sizes))
         else:
-            factors.extend(_make_chain(part, relation.sizes) for part in members)
+            factors.extend(_make_chain(part, relation.sizes, deadline) for part in members)
     return factors
 
 
@@ -107,7 +107,10 @@ def _check_auxiliaries(
     if not kept:
         return
     targets = [knowledge.given_auxiliaries[k] for k in kept]
-    clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
+    clauses = [
+        *knowledge.encode(deadline.check),
+        *sat.exactly_one(knowledge.output_variables),
+    ]
     undetermined = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
     if undetermined:
         numbers = join_names(knowledge.given_numbers(undetermined))
@@ -178,7 +181,7 @@ def _make_table(scope: tuple[int, ...], parts: Iterable[Part], sizes: Sequence[i
     return Factor(scope, (holds.astype(np.float64),))
 
 
-def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
+def _make_chain(part: Part, sizes: Sequence[int], deadline: sat.Deadline) -> Factor:
     """Build a chain for a clause, which remembers whether it holds, or for a sum so far."""
     if isinstance(part, BoundedSum):
         # What adds most comes first: after it, more sums are sure to fit, or not to.
@@ -188,15 +191,19 @@ def _make_chain(part: Part, sizes: Sequence[int]) -> Factor:
         terms = [(i, _bits(mask, sizes[i])) for i, mask in part]
         terms.sort(key=lambda term: (sizes[term[0]], term[0]))
         part = BoundedSum(tuple(terms), 1, len(terms))
-    weights = link_levels(_unroll(part))
+    weights = link_levels(_unroll(part, deadline))
     return Factor(tuple(i for i, _ in terms), weights)
 
 
-def _unroll(bounded: BoundedSum) -> list[IntArray]:
+def _unroll(bounded: BoundedSum, deadline: sat.Deadline) -> list[IntArray]:
     """Build the levels of a sum, all empty if it cannot be within its bounds."""
+    n_weights = 0
 
     def check(n_edges: int, n_sums: int) -> None:
-        if n_edges * n_sums > _MAX_WEIGHTS:
+        nonlocal n_weights
+        deadline.check()
+        n_weights += n_edges * n_sums
+        if n_weights > _MAX_WEIGHTS:
             raise UnsupportedKnowledgeError(
                 f"Belief propagation takes constraints of up to {_MAX_WEIGHTS:,} pairs of partial "
                 f"sums and states, but one of {len(bounded.terms)} terms has more. Use smaller "

@@ -75,7 +75,8 @@ def enumerate_clause_worlds(
 def check_clauses(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     """Check that clauses can hold and that the symbols determine what they should."""
     variables = [*knowledge.symbol_variables, *knowledge.output_variables]
-    if not sat.is_satisfiable(knowledge.clauses, variables, deadline=deadline):
+    clauses = knowledge.encode(deadline.check)
+    if not sat.is_satisfiable(clauses, variables, deadline=deadline):
         raise contradiction(knowledge)
     check_outputs(knowledge, deadline)
     warn_of_auxiliaries(knowledge, deadline)
@@ -97,7 +98,7 @@ def check_outputs(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> None:
     """Check that the symbols determine the outputs."""
     outputs = knowledge.output_variables
     targets = sorted({abs(literal) for variable in outputs for literal in variable})
-    clauses = [*knowledge.clauses, *sat.exactly_one(outputs)]
+    clauses = [*knowledge.encode(deadline.check), *sat.exactly_one(outputs)]
     open_outputs = sat.undetermined(clauses, knowledge.symbol_variables, targets, deadline)
     if open_outputs:
         numbers = join_names(knowledge.given_numbers(open_outputs))
@@ -111,10 +112,13 @@ def warn_of_auxiliaries(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> N
     """Warn if the symbols leave auxiliary propositions open, unless that takes long to tell."""
     if not knowledge.given_auxiliaries:
         return
-    clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
     seconds = min(_WARNING_BUDGET, deadline.left)
     budget = sat.Deadline(seconds, "Testing the auxiliary propositions")
     try:
+        clauses = [
+            *knowledge.encode(budget.check),
+            *sat.exactly_one(knowledge.output_variables),
+        ]
         open_auxiliaries = sat.undetermined(
             clauses, knowledge.symbol_variables, knowledge.given_auxiliaries, budget
         )

@@ -1,7 +1,7 @@
 """Knowledge as clauses over propositions, one proposition for each state of each symbol."""
 
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
@@ -173,6 +173,26 @@ class ClauseKnowledge(Knowledge):
         Constraints are encoded with auxiliary propositions that their literals determine, numbered
         from the first number that is free.
         """
+        return self._encode(lambda: None)
+
+    def encode(self, check: Callable[[], object]) -> tuple[tuple[int, ...], ...]:
+        """Return `clauses`, unless that takes too long.
+
+        Parameters
+        ----------
+        check : callable
+            Called while constraints are encoded, without arguments; it may raise.
+
+        Returns
+        -------
+        tuple of tuples of int
+            The clauses; they are kept, as by `clauses`.
+        """
+        if "clauses" not in self.__dict__:
+            self.__dict__["clauses"] = self._encode(check)
+        return self.clauses
+
+    def _encode(self, check: Callable[[], object]) -> tuple[tuple[int, ...], ...]:
         if not self.constraints:
             return self.given_clauses
         clauses = list(self.given_clauses)
@@ -184,7 +204,7 @@ class ClauseKnowledge(Knowledge):
             *((-p, p) for p in auxiliaries),
         ]
         for i, constraint in enumerate(self.constraints):
-            encoded = encode_constraint(constraint, variables, first, f"constraints[{i}]")
+            encoded = encode_constraint(constraint, variables, first, f"constraints[{i}]", check)
             first = max(first, *(abs(x) + 1 for clause in encoded for x in clause), 0)
             clauses.extend(encoded)
         return tuple(clauses)

@@ -1,7 +1,7 @@
 """Constraints on weighted sums of literals, which clauses can only say at length."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -208,6 +208,7 @@ def encode_constraint(
     variables: Iterable[Variable],
     first: int,
     where: str = "The constraint",
+    check: Callable[[], object] = lambda: None,
 ) -> list[tuple[int, ...]]:
     """Return a constraint as clauses, with auxiliary propositions that are always determined.
 
@@ -230,6 +231,7 @@ def encode_constraint(
     for cases, table in zip(
         reversed(branches), reversed(_unroll(constraint, branches, where)), strict=True
     ):
+        check()
         here = []
         for targets in table.tolist():
             children = [below[target] if target >= 0 else -_TRUE for target in targets]
