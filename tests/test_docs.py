@@ -79,6 +79,7 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(page), f"{target} has no heading #{anchor}"
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_accuracies_that_the_pages_promise_are_reached():
     assert run(DOCS / "extending.md").accuracy > 0.95  # labels with a fifth of noise

@@ -43,6 +43,7 @@ def test_example_is_short_and_opens_with_its_claim(path):
     assert len(underline) == len(title)
 
 
+@pytest.mark.learning
 def test_main_job_learns_the_digits():
     command = [sys.executable, "-m", "sknesy", "--quiet"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

@@ -46,6 +46,7 @@ def fitted():
         return make().fit(X, y), X, y, symbols
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_digits_are_learned_from_sums_of_numbers_by_a_black_box(seed):
@@ -65,6 +66,7 @@ def test_digits_are_learned_from_sums_of_numbers_by_a_black_box(seed):
     assert clf.diagnostics_[-1]["tolerance"] < 0.1 * clf.diagnostics_[0]["tolerance"]
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(("e_step", "m_steps"), [("batch", 1), ("epoch", 2)])
 def test_symbols_are_learned_from_sums(e_step, m_steps):
     X, y, symbols = blobs()
@@ -74,6 +76,7 @@ def test_symbols_are_learned_from_sums(e_step, m_steps):
     assert clf.score(X_test, y_test) > 0.92
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(
     "step_size", [0.5, [0.3, 0.6], falling], ids=["one", "sequence", "function"]
 )
@@ -145,6 +148,7 @@ def test_grid_search_over_parameters_of_the_engine():
     assert search.best_score_ > 0.2
 
 
+@pytest.mark.learning
 def test_world_decision_predicts_labels_not_seen_in_fit():
     X, y, _ = blobs()
     seen = y != 3
@@ -154,6 +158,7 @@ def test_world_decision_predicts_labels_not_seen_in_fit():
     assert (predicted == 3).mean() > 0.9
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_clauses_are_learned_from_whether_they_hold():
     # Two symbols of three states that differ.
@@ -231,6 +236,7 @@ def same(a, b):
     return int(a == b)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_state_prior_tells_states_apart_that_knowledge_leaves_alike():
     # Whether two symbols are the same does not tell their names; how often they occur does.

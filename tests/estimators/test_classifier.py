@@ -54,8 +54,9 @@ def fitted():
         return make().fit(X, y), X, y, symbols
 
 
+@pytest.mark.learning
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0])
 def test_digits_are_learned_from_700_sums(seed):
     X, y, digits, knowledge = make_digit_sum(random_state=seed)
     clf = EMNeSyClassifier(knowledge, max_iter=40, random_state=seed).fit(X[:700], y[:700])
@@ -63,6 +64,7 @@ def test_digits_are_learned_from_700_sums(seed):
     assert clf.score(X[700:], y[700:]) >= 0.92
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(("e_step", "m_steps"), [("batch", 1), ("epoch", 2)])
 def test_symbols_are_learned_from_sums(e_step, m_steps):
     X, y, symbols = blobs()
@@ -341,6 +343,7 @@ def test_progress_bar_shows_log_evidence_and_rate(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.learning
 def test_clauses_with_a_hard_rule_are_never_broken():
     """Two symbols of three states that must differ; the label is which one is larger."""
     a, b, first = [1, 2, 3], [4, 5, 6], 7
@@ -360,6 +363,7 @@ def test_clauses_with_a_hard_rule_are_never_broken():
     assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
 
 
+@pytest.mark.learning
 def test_boolean_label_is_learned_from_true_and_false():
     """'At least one of four is positive', as in multiple-instance learning."""
     knowledge = ClauseKnowledge([[1, 2, 3, 4]], [[1], [2], [3], [4]])
@@ -372,6 +376,7 @@ def test_boolean_label_is_learned_from_true_and_false():
     assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.97
 
 
+@pytest.mark.learning
 def test_symbols_with_unlike_numbers_of_states():
     knowledge = FunctionKnowledge(add, [range(2), range(3)])
     X, _, symbols = blobs(n=300)

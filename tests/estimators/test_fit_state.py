@@ -187,6 +187,7 @@ def flipped(n=400, rate=0.2, seed=0):
     return X, observed, y, is_flipped.mean()
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_a_likelihood_of_ones_own_learns_its_noise_and_is_kept():
     X, observed, y, rate = flipped(1500)
@@ -390,6 +391,7 @@ def _different(a, b):
     return None if a == b else a + b
 
 
+@pytest.mark.learning
 def test_instances_are_predicted_after_learning_from_bags():
     X, y, symbols = blobs(200, n_symbols=3)
     clf = make(AnyOf(), max_iter=20).fit(list(X), (symbols == 1).any(1))

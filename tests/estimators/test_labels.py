@@ -142,6 +142,7 @@ def test_what_is_no_label_is_named(label, message):
 # Codes
 
 
+@pytest.mark.learning
 def test_codes_let_a_vote_that_encodes_labels_learn_the_right_ones():
     X, symbols = draw(200)
     y = symbols.sum(1)

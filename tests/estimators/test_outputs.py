@@ -36,6 +36,7 @@ def fitted(sums):
     return make(DigitAddition(2)).fit(X[:N_TRAIN], y[:N_TRAIN])
 
 
+@pytest.mark.learning
 def test_digits_are_learned_from_sums_of_two_digit_numbers(fitted, sums):
     X, y, digits = sums
     assert fitted.score(X[N_TRAIN:], y[N_TRAIN:]) > 0.8
@@ -105,6 +106,7 @@ def test_a_single_output_decides_by_world_too():
     np.testing.assert_array_equal(clf.predict(X[:50]), symbols.sum(1))
 
 
+@pytest.mark.learning
 def test_clauses_with_two_outputs():
     """Outputs say whether each of two blobs is on the right; a clause relates them."""
     knowledge = ClauseKnowledge([[-1, 3], [1, -3], [-2, 4], [2, -4]], [[1], [2]], [[3], [4]])

@@ -106,6 +106,7 @@ def brute_force(p, conclude, label=None):
 # What is learned
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(("e_step", "m_steps"), [("batch", 1), ("epoch", 2)])
 def test_instances_are_learned_from_labels_of_bags(e_step, m_steps):
     X, y, _ = bags(n=120)
@@ -115,6 +116,7 @@ def test_instances_are_learned_from_labels_of_bags(e_step, m_steps):
     assert symbol_accuracy(symbols_test, clf.predict_symbols(X_test)) > 0.97
 
 
+@pytest.mark.learning
 def test_symbols_are_learned_from_the_parity_of_sequences():
     X, y, symbols = draw(is_odd, n=200)
     clf = make(Parity(states=[0, 1], of=1)).fit(X, y)
@@ -123,6 +125,7 @@ def test_symbols_are_learned_from_the_parity_of_sequences():
     assert symbol_accuracy(symbols_test, clf.predict_symbols(X_test)) > 0.97
 
 
+@pytest.mark.learning
 def test_characters_are_learned_from_words_without_an_alignment():
     rng = np.random.default_rng(0)
     y = rng.choice(WORDS, size=150)

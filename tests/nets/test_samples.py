@@ -116,6 +116,7 @@ def test_m_step_is_that_of_the_symbols_alone():
     assert not got.isnan().any()
 
 
+@pytest.mark.learning
 def test_sequences_of_one_length_are_learned_like_a_grid():
     X = torch.randn(24, 2, 4, generator=seeded(0))
     targets = random_log_prob(48).exp().view(24, 2, 3)
