@@ -76,6 +76,7 @@ def test_symbols_are_learned_from_sums(e_step, m_steps):
     assert clf.score(X_test, y_test) > 0.92
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 @pytest.mark.parametrize(
     "step_size", [0.5, [0.3, 0.6], falling], ids=["one", "sequence", "function"]

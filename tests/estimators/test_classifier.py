@@ -148,6 +148,7 @@ def test_equal_seeds_give_equal_estimators_and_the_global_state_stays():
     assert (np.random.get_state()[1] == numpy_state).all()
 
 
+@pytest.mark.slow
 def test_processes_and_threads_give_the_serial_scores():
     X, y, _ = blobs(n=60)
     clf = make(max_iter=3)
@@ -174,6 +175,7 @@ def test_clone_and_pickle(fitted):
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_grid_search_over_net_engine_and_knowledge():
     X, y, _ = blobs(n=90)
     grid = {
@@ -332,6 +334,7 @@ def test_max_iter_without_convergence_warns_with_the_cure():
         make(max_iter=2).fit(X, y)
 
 
+@pytest.mark.slow
 def test_progress_bar_shows_log_evidence_and_rate(capsys):
     X, y, _ = blobs()
     clf = make(max_iter=20, verbose=1, batch_size=2).fit(X, y)
@@ -363,6 +366,7 @@ def test_clauses_with_a_hard_rule_are_never_broken():
     assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_boolean_label_is_learned_from_true_and_false():
     """'At least one of four is positive', as in multiple-instance learning."""

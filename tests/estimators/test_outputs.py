@@ -36,6 +36,7 @@ def fitted(sums):
     return make(DigitAddition(2)).fit(X[:N_TRAIN], y[:N_TRAIN])
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_digits_are_learned_from_sums_of_two_digit_numbers(fitted, sums):
     X, y, digits = sums
@@ -43,6 +44,7 @@ def test_digits_are_learned_from_sums_of_two_digit_numbers(fitted, sums):
     assert (fitted.predict_symbols(X[N_TRAIN:]) == digits[N_TRAIN:]).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_joined_labels_and_rows_are_the_same(fitted, sums):
     X, y, _ = sums
     rows = DigitAddition(2).split_labels(y)
@@ -99,6 +101,7 @@ def test_world_decision_is_possible_and_agrees_where_the_net_is_sure(fitted, sum
     assert (by_world.predict(X) == fitted.predict(X)).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_single_output_decides_by_world_too():
     X, y, _, addition = make_digit_sum(300, random_state=0)
     clf = make(addition, max_iter=5, decision="world").fit(X, y)
@@ -106,6 +109,7 @@ def test_a_single_output_decides_by_world_too():
     np.testing.assert_array_equal(clf.predict(X[:50]), symbols.sum(1))
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_clauses_with_two_outputs():
     """Outputs say whether each of two blobs is on the right; a clause relates them."""
@@ -124,6 +128,7 @@ def test_impossible_rows_are_named(sums):
         make(DigitAddition(2)).fit(X[:2], [199, 3])
 
 
+@pytest.mark.slow
 def test_cross_validation_and_clone(sums):
     X, y, _ = sums
     clf = clone(make(DigitAddition(2), max_iter=3))
@@ -131,6 +136,7 @@ def test_cross_validation_and_clone(sums):
     assert scores.shape == (2,)
 
 
+@pytest.mark.slow
 def test_the_best_of_several_starts_goes_on(sums):
     X, y, _ = sums
     clf = make(DigitAddition(2), n_init=3, init_iter=2, max_iter=6).fit(X[:100], y[:100])
@@ -143,6 +149,7 @@ def test_the_best_of_several_starts_goes_on(sums):
     assert clf.init_lower_bounds_[0] == alone.lower_bounds_[1]
 
 
+@pytest.mark.slow
 def test_temperature_of_one_changes_nothing_and_others_do(sums):
     X, y, _ = sums
     bounds = {
