@@ -75,7 +75,7 @@ class Callbacks(EMCallback):
 
 
 class MaxTime(EMCallback):
-    """Time limit of training, which ends it after the mini-batch that passes it.
+    """Time limit of training, which ends it with the mini-batch that passes it.
 
     Parameters
     ----------

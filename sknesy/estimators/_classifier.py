@@ -91,8 +91,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         The largest number of EM iterations; with ``e_step="batch"`` an iteration is a pass over the
         data.
     max_time : float or None, default=None
-        Seconds that training may take. It ends after the mini-batch that passes them, and what was
-        learned is kept. None is no limit.
+        Seconds from the call of `fit` after which training ends, within a mini-batch; what was
+        learned is kept. Compilation has a limit of its own, the engine's. None is no limit.
     tol : float, default=1e-4
         Smallest rise of the mean log-evidence, in nats a sample, that counts as progress.
     n_iter_no_change : int, default=10
