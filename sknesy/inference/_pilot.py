@@ -102,7 +102,7 @@ def run_pilot(
     knowledge, or find nothing, are left out.
     """
     generator = torch.Generator().manual_seed(0)
-    guide = budget.limit(SamplingEngine(50, time_limit=None), 0.1)
+    guide = budget.limit(SamplingEngine(20, time_limit=None), 0.2)
     try:
         compiled = guide.compile(knowledge, labels)
     except (IntractableError, UnsupportedKnowledgeError):

@@ -1,5 +1,6 @@
 """Inference by weighted samples: for knowledge that nothing exact reaches."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
     log_mean_weight,
+    pareto_k,
     pick_log_prob,
     resample,
     weigh_states,
@@ -98,9 +100,11 @@ class SamplingEngine(InferenceEngine):
     -----
     A posterior has the diagnostics ``effective_sample_size`` (n,), how many draws of equal weight
     the estimate is worth; ``log_evidence_error`` (n,), the standard error of the log-evidence, in
-    nats, as the weights tell it; ``is_dead`` (n,), whether no draw agrees with the evidence, in
+    nats, as the weights tell it, or inf where they cannot; ``pareto_k`` (n,), how heavy the tail
+    of the weights is; ``is_dead`` (n,), whether no draw agrees with the evidence, in
     which case log-evidence is -inf and marginals are 0; and, with a distance, ``tolerance`` (n,).
-    Weights can only tell of worlds that were drawn: where a proposal misses much of the
+    The estimate rests on few draws where ``pareto_k`` is above ``min(1 - 1 / log10(n_draws), 0.7)``
+    [6]_: the error is then inf. Weights can only tell of worlds that were drawn: where a proposal misses much of the
     posterior, all of this looks better than it is. A log-evidence that rises with `n_draws`, or
     with another `draw_order`, is a sign of it.
 
@@ -116,6 +120,7 @@ class SamplingEngine(InferenceEngine):
        1989.
     .. [5] Fearnhead, Clifford, "On-line inference for hidden Markov models via particle filters",
        2003.
+    .. [6] Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024.
 
     Examples
     --------
@@ -248,13 +253,14 @@ class SamplingEngine(InferenceEngine):
         # Draws whose label has no name tell nothing of the others.
         total = outputs.sum(-1, keepdim=True)
         fallback = torch.softmax(log_likelihood, dim=-1).masked_fill(is_dead[:, None, None], 0.0)
+        variance = (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
+        tail = pareto_k(draws.log_weight)
+        # Beyond this k the draws are too few for their own variance to be told [6].
+        limit = min(1.0 - 1.0 / math.log10(max(self.n_draws, 10)), 0.7)
         diagnostics = {
             "effective_sample_size": size,
-            "log_evidence_error": (
-                (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
-            )
-            .clamp(min=0)
-            .sqrt(),
+            "log_evidence_error": variance.clamp(min=0).sqrt().masked_fill(tail > limit, torch.inf),
+            "pareto_k": tail,
             "is_dead": is_dead,
         }
         if draws.tolerance is not None:

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "count_finished",
     "draw_states",
     "effective_sample_size",
     "find_tolerance",
     "log_mean_weight",
+    "pareto_k",
     "pick_log_prob",
     "resample",
     "weigh_states",
@@ -22,6 +24,7 @@ __all__ = [
 
 _N_BISECTIONS = 40
 _TIED = 1e-9  # relative difference of distances that is rounding
+_SHORTEST_TAIL = 5  # weights above the cutoff; of fewer, no shape can be told
 _SHARPEST = 7.0  # exp(-7) = .001: the weight of the second nearest draw beside the nearest
 
 
@@ -63,6 +66,18 @@ def log_mean_weight(log_weight: Tensor) -> Tensor:
     return torch.logsumexp(log_weight, dim=0) - math.log(len(log_weight))
 
 
+def count_finished(log_weight: Tensor, is_finished: Tensor) -> Tensor:
+    """Let only the draws count that come before the first unfinished one, (n_draws, n_samples).
+
+    These are chosen by their number, not by what they found, so that their mean is unbiased.
+    """
+    n_draws = len(log_weight)
+    counts = is_finished.long().cumprod(0)
+    scale = math.log(n_draws) - counts.sum(0).clamp(min=1).log()  # 0 where all are finished
+    scale = torch.where(counts.sum(0) == n_draws, 0.0, scale)
+    return torch.where(counts > 0, log_weight + scale, -torch.inf)
+
+
 def effective_sample_size(log_weight: Tensor) -> Tensor:
     """Compute how many draws of equal weight a weighted sample is worth, (n_samples,).
 
@@ -71,6 +86,53 @@ def effective_sample_size(log_weight: Tensor) -> Tensor:
     """
     share = torch.softmax(log_weight, dim=0)  # NaN where all weights are zero
     return (1.0 / share.square().sum(0)).nan_to_num(0.0)
+
+
+def pareto_k(log_weight: Tensor) -> Tensor:
+    """Estimate how heavy the tail of the weights is, (n_draws, n_samples) to (n_samples,).
+
+    The largest weights are fitted by a generalised Pareto distribution [1]_, by the estimator of
+    [2]_. Its shape k says which moments exist: the variance up to k = 1/2, the mean up to k = 1.
+    It is 0 where weights are as good as equal, and inf where too few differ to tell.
+
+    References
+    ----------
+    .. [1] Vehtari, Simpson, Gelman, Yao, Gabry, "Pareto smoothed importance sampling", 2024.
+    .. [2] Zhang, Stephens, "A new and efficient estimation method for the generalized Pareto
+       distribution", 2009.
+    """
+    n_draws, n_samples = log_weight.shape
+    weight = (log_weight - log_weight.amax(0).nan_to_num(neginf=0.0)).exp().sort(0).values
+    n_positive = (weight > 0).sum(0)
+    n_tail = torch.minimum(0.2 * n_positive, 3.0 * n_positive.double().sqrt()).ceil().long()
+    # Weights of zero are draws that disagree: they are no part of the tail, and have no k.
+    cutoff = weight.gather(0, (n_draws - 1 - n_tail).clamp(min=0)[None])
+    excess = (weight - cutoff).clamp(min=0.0) * (weight > cutoff * (1 + _TIED))
+    n_excess = (excess > 0).sum(0)
+    k = torch.full((n_samples,), torch.inf, dtype=weight.dtype, device=weight.device)
+    for size in n_excess.unique().tolist():  # one for most batches
+        columns = (n_excess == size).nonzero()[:, 0]
+        if size == 0:  # as many as the tail holds are equal to the largest
+            is_some = n_positive[columns] > 0
+            k[columns] = torch.where(is_some, 0.0, torch.inf).to(k)
+        elif size >= _SHORTEST_TAIL:
+            k[columns] = _fit_pareto(excess[n_draws - size :, columns])
+    return k
+
+
+def _fit_pareto(excess: Tensor) -> Tensor:
+    """The shape of a generalised Pareto distribution; `excess` (n, n_samples) is ascending."""
+    n = len(excess)
+    n_points = 30 + int(n**0.5)
+    # Candidates b for -k / sigma, around the inverse of the first quartile (equation 8 of [2]).
+    j = torch.arange(1, n_points + 1, dtype=excess.dtype, device=excess.device)[:, None]
+    b = (1.0 - (n_points / (j - 0.5)).sqrt()) / (3.0 * excess[int(n / 4 + 0.5) - 1])
+    b = b + 1.0 / excess[-1]
+    k = torch.log1p(-b[:, None] * excess).mean(1)  # of each candidate, its likeliest k
+    log_likelihood = n * ((-b / k).log() - k - 1.0)
+    b = (torch.softmax(log_likelihood, 0) * b).sum(0)  # the posterior mean
+    k = torch.log1p(-b * excess).mean(0)
+    return (n * k + 5.0) / (n + 10.0)  # towards 1/2, as of ten more draws [1]
 
 
 def weigh_states(worlds: Tensor, share: Tensor, n_states: int) -> Tensor:

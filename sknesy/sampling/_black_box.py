@@ -15,6 +15,7 @@ from sknesy._validation import as_column, in_order
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
+    count_finished,
     draw_states,
     find_tolerance,
     log_mean_weight,
@@ -33,6 +34,7 @@ IntArray = npt.NDArray[np.int64]
 
 _N_TRIED = 10_000  # worlds that are tried to find labels that nobody named
 _MIN_CHUNK = 64  # worlds that are worth a job of their own
+_FIRST_CHUNK = 8  # worlds after which the clock is looked at first
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,16 +80,16 @@ class BlackBoxSampler(Sampler):
         proposal = log_prob
         if options.proposal_temperature != 1.0:
             proposal = flatten(log_prob, options.proposal_temperature)
-        judge = _Judge(self, log_prob, proposal, log_likelihood)
+        limit = math.inf if options.time_limit is None else options.time_limit
+        judge = _Judge(self, log_prob, proposal, log_likelihood, time.monotonic() + limit)
         particles = judge.look_at(draw_states(proposal, n_draws, generator))
         if options.distance is None:
             return Draws(particles.worlds, particles.outputs, particles.log_weight)
         wanted = max(1.0, options.min_ess * n_draws)
         tolerance = find_tolerance(particles.distance, particles.log_weight, wanted)
         log_weight = particles.log_weight - _ratio(particles.distance, tolerance)
-        started = time.monotonic()
         for _ in range(options.n_moves):
-            if time.monotonic() - started > (options.time_limit or math.inf):
+            if time.monotonic() > judge.end or not judge.is_in_time:
                 break
             # Where draws enough agree with the label there is nothing to improve.
             active = torch.nonzero((tolerance > 0) & (log_weight.amax(0) > -torch.inf))[:, 0]
@@ -96,7 +98,10 @@ class BlackBoxSampler(Sampler):
             part = particles.select(active)
             log_evidence = log_mean_weight(log_weight[:, active])
             part = part.reorder(resample(log_weight[:, active], generator))
-            part = self._move(part, judge, active, tolerance[active], generator)
+            moved = self._move(part, judge, active, tolerance[active], generator)
+            if moved is None:
+                break
+            part = moved
             flat = torch.zeros_like(part.distance)
             lower = find_tolerance(part.distance, flat, wanted, reached=tolerance[active])
             change = _ratio(part.distance, tolerance[active]) - _ratio(part.distance, lower)
@@ -112,8 +117,11 @@ class BlackBoxSampler(Sampler):
         active: Tensor,
         tolerance: Tensor,
         generator: torch.Generator,
-    ) -> "_Particles":
-        """Draw a few symbols of each particle anew, and keep what the posterior would."""
+    ) -> "_Particles | None":
+        """Draw a few symbols of each particle anew, and keep what the posterior would.
+
+        None if time ran out meanwhile: a move that only some draws have made is none.
+        """
         n_draws, n_samples, n_symbols = particles.worlds.shape
         device = particles.worlds.device
         largest = self.options.block_size or max(1, n_symbols // 4)
@@ -125,6 +133,8 @@ class BlackBoxSampler(Sampler):
         rank = uniform(n_draws, n_samples, n_symbols).argsort(-1).argsort(-1)
         fresh = draw_states(judge.proposal[active], n_draws, generator)
         proposed = judge.look_at(torch.where(rank < sizes, fresh, particles.worlds), active)
+        if not judge.is_in_time:
+            return None
         gain = (proposed.log_weight - _ratio(proposed.distance, tolerance)) - (
             particles.log_weight - _ratio(particles.distance, tolerance)
         )
@@ -180,9 +190,16 @@ class _Judge:
     """Weighs draws by the evidence of a batch."""
 
     def __init__(
-        self, sampler: BlackBoxSampler, log_prob: Tensor, proposal: Tensor, log_likelihood: Tensor
+        self,
+        sampler: BlackBoxSampler,
+        log_prob: Tensor,
+        proposal: Tensor,
+        log_likelihood: Tensor,
+        end: float,
     ) -> None:
         self.sampler = sampler
+        self.end = end
+        self.is_in_time = True  # nothing was left undone by the end
         self.proposal = proposal
         self.log_ratio = None if proposal is log_prob else log_prob - proposal
         likely = log_likelihood > -torch.inf
@@ -197,7 +214,10 @@ class _Judge:
         log_likelihood, target = self.log_likelihood, self.target
         if columns is not None:
             log_likelihood, target = log_likelihood[columns], target[columns]
-        found, which = _label_worlds(sampler, worlds)
+        found, which = _label_worlds(sampler, worlds, self.end)
+        is_finished = torch.from_numpy(which >= 0).to(worlds.device)
+        self.is_in_time = bool(is_finished.all())
+        which = np.maximum(which, 0)
         index = torch.from_numpy(which).to(worlds.device)  # (n_draws, n_samples)
         log_weight = torch.zeros(index.shape, dtype=torch.float64, device=worlds.device)
         distance = torch.zeros_like(log_weight)
@@ -222,6 +242,8 @@ class _Judge:
         if self.log_ratio is not None:
             ratio = self.log_ratio if columns is None else self.log_ratio[columns]
             log_weight += pick_log_prob(ratio, worlds).sum(-1)
+        if not self.is_in_time:
+            log_weight = count_finished(log_weight, is_finished)
         return _Particles(worlds, codes, log_weight, distance)
 
     def _measure(
@@ -244,22 +266,40 @@ class _Judge:
         return measured
 
 
-def _label_worlds(sampler: BlackBoxSampler, worlds: Tensor) -> tuple[list[Hashable], IntArray]:
+def _label_worlds(
+    sampler: BlackBoxSampler, worlds: Tensor, end: float
+) -> tuple[list[Hashable], IntArray]:
     """The different labels of worlds (n_draws, n_samples, n_symbols), and which each one has.
 
-    A world that was drawn several times is concluded from once.
+    A world that was drawn several times is concluded from once; -1 was not, by the end.
     """
     shape = worlds.shape[:-1]
     rows = worlds.reshape(-1, worlds.shape[-1]).cpu().numpy()
     first, name = merge_rows(rows)
-    labels = _conclude(sampler.knowledge, rows[first], sampler.options.n_jobs)
+    labels = _conclude(sampler.knowledge, rows[first], sampler.options.n_jobs, end)
     number: dict[Hashable, int] = {}
-    code = np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)
+    code = np.full(len(first), -1)
+    code[: len(labels)] = [number.setdefault(label, len(number)) for label in labels]
     return list(number), code[name].reshape(shape)
 
 
-def _conclude(knowledge: Knowledge, worlds: IntArray, n_jobs: int | None) -> list[Hashable]:
-    """Labels of worlds, in parallel; they do not depend on the number of jobs."""
+def _conclude(
+    knowledge: Knowledge, worlds: IntArray, n_jobs: int | None, end: float
+) -> list[Hashable]:
+    """Labels of worlds, in parallel; of the first ones only if time ends, but of some always."""
+    labels: list[Hashable] = []
+    size = len(worlds) if math.isinf(end) else _FIRST_CHUNK
+    while len(labels) < len(worlds) and (not labels or time.monotonic() < end):
+        began = time.monotonic()
+        labels.extend(_conclude_all(knowledge, worlds[len(labels) :][:size], n_jobs))
+        # Chunks grow, up to a twentieth of the time left: few calls, and none that is long.
+        now = time.monotonic()
+        rate = min(size / max(now - began, 1e-6), 1e9)
+        size = int(np.clip(0.05 * (end - now) * rate, 1, 8 * size)) if now < end < math.inf else 0
+    return labels
+
+
+def _conclude_all(knowledge: Knowledge, worlds: IntArray, n_jobs: int | None) -> list[Hashable]:
     if n_jobs in (None, 1) or len(worlds) < 2 * _MIN_CHUNK:
         return knowledge.conclude(worlds).tolist()  # type: ignore[no-any-return]
     parallel = Parallel(n_jobs=n_jobs)

@@ -1,5 +1,6 @@
 """Draws of worlds under clauses, guided by a SAT solver."""
 
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,9 +15,10 @@ from sknesy._validation import check_labels
 from sknesy.compilation import check_clauses
 from sknesy.exceptions import TimeLimitError
 from sknesy.knowledge import ClauseKnowledge
+from sknesy.numerics.importance import count_finished
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
 from sknesy.sampling._black_box import BlackBoxSampler
-from sknesy.sampling._guided import ORDERS, draw_guided
+from sknesy.sampling._guided import ORDERS, GuidedDraws, draw_guided
 from sknesy.sampling._tree import PrefixTree
 from sknesy.sampling._violations import Violations
 
@@ -26,6 +28,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _N_PILOT = 8  # draws that each order is tried with
+_PILOT_SHARE = 0.2  # of the time left, for each order
 _MAX_TREE_BYTES = 1 << 28
 
 
@@ -79,14 +82,17 @@ class ClauseSampler(Sampler):
         worlds = torch.zeros((n_draws, n_samples, n_symbols), dtype=torch.int64).to(log_prob.device)
         outputs = torch.ones_like(worlds[..., :1])
         log_weight = torch.full_like(outputs[..., 0], -torch.inf, dtype=torch.float64)
+        end = time.monotonic() + _seconds(self.options)
         for rows, draw in (
-            (is_true & ~is_false, self._draw_holding),
-            (is_false & ~is_true, self._draw_violating),
-            (is_false & is_true, self._draw_open),
+            (is_true & ~is_false, ClauseSampler._draw_holding),
+            (is_false & ~is_true, ClauseSampler._draw_violating),
+            (is_false & is_true, ClauseSampler._draw_open),
         ):
             index = rows.nonzero()[:, 0]
             if len(index):
-                part = draw(log_prob[index], log_likelihood[index], n_draws, generator)
+                left = max(0.0, end - time.monotonic())
+                limited = replace(self, options=replace(self.options, time_limit=left))
+                part = draw(limited, log_prob[index], log_likelihood[index], n_draws, generator)
                 worlds[:, index], outputs[:, index] = part.worlds, part.outputs
                 log_weight[:, index] = part.log_weight
         return Draws(worlds, outputs, log_weight)
@@ -124,55 +130,72 @@ class ClauseSampler(Sampler):
         seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
         rng = np.random.default_rng(int(seed))
         deadline = sat.Deadline(self.options.time_limit, "Drawing worlds", "draw fewer of them")
+        end = time.monotonic() + _seconds(self.options)
         tree = self._tree()
         with sat.Guide(self.knowledge.clauses, tree.variables, deadline) as guide:
-            root = np.array([tree.root(_excluded(row, tree), guide) for row in weights])
+            roots = np.full(n_samples, -1)
+            try:
+                for i, row in enumerate(weights):
+                    roots[i] = tree.root(_excluded(row, tree), guide)
+            except TimeLimitError:  # the samples before it have their root
+                pass
+            rooted = np.flatnonzero(roots >= 0)
 
-            def draw(order: IntArray, n: int) -> tuple[IntArray, FloatArray]:
-                sample = np.tile(np.arange(n_samples), n)
-                states, log_weight = draw_guided(
+            def draw(order: IntArray, n: int, share: float) -> tuple[Any, ...]:
+                sample = np.tile(rooted, n)
+                made = draw_guided(
                     tree,
                     guide,
                     weights,
-                    sample,
-                    order[sample],
-                    root[sample],
+                    GuidedDraws(sample, order[sample], roots[sample]),
                     self.options.look_ahead,
                     rng,
+                    share * max(0.0, end - time.monotonic()),
                 )
-                return states.reshape(n, n_samples, -1), log_weight.reshape(n, n_samples)
+                return tuple(array.reshape(n, len(rooted), *array.shape[1:]) for array in made)
 
-            states, log_weight = draw(self._orders(draw, n_samples, n_draws), n_draws)
+            shape = n_draws, n_samples
+            states = np.zeros((*shape, len(tree.variables)), dtype=np.int64)
+            log_weight, is_done = np.full(shape, -np.inf), np.zeros(shape, dtype=bool)
+            order = self._orders(draw, rooted, n_samples, n_draws)
+            states[:, rooted], log_weight[:, rooted], is_done[:, rooted] = draw(order, n_draws, 1.0)
             if not self.options.look_ahead and self.knowledge.auxiliaries:
-                self._complete(states, log_weight, tree, guide)
-        device = log_weights.device
-        return torch.from_numpy(states).to(device), torch.from_numpy(log_weight).to(device)
+                self._complete(states, log_weight, is_done, tree, guide)
+        weight = count_finished(torch.from_numpy(log_weight), torch.from_numpy(is_done))
+        return torch.from_numpy(states).to(log_weights.device), weight.to(log_weights.device)
 
-    def _orders(self, draw: Any, n_samples: int, n_draws: int) -> IntArray:
+    def _orders(self, draw: Any, rooted: IntArray, n_samples: int, n_draws: int) -> IntArray:
         """The order of each sample: the one that finds the most evidence in a few draws."""
         if self.options.draw_order != "auto":
             return np.full(n_samples, ORDERS.index(self.options.draw_order))
         n_pilot = min(_N_PILOT, n_draws)
         found = []
         for order in range(len(ORDERS)):
-            _, log_weight = draw(np.full(n_samples, order), n_pilot)
+            _, log_weight, _ = draw(np.full(n_samples, order), n_pilot, _PILOT_SHARE)
             found.append(np.logaddexp.reduce(log_weight, axis=0))
-        best: IntArray = np.argmax(found, axis=0)
+        best = np.zeros(n_samples, dtype=np.int64)
+        best[rooted] = np.argmax(found, axis=0)
         return best
 
     def _complete(
-        self, states: IntArray, log_weight: FloatArray, tree: PrefixTree, guide: sat.Guide
+        self,
+        states: IntArray,
+        log_weight: FloatArray,
+        is_done: npt.NDArray[np.bool_],
+        tree: PrefixTree,
+        guide: sat.Guide,
     ) -> None:
         """Give weight zero to worlds that auxiliary propositions do not complete."""
-        for at in np.argwhere(log_weight > -np.inf):
+        alive = np.argwhere(log_weight > -np.inf)
+        for k, at in enumerate(alive):
             row = states[tuple(at)].tolist()
             literals = [x[v] for x, v in zip(tree.variables, row, strict=True)]
             try:
-                is_possible = guide.complete(literals) is not None
-            except TimeLimitError:
-                is_possible = False
-            if not is_possible:
-                log_weight[tuple(at)] = -np.inf
+                if guide.complete(literals) is None:
+                    log_weight[tuple(at)] = -np.inf
+            except TimeLimitError:  # this one and those behind it are not done
+                is_done[tuple(alive[k:].T)] = False
+                break
 
     def _tree(self) -> PrefixTree:
         """What earlier batches found out; forgotten where it becomes too much."""
@@ -184,6 +207,10 @@ class ClauseSampler(Sampler):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what was found on the way."""
         return {**self.__dict__, "_trees": []}
+
+
+def _seconds(options: SamplerOptions) -> float:
+    return np.inf if options.time_limit is None else options.time_limit
 
 
 @dataclass(frozen=True)

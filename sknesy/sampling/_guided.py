@@ -1,5 +1,8 @@
 """Sequential importance sampling under clauses: each symbol among the states that remain."""
 
+import time
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,7 +10,7 @@ from sknesy.exceptions import TimeLimitError
 from sknesy.sampling._tree import PrefixTree
 from sknesy.sat import Guide
 
-__all__ = ["ORDERS", "draw_guided"]
+__all__ = ["ORDERS", "GuidedDraws", "draw_guided"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -16,60 +19,47 @@ BoolArray = npt.NDArray[np.bool_]
 ORDERS = ("natural", "constrained", "confident")
 
 
+class GuidedDraws(NamedTuple):
+    """Draws to be made, the first of each sample first; all arrays are (n_draws,), int64."""
+
+    sample: IntArray
+    order: IntArray  # a position in ORDERS: as given; fewest states left; largest weight first
+    root: IntArray  # the node at which it starts
+
+
 def draw_guided(
     tree: PrefixTree,
     guide: Guide,
     log_weights: FloatArray,
-    sample: IntArray,
-    order: IntArray,
-    root: IntArray,
+    draws: "GuidedDraws",
     look_ahead: bool,
     rng: np.random.Generator,
-) -> tuple[IntArray, FloatArray]:
+    seconds: float,
+) -> tuple[IntArray, FloatArray, BoolArray]:
     """Draw assignments that satisfy the clauses, one variable after the other.
 
     At each step the next variable takes one of the states v that are left, with probability
-    ``w(v) / sum of w over the states left``. All draws go one step at a time together.
+    ``w(v) / sum of w over the states left``; with `look_ahead`, only states with a completion.
 
-    Parameters
-    ----------
-    tree : PrefixTree
-        What is known of partial assignments; it grows.
-    guide : Guide
-        The solver.
-    log_weights : ndarray of shape (n_samples, n_variables, n_states), float64
-        Logarithms of the weights w; -inf is never drawn.
-    sample : ndarray of shape (n_draws,), int64
-        The sample of each draw.
-    order : ndarray of shape (n_draws,), int64
-        The order of each draw, as a position in `ORDERS`: as given; the variable with the fewest
-        states left; the variable whose largest weight is largest.
-    root : ndarray of shape (n_draws,), int64
-        The node at which each draw starts.
-    look_ahead : bool
-        Whether states that have no completion are ruled out before one is drawn.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    states : ndarray of shape (n_draws, n_variables), int64
-        The assignments.
-    log_weight : ndarray of shape (n_draws,), float64
-        ``sum_i log w(state_i) - log q(assignment)``; -inf for a dead end, and for draws that were
-        not done when the deadline of the guide passed.
+    Returns the states (n_draws, n_variables); ``sum_i log w(state_i) - log q(assignment)``, which
+    is -inf for a dead end; and whether each draw was done in time. The first draws of each sample
+    are done first where time is short.
     """
-    node = root.copy()
+    start = time.monotonic()
+    sample, order = draws.sample, draws.order
+    node = draws.root.copy()
     n_draws, n_variables = len(sample), log_weights.shape[1]
     log_q = np.zeros(n_draws)
     is_alive: BoolArray = (tree.is_open[node].sum(axis=2) > 0).all(axis=1)
     is_done: BoolArray = ~is_alive
     rank = _rank(log_weights)
+    n_going, looked, n_before = n_draws, start, np.inf
     try:
-        while True:
-            active = np.flatnonzero(~is_done)
-            if not len(active):
-                break
+        while not is_done.all():
+            active = np.flatnonzero(~is_done[:n_going])
+            if not len(active):  # the first draws are done: those that waited go on
+                n_going, n_before = min(2 * n_going, n_draws), np.inf
+                continue
             n_left = tree.is_open[node[active]].sum(axis=2)
             is_alive[active] = (n_left > 0).all(axis=1)
             is_undecided = n_left > 1
@@ -77,7 +67,23 @@ def draw_guided(
             going = ~is_done[active]
             active, n_left, is_undecided = active[going], n_left[going], is_undecided[going]
             if not len(active):
+                continue
+            now = time.monotonic()
+            left = start + seconds - now
+            if left < 0:
                 break
+            # All go step by step together, so that a limit would find none of them done. Where the
+            # pace will not bring all to an end, as many go on as will have twice the time. The pace
+            # is looked at again and again, as draws have less and less in common.
+            n_open = is_undecided.sum(axis=1).mean()
+            if n_before == np.inf:
+                looked, n_before = now, n_open
+            elif now - looked > seconds / 20:
+                share = (n_before - n_open) / (now - looked) * left / n_open
+                looked, n_before = now, n_open
+                if share < 1.0 and n_going > 1:
+                    n_going = max(1, int(0.5 * n_going * share))
+                    continue
             priority = rank[order[active], sample[active]].astype(np.float64)
             by_size = ORDERS.index("constrained")
             chooses_size = order[active] == by_size
@@ -88,19 +94,20 @@ def draw_guided(
             else:
                 is_open = tree.is_open[node[active], variable]
             state, log_share = _draw_states(log_weights[sample[active], variable], is_open, rng)
-            is_alive[active] = state >= 0
-            is_done[active] |= state < 0
-            log_q[active] += log_share
             on = state >= 0
-            active, variable, state = active[on], variable[on], state[on]
-            if not len(active):
-                continue
-            node[active] = tree.children(node[active], variable, state, guide)
+            after = node[active]
+            after[on] = tree.children(after[on], variable[on], state[on], guide)
+            # Nothing is noted before the solver has answered: it may run out of time.
+            node[active] = after
+            log_q[active] += log_share
+            is_alive[active] = on
+            is_done[active] |= ~on
     except TimeLimitError:
-        is_alive[~is_done] = False
+        pass
     states = tree.is_open[node].argmax(axis=2)
     picked = np.take_along_axis(log_weights[sample], states[:, :, None], axis=2)[..., 0]
-    return states, np.where(is_alive, picked.sum(axis=1) - log_q, -np.inf)
+    log_weight = np.where(is_alive & is_done, picked.sum(axis=1) - log_q, -np.inf)
+    return states, log_weight, is_done
 
 
 def _rank(log_weights: FloatArray) -> FloatArray:

@@ -1,5 +1,6 @@
 """What lies ahead of a machine's states, guessed from a few worlds of the net."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +60,15 @@ class RegressionGuide:
         Source of randomness.
     """
 
-    def __init__(self, run: StepRun, evidence: Evidence, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        run: StepRun,
+        evidence: Evidence,
+        rng: np.random.Generator,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.run = run
+        self._check = check  # raises when time is over
         self.n_samples = len(evidence.log_prob)
         self._sample = np.repeat(np.arange(self.n_samples), _N_PILOTS)
         self._features: dict[int, FloatArray] = {}
@@ -108,6 +116,7 @@ class RegressionGuide:
         state = np.zeros(n, dtype=np.int64)
         states = [state]
         for position, output in enumerate(run.emission):
+            self._check()
             alive = np.flatnonzero(state >= 0)
             targets, codes = run.read(position, state[alive])
             prob = np.exp(evidence.log_prob[:, position, : targets.shape[1]])

@@ -1,5 +1,6 @@
 """State machines whose states are too many: those that matter are kept, and worlds drawn back."""
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -104,16 +105,26 @@ class StepSampler(Sampler):
         outputs = np.full((n_draws, n_samples, len(self.output_states)), -1, dtype=np.int64)
         log_weight = np.full((n_draws, n_samples), -np.inf)
         size = n_symbols * self.options.max_states * _N_FILTERS
-        n_chunk = max(1, _MAX_PARTICLES // size)
-        deadline = Deadline(self.options.time_limit, "Drawing worlds")
-        for start in range(0, n_samples, n_chunk):
+        n_chunk = min(n_samples, max(1, _MAX_PARTICLES // size))
+        limit = self.options.time_limit
+        end = np.inf if limit is None else time.monotonic() + limit
+        start = 0
+        while start < n_samples:
             part = slice(start, start + n_chunk)
             shown = Evidence(evidence.log_prob[part], evidence.log_likelihood[part])
+            # Samples go together, so that a limit would find none of them done. They have half of
+            # the time that is left; then fewer of them try, with the transitions found so far.
+            left = max(0.0, end - time.monotonic())
+            seconds = None if np.isinf(left) else left / (2 if n_chunk > 1 else 1)
             try:
-                drawn, given, weight = self._draw(shown, n_draws, rng, deadline.check)
-            except TimeLimitError:  # what is not done keeps the weight zero
-                break
-            worlds[:, part, order], outputs[:, part], log_weight[:, part] = drawn, given, weight
+                found = self._draw(shown, n_draws, rng, Deadline(seconds, "Drawing worlds").check)
+            except TimeLimitError:
+                if n_chunk == 1:
+                    break  # what is not done keeps the weight zero
+                n_chunk = max(1, n_chunk // 8)
+                continue
+            worlds[:, part, order], outputs[:, part], log_weight[:, part] = found
+            start += n_chunk
         return Draws(
             torch.from_numpy(worlds).to(device),
             torch.from_numpy(outputs).to(device),
@@ -133,7 +144,7 @@ class StepSampler(Sampler):
         n_filters = min(_N_FILTERS, n_draws)
 
         def find_guide() -> Guide | None:
-            return RegressionGuide(run, evidence, rng).log_value
+            return RegressionGuide(run, evidence, rng, check).log_value
 
         filtered = filter_forward(
             run, evidence, self.options.max_states, n_filters, find_guide, rng, check

@@ -136,6 +136,7 @@ class PrefixTree:
         number = self._numbers.get(key)
         if number is not None:
             return number
+        implied = guide.propagate(literals)  # may raise, and then there is no node
         number = self._numbers[key] = len(self._assumed)
         if number == len(self.is_open):
             for name in ("is_open", "_is_proved", "_is_refuted"):
@@ -143,7 +144,6 @@ class PrefixTree:
                 setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
         self._assumed.append(literals)
         self._models.append([])
-        implied = guide.propagate(literals)
         if implied is not None:
             is_open = self._exists.copy()
             excluded = [self._excludes[x] for x in implied if x in self._excludes]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from types import TracebackType
 
+import numpy as np
 from pysat.solvers import Solver
 
 from sknesy.sat._deadline import Deadline
@@ -18,7 +19,11 @@ class Guide:
     """
 
     def __init__(self, clauses: Clauses, variables: Sequence[Variable], deadline: Deadline) -> None:
-        self._variables = variables
+        # The literals of the states of each variable; padding, 0, is never true.
+        self._literals = np.zeros((len(variables), max(map(len, variables))), dtype=np.int64)
+        for i, variable in enumerate(variables):
+            self._literals[i, : len(variable)] = variable
+        self._top = int(np.abs(self._literals).max())
         self._deadline = deadline
         units = [clause[0] for clause in clauses if len(clause) == 1]
         # Assumed, as consequences of unit clauses are not reported.
@@ -43,6 +48,7 @@ class Guide:
 
     def propagate(self, literals: Sequence[int]) -> list[int] | None:
         """Return literals and what follows from them by unit propagation; None if that fails."""
+        self._deadline.check()
         is_consistent, implied = self._propagator.propagate([*self._units, *literals])
         return implied if is_consistent else None
 
@@ -51,9 +57,9 @@ class Guide:
         self._deadline.check()
         if not solve(self._solver, [*self._units, *literals], self._deadline):
             return None
-        true = set(self._solver.get_model() or ())
+        model = np.array(self._solver.get_model() or (), dtype=np.int64)
+        is_true = np.zeros(2 * self._top + 1, dtype=bool)  # of literals, from -top to top
+        is_true[model[np.abs(model) <= self._top] + self._top] = True
         # A Boolean variable that no clause mentions is in no model: then any state will do.
-        return [
-            next((v for v, literal in enumerate(variable) if literal in true), 0)
-            for variable in self._variables
-        ]
+        states: list[int] = is_true[self._literals + self._top].argmax(axis=1).tolist()
+        return states
