@@ -32,6 +32,8 @@ from sknesy.sampling import (
 
 __all__ = ["SamplingEngine", "WorldDistance"]
 
+_FEW = 20  # an effective sample size whose variance is not to be trusted
+
 
 class SamplingEngine(InferenceEngine):
     """Posterior by weighted draws of worlds: an estimate, for knowledge of any kind.
@@ -98,15 +100,18 @@ class SamplingEngine(InferenceEngine):
 
     Notes
     -----
-    A posterior has the diagnostics ``effective_sample_size`` (n,), how many draws of equal weight
-    the estimate is worth; ``log_evidence_error`` (n,), the standard error of the log-evidence, in
-    nats, as the weights tell it, or inf where they cannot; ``pareto_k`` (n,), how heavy the tail
-    of the weights is; ``is_dead`` (n,), whether no draw agrees with the evidence, in
-    which case log-evidence is -inf and marginals are 0; and, with a distance, ``tolerance`` (n,).
-    The estimate rests on few draws where ``pareto_k`` is above ``min(1 - 1 / log10(n_draws), 0.7)``
-    [6]_: the error is then inf. Weights can only tell of worlds that were drawn: where a proposal misses much of the
-    posterior, all of this looks better than it is. A log-evidence that rises with `n_draws`, or
-    with another `draw_order`, is a sign of it.
+    A posterior has these diagnostics, arrays of shape (n_samples,):
+
+    - ``effective_sample_size``: how many draws of equal weight the estimate is worth.
+    - ``log_evidence_error``: the standard error of the log-evidence, in nats.
+    - ``pareto_k``: how heavy the tail of the weights is. Above ``min(1 - 1 / log10(n_draws), 0.7)``
+      the estimate rests on few draws [6]_. The error then allows for what no draw has shown, as far
+      as the knowledge bounds the weights, or is inf.
+    - ``is_dead``: whether no draw agrees with the evidence. Log-evidence is then -inf, and
+      marginals are 0.
+    - ``tolerance``: with a distance, the tolerance reached.
+
+    A log-evidence that rises with `n_draws` is a sign of a proposal that misses much.
 
     All randomness comes from the generator that `infer` is handed.
 
@@ -253,20 +258,18 @@ class SamplingEngine(InferenceEngine):
         # Draws whose label has no name tell nothing of the others.
         total = outputs.sum(-1, keepdim=True)
         fallback = torch.softmax(log_likelihood, dim=-1).masked_fill(is_dead[:, None, None], 0.0)
-        variance = (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
+        log_evidence = log_mean_weight(draws.log_weight)
         tail = pareto_k(draws.log_weight)
-        # Beyond this k the draws are too few for their own variance to be told [6].
-        limit = min(1.0 - 1.0 / math.log10(max(self.n_draws, 10)), 0.7)
         diagnostics = {
             "effective_sample_size": size,
-            "log_evidence_error": variance.clamp(min=0).sqrt().masked_fill(tail > limit, torch.inf),
+            "log_evidence_error": self._error(draws, size, tail, log_evidence),
             "pareto_k": tail,
             "is_dead": is_dead,
         }
         if draws.tolerance is not None:
             diagnostics["tolerance"] = draws.tolerance
         return Posterior(
-            log_evidence=log_mean_weight(draws.log_weight),
+            log_evidence=log_evidence,
             symbol_marginals=weigh_states(draws.worlds, share, log_prob.shape[-1]),
             output_marginals=torch.where(total > 0, outputs / total, fallback),
             kind=Kind.ESTIMATE,
@@ -317,6 +320,22 @@ class SamplingEngine(InferenceEngine):
         outputs = draws.outputs.gather(0, chosen.expand(-1, -1, draws.outputs.shape[-1]))
         return worlds.masked_fill(is_dead, -1), outputs.masked_fill(is_dead, -1)
 
+    def _error(self, draws: Draws, size: Tensor, tail: Tensor, log_evidence: Tensor) -> Tensor:
+        """The standard error of the log-evidence, (n_samples,); more where weights cannot tell."""
+        variance = (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
+        error = variance.clamp(min=0).sqrt()
+        # Beyond this k the draws are too few for their variance to be told by themselves [6].
+        limit = min(1.0 - 1.0 / math.log10(max(self.n_draws, 10)), 0.7)
+        if draws.log_bound is None:
+            return error.masked_fill(tail > limit, torch.inf)
+        # What shows in none of n draws has a probability below 3 / n, with 95 % confidence, and
+        # weighs no more than the bound. That counts also where the largest weights are equal, as
+        # they then tell nothing of others, and where few draws count.
+        rare = draws.log_bound - log_evidence + math.log(3.0 / self.n_draws)
+        unseen = torch.logaddexp(rare, torch.zeros_like(rare))
+        is_doubtful = (tail > limit) | (tail == 0) | (size < _FEW)
+        return torch.where(is_doubtful, torch.maximum(error, unseen), error)
+
     def quality(self, posterior: Posterior) -> float:
         """Return the mean effective sample size, as a share of the draws."""
         return float(posterior.diagnostics["effective_sample_size"].double().mean()) / self.n_draws
@@ -347,7 +366,10 @@ class SamplingEngine(InferenceEngine):
             generator,
         )
         log_weight = draws.log_weight + mass.sum((1, 2))
-        return replace(draws, log_weight=log_weight.masked_fill(~is_possible, -torch.inf))
+        bound = None if draws.log_bound is None else draws.log_bound + mass.sum((1, 2))
+        return replace(
+            draws, log_weight=log_weight.masked_fill(~is_possible, -torch.inf), log_bound=bound
+        )
 
 
 def _default(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -24,7 +24,7 @@ __all__ = [
 
 _N_BISECTIONS = 40
 _TIED = 1e-9  # relative difference of distances that is rounding
-_SHORTEST_TAIL = 5  # weights above the cutoff; of fewer, no shape can be told
+_SHORTEST_TAIL = 5  # different weights above the cutoff; fewer tell no shape
 _SHARPEST = 7.0  # exp(-7) = .001: the weight of the second nearest draw beside the nearest
 
 
@@ -93,7 +93,7 @@ def pareto_k(log_weight: Tensor) -> Tensor:
 
     The largest weights are fitted by a generalised Pareto distribution [1]_, by the estimator of
     [2]_. Its shape k says which moments exist: the variance up to k = 1/2, the mean up to k = 1.
-    It is 0 where weights are as good as equal, and inf where too few differ to tell.
+    It is 0 where the largest weights are equal, and inf where too few differ to tell.
 
     References
     ----------
@@ -109,13 +109,15 @@ def pareto_k(log_weight: Tensor) -> Tensor:
     cutoff = weight.gather(0, (n_draws - 1 - n_tail).clamp(min=0)[None])
     excess = (weight - cutoff).clamp(min=0.0) * (weight > cutoff * (1 + _TIED))
     n_excess = (excess > 0).sum(0)
+    n_different = (excess.diff(dim=0) > _TIED * excess[-1]).sum(0)
     k = torch.full((n_samples,), torch.inf, dtype=weight.dtype, device=weight.device)
-    for size in n_excess.unique().tolist():  # one for most batches
+    for size in set(n_excess.tolist()):  # one for most batches
         columns = (n_excess == size).nonzero()[:, 0]
         if size == 0:  # as many as the tail holds are equal to the largest
             is_some = n_positive[columns] > 0
             k[columns] = torch.where(is_some, 0.0, torch.inf).to(k)
-        elif size >= _SHORTEST_TAIL:
+        else:
+            columns = columns[n_different[columns] >= _SHORTEST_TAIL]
             k[columns] = _fit_pareto(excess[n_draws - size :, columns])
     return k
 

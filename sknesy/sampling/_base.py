@@ -35,6 +35,8 @@ class Draws:
         for a draw that does not agree with the evidence.
     tolerance : Tensor of shape (n_samples,), float64, or None
         Up to which distance the label may be missed, as a scale; 0 is not at all.
+    log_bound : Tensor of shape (n_samples,), float64, or None
+        What no weight exceeds, drawn or not, in nats; None if that is not known.
     n_independent : int or None
         Into how many groups of draws, one after the other, they fall, such that only groups are
         independent; None where each draw is.
@@ -44,6 +46,7 @@ class Draws:
     outputs: Tensor
     log_weight: Tensor
     tolerance: Tensor | None = None
+    log_bound: Tensor | None = None
     n_independent: int | None = None
 
 

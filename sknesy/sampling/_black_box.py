@@ -84,7 +84,12 @@ class BlackBoxSampler(Sampler):
         judge = _Judge(self, log_prob, proposal, log_likelihood, time.monotonic() + limit)
         particles = judge.look_at(draw_states(proposal, n_draws, generator))
         if options.distance is None:
-            return Draws(particles.worlds, particles.outputs, particles.log_weight)
+            return Draws(
+                particles.worlds,
+                particles.outputs,
+                particles.log_weight,
+                log_bound=judge.log_bound(),
+            )
         wanted = max(1.0, options.min_ess * n_draws)
         tolerance = find_tolerance(particles.distance, particles.log_weight, wanted)
         log_weight = particles.log_weight - _ratio(particles.distance, tolerance)
@@ -207,6 +212,13 @@ class _Judge:
         self.target = torch.where(likely.sum(-1) == 1, likely.double().argmax(-1), -1)
         if sampler.options.distance is None:
             self.target.fill_(-1)
+
+    def log_bound(self) -> Tensor:
+        """What no log-weight exceeds, (n_samples,)."""
+        bound = self.log_likelihood.amax(-1).sum(-1)
+        if self.log_ratio is not None:
+            bound = bound + self.log_ratio.nan_to_num(nan=-torch.inf).amax(-1).sum(-1)
+        return bound
 
     def look_at(self, worlds: Tensor, columns: Tensor | None = None) -> _Particles:
         """Conclude from draws, and weigh them; columns are those of the samples given."""

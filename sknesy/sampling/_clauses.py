@@ -1,5 +1,6 @@
 """Draws of worlds under clauses, guided by a SAT solver."""
 
+import math
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from sknesy.knowledge import ClauseKnowledge
 from sknesy.numerics.importance import count_finished
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
 from sknesy.sampling._black_box import BlackBoxSampler
-from sknesy.sampling._guided import ORDERS, GuidedDraws, draw_guided
+from sknesy.sampling._guided import ORDERS, SHARES, GuidedDraws, draw_guided
 from sknesy.sampling._tree import PrefixTree
 from sknesy.sampling._violations import Violations
 
@@ -73,15 +74,18 @@ class ClauseSampler(Sampler):
         """Draw worlds for each sample of a batch; see `Sampler.draw`."""
         if self.knowledge.outputs is not None:
             weights = torch.cat([_pad(log_prob, log_likelihood), _pad(log_likelihood, log_prob)], 1)
-            states, log_weight = self._guide(weights, n_draws, generator)
+            states, log_weight, bound = self._guide(weights, n_draws, generator)
             n_symbols = log_prob.shape[1]
-            return Draws(states[..., :n_symbols], states[..., n_symbols:], log_weight)
+            return Draws(
+                states[..., :n_symbols], states[..., n_symbols:], log_weight, log_bound=bound
+            )
         # Whether the clauses hold is the label: False is state 0, True is state 1.
         is_false, is_true = (log_likelihood[:, 0] > -torch.inf).unbind(-1)
         n_samples, n_symbols, _ = log_prob.shape
         worlds = torch.zeros((n_draws, n_samples, n_symbols), dtype=torch.int64).to(log_prob.device)
         outputs = torch.ones_like(worlds[..., :1])
         log_weight = torch.full_like(outputs[..., 0], -torch.inf, dtype=torch.float64)
+        log_bound = torch.zeros_like(log_weight[0])
         end = time.monotonic() + _seconds(self.options)
         for rows, draw in (
             (is_true & ~is_false, ClauseSampler._draw_holding),
@@ -95,23 +99,27 @@ class ClauseSampler(Sampler):
                 part = draw(limited, log_prob[index], log_likelihood[index], n_draws, generator)
                 worlds[:, index], outputs[:, index] = part.worlds, part.outputs
                 log_weight[:, index] = part.log_weight
-        return Draws(worlds, outputs, log_weight)
+                log_bound[index] = torch.inf if part.log_bound is None else part.log_bound
+        return Draws(worlds, outputs, log_weight, log_bound=log_bound)
 
     def _draw_holding(
         self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
     ) -> Draws:
-        states, log_weight = self._guide(log_prob, n_draws, generator)
-        return Draws(states, torch.ones_like(states[..., :1]), log_weight + log_likelihood[:, 0, 1])
+        states, log_weight, bound = self._guide(log_prob, n_draws, generator)
+        label = log_likelihood[:, 0, 1]
+        outputs = torch.ones_like(states[..., :1])
+        return Draws(states, outputs, log_weight + label, log_bound=bound + label)
 
     def _draw_violating(
         self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
     ) -> Draws:
         if self.violations is None:
             return self._draw_open(log_prob, log_likelihood, n_draws, generator)
-        worlds, log_weight = self.violations.to(log_prob.device).draw(log_prob, n_draws, generator)
-        return Draws(
-            worlds, torch.zeros_like(worlds[..., :1]), log_weight + log_likelihood[:, 0, 0]
-        )
+        violations = self.violations.to(log_prob.device)
+        worlds, log_weight, bound = violations.draw(log_prob, n_draws, generator)
+        label = log_likelihood[:, 0, 0]
+        outputs = torch.zeros_like(worlds[..., :1])
+        return Draws(worlds, outputs, log_weight + label, log_bound=bound + label)
 
     def _draw_open(
         self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
@@ -123,8 +131,11 @@ class ClauseSampler(Sampler):
 
     def _guide(
         self, log_weights: Tensor, n_draws: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Draw states of all variables, (n_draws, n_samples, n_variables), and log-weights."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw states of all variables, (n_draws, n_samples, n_variables), and log-weights.
+
+        Also what no log-weight exceeds, (n_samples,).
+        """
         weights = log_weights.cpu().numpy()
         n_samples = len(weights)
         seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
@@ -162,7 +173,12 @@ class ClauseSampler(Sampler):
             if not self.options.look_ahead and self.knowledge.auxiliaries:
                 self._complete(states, log_weight, is_done, tree, guide)
         weight = count_finished(torch.from_numpy(log_weight), torch.from_numpy(is_done))
-        return torch.from_numpy(states).to(log_weights.device), weight.to(log_weights.device)
+        # A weight is at most the mass of the states left at the root, over the share of proposals
+        # at temperature 1.
+        left = np.where(tree.is_open[roots], weights[..., : tree.n_states], -np.inf)
+        bound = torch.from_numpy(left).logsumexp(2).sum(1) - math.log(SHARES[0])
+        device = log_weights.device
+        return torch.from_numpy(states).to(device), weight.to(device), bound.to(device)
 
     def _orders(self, draw: Any, rooted: IntArray, n_samples: int, n_draws: int) -> IntArray:
         """The order of each sample: the one that finds the most evidence in a few draws."""

@@ -10,13 +10,17 @@ from sknesy.exceptions import TimeLimitError
 from sknesy.sampling._tree import PrefixTree
 from sknesy.sat import Guide
 
-__all__ = ["ORDERS", "GuidedDraws", "draw_guided"]
+__all__ = ["ORDERS", "SHARES", "GuidedDraws", "draw_guided"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 ORDERS = ("natural", "constrained", "confident")
+# Draws are proposed by a mixture of the net and of flatter ones. Weights are then bounded where the
+# net is sure of what the clauses rule out, and draws that would be missed are found now and then.
+_TEMPERATURES = np.array([1.0, 2.0, 4.0])
+SHARES = np.array([0.75, 0.125, 0.125])
 
 
 class GuidedDraws(NamedTuple):
@@ -39,7 +43,8 @@ def draw_guided(
     """Draw assignments that satisfy the clauses, one variable after the other.
 
     At each step the next variable takes one of the states v that are left, with probability
-    ``w(v) / sum of w over the states left``; with `look_ahead`, only states with a completion.
+    ``w(v) / sum of w over the states left``; with `look_ahead`, only states with a completion. Each
+    draw flattens w by one of several temperatures, and q is the mixture over them.
 
     Returns the states (n_draws, n_variables); ``sum_i log w(state_i) - log q(assignment)``, which
     is -inf for a dead end; and whether each draw was done in time. The first draws of each sample
@@ -49,7 +54,8 @@ def draw_guided(
     sample, order = draws.sample, draws.order
     node = draws.root.copy()
     n_draws, n_variables = len(sample), log_weights.shape[1]
-    log_q = np.zeros(n_draws)
+    log_q = np.zeros((n_draws, len(_TEMPERATURES)))
+    component = rng.choice(len(SHARES), size=n_draws, p=SHARES)
     is_alive: BoolArray = (tree.is_open[node].sum(axis=2) > 0).all(axis=1)
     is_done: BoolArray = ~is_alive
     rank = _rank(log_weights)
@@ -93,7 +99,8 @@ def draw_guided(
                 is_open = tree.look_ahead(node[active], variable, guide)
             else:
                 is_open = tree.is_open[node[active], variable]
-            state, log_share = _draw_states(log_weights[sample[active], variable], is_open, rng)
+            row = log_weights[sample[active], variable]
+            state, log_share = _draw_states(row, is_open, component[active], rng)
             on = state >= 0
             after = node[active]
             after[on] = tree.children(after[on], variable[on], state[on], guide)
@@ -105,6 +112,7 @@ def draw_guided(
     except TimeLimitError:
         pass
     states = tree.is_open[node].argmax(axis=2)
+    log_q = np.logaddexp.reduce(log_q + np.log(SHARES), axis=1)
     picked = np.take_along_axis(log_weights[sample], states[:, :, None], axis=2)[..., 0]
     log_weight = np.where(is_alive & is_done, picked.sum(axis=1) - log_q, -np.inf)
     return states, log_weight, is_done
@@ -120,18 +128,24 @@ def _rank(log_weights: FloatArray) -> FloatArray:
 
 
 def _draw_states(
-    log_weights: FloatArray, is_open: BoolArray, rng: np.random.Generator
+    log_weights: FloatArray, is_open: BoolArray, component: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
-    """A state for each row among those open, and the logarithm of its probability; -1 for none."""
+    """A state for each row among those open, by its component; -1 for none.
+
+    Also the logarithms of its probability under each component, (n_rows, n_components).
+    """
     masked = np.where(is_open, log_weights, -np.inf)
     peak = masked.max(axis=1)
     is_possible = peak > -np.inf
-    weights = np.exp(masked - np.where(is_possible, peak, 0.0)[:, None])
-    cumulated = weights.cumsum(axis=1)
-    total = cumulated[:, -1]
-    u = rng.random(len(masked)) * total
-    state = np.minimum((cumulated <= u[:, None]).sum(axis=1), masked.shape[1] - 1)
+    masked -= np.where(is_possible, peak, 0.0)[:, None]
+    weights = np.exp(masked[:, None, :] / _TEMPERATURES[:, None])  # (n, n_components, n_states)
     rows = np.arange(len(masked))
+    cumulated = weights.cumsum(axis=2)
+    total = cumulated[:, :, -1]
+    u = rng.random(len(masked)) * total[rows, component]
+    own = cumulated[rows, component]
+    state = np.minimum((own <= u[:, None]).sum(axis=1), masked.shape[1] - 1)
     with np.errstate(divide="ignore"):
-        log_share = np.log(weights[rows, state]) - np.log(np.where(is_possible, total, 1.0))
-    return np.where(is_possible, state, -1), np.where(is_possible, log_share, 0.0)
+        log_share = np.log(weights[rows, :, state])
+        log_share -= np.log(np.where(is_possible[:, None], total, 1.0))
+    return np.where(is_possible, state, -1), np.where(is_possible[:, None], log_share, 0.0)

@@ -81,7 +81,7 @@ class Violations:
 
     def draw(
         self, log_prob: Tensor, n_draws: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw worlds in which a clause fails.
 
         Parameters
@@ -100,11 +100,14 @@ class Violations:
         log_weight : Tensor of shape (n_draws, n_samples), float64
             Logarithms of their weights, whose mean estimates p(violated); -inf where no clause
             can fail.
+        log_bound : Tensor of shape (n_samples,), float64
+            What no log-weight exceeds.
         """
         n_samples = len(log_prob)
         if not len(self):
             worlds = draw_states(log_prob, n_draws, generator)
-            return worlds, torch.full_like(worlds[..., 0], -torch.inf, dtype=log_prob.dtype)
+            nothing = torch.full_like(worlds[..., 0], -torch.inf, dtype=log_prob.dtype)
+            return worlds, nothing, nothing[0]
         log_fails = log_prob.new_zeros((n_samples, len(self)))
         for k in range(self.variables.shape[1]):
             rows = log_prob[:, self.variables[:, k]].masked_fill(~self.fails[:, k], -torch.inf)
@@ -124,4 +127,4 @@ class Violations:
             # Padding leaves variable 0 as it is, which an earlier place may have set.
             state = torch.where(allowed.all(-1), kept, state)
             worlds.scatter_(2, variable[..., None], state[..., None])
-        return worlds, log_total - self.count(worlds).clamp(min=1).log()
+        return worlds, log_total - self.count(worlds).clamp(min=1).log(), log_total
