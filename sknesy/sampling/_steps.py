@@ -112,10 +112,10 @@ class StepSampler(Sampler):
         while start < n_samples:
             part = slice(start, start + n_chunk)
             shown = Evidence(evidence.log_prob[part], evidence.log_likelihood[part])
-            # Samples go together, so that a limit would find none of them done. They have half of
+            # Samples go together, so that a limit would find none of them done. They have a quarter of
             # the time that is left; then fewer of them try, with the transitions found so far.
             left = max(0.0, end - time.monotonic())
-            seconds = None if np.isinf(left) else left / (2 if n_chunk > 1 else 1)
+            seconds = None if np.isinf(left) else left / (4 if n_chunk > 1 else 1)
             try:
                 found = self._draw(shown, n_draws, rng, Deadline(seconds, "Drawing worlds").check)
             except TimeLimitError:

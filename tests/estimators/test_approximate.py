@@ -101,6 +101,7 @@ def test_diagnostics_have_one_entry_an_iteration(fitted):
         assert set(entry) == {
             "effective_sample_size",
             "log_evidence_error",
+            "pareto_k",
             "is_dead",
             "tolerance",
         }
