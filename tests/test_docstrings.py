@@ -1,5 +1,6 @@
 """Names of docs/api.md have full docstrings, and every summary opens with what it is about."""
 
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -66,3 +67,62 @@ def test_docstring_is_complete(name):
 
 def test_the_reference_has_names_of_every_room():
     assert len(PUBLIC) > 150
+
+
+# Summaries that open with these are not yet sentences.
+FRAGMENTS = {"By", "From", "How", "Of", "That", "What", "Whence", "Whether", "Which", "Whose"}
+# The summary of a function says what calling it does.
+VERBS = set(
+    """
+    Add Allow Append Ask Bound Bring Build Call Change Check Choose Collect Combine Compare
+    Compile Compute Conclude Connect Continue Contract Convert Copy Corrupt Count Cut Decide
+    Define Delete Describe Divide Draw Drop Encode End Enumerate Estimate Evaluate Exclude
+    Extend Fill Find Fit Flatten Fold Follow Give Go Group Guess Hold Imagine Insist Iterate
+    Join Keep Lay Learn Leave Lend Lengthen Let List Load Look Make Mark Measure Merge Mix Move
+    Multiply Name Normalise Notify Number Observe Open Order Pad Pay Place Plot Predict Prepare
+    Project Propagate Put Raise Rank Read Recompute Record Reduce Remember Remove Renumber
+    Replace Require Resample Rescale Restore Return Run Save Say Score Search Send Set Share
+    Show Simplify Solve Sort Split Stand Start State Stop Store Sum Take Tell Tilt Train
+    Translate Try Turn Unroll Update Walk Warn Watch Weigh Wish Write Yield
+    """.split()
+)
+# Verbs that are nouns as well may open the summary of a class, a module or a property.
+NOUNS = set(
+    """
+    Bound Change Choice Contract Count Cut Name Number Order Place Record Score Search Share
+    State Sum Tilt Wish
+    """.split()
+)
+# In the third person, too, a class would say what it does.
+DOES = set(
+    """
+    Adds Builds Chooses Collects Compares Computes Decides Finds Gives Holds Keeps Makes Reads
+    Returns Searches Sends Solves Tells Translates Tries Turns Weighs
+    """.split()
+)
+
+
+def summaries():
+    """(file, line, whether it is a function, first word) of each docstring of the package."""
+    for path in sorted((ROOT / "sknesy").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            if docstring := ast.get_docstring(node):
+                decorators = map(ast.unparse, getattr(node, "decorator_list", []))
+                is_function = isinstance(node, ast.FunctionDef)
+                is_function &= not any("property" in name for name in decorators)
+                word = re.match(r"[\w'-]*", docstring)[0]
+                line = getattr(node, "lineno", 1)
+                yield path.relative_to(ROOT), line, is_function, word
+
+
+def test_summaries_of_functions_open_with_a_verb_and_all_others_with_a_noun():
+    found = list(summaries())
+    assert len(found) > 800
+    wrong = [
+        f"{path}:{line} opens with {word}"
+        for path, line, is_function, word in found
+        if (word not in VERBS if is_function else word in FRAGMENTS | DOES | (VERBS - NOUNS))
+    ]
+    assert not wrong, "\n".join(wrong)

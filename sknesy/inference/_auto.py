@@ -187,7 +187,7 @@ class AutoEngine(InferenceEngine):
         return self._approximate(knowledge, labels, budget, _join(refusals))
 
     def _candidates(self) -> list[InferenceEngine]:
-        """The engines to choose from, in the order in which they are tried."""
+        """Return the engines to choose from, in the order in which they are tried."""
         if self.engines is not None:
             return [clone(engine) for engine in self.engines]
         return [
@@ -201,7 +201,7 @@ class AutoEngine(InferenceEngine):
         ]
 
     def _approximations(self, wanted: Sequence[Hashable]) -> list[InferenceEngine]:
-        """The engines for a pilot; the distance of draws depends on the labels wanted."""
+        """Return the engines for a pilot; the distance of draws depends on the labels wanted."""
         engines = [engine for engine in self._candidates() if engine.kind != Kind.EXACT]
         distance = guess_distance(wanted)
         if self.engines is None and distance is not None:
@@ -215,7 +215,7 @@ class AutoEngine(InferenceEngine):
         budget: Budget,
         refusal: SknesyError,
     ) -> CompiledChoice:
-        """The best engine of a pilot, where no exact one reaches."""
+        """Return the best engine of a pilot, where no exact one reaches."""
         trials = []
         if not self.exact_only:
             trials = run_pilot(self._approximations, knowledge, labels, budget)
@@ -287,7 +287,7 @@ def _take_cheapest(
     rivals: Sequence[tuple[InferenceEngine, Compiled]],
     refusals: Sequence[tuple[InferenceEngine, SknesyError]],
 ) -> CompiledChoice:
-    """The exact engine whose evaluation costs least, by sizes; the first of equals."""
+    """Return the exact engine whose evaluation costs least, by sizes; the first of equals."""
     ranked = sorted(rivals, key=lambda rival: rival[1].estimate_cost(_BATCH))
     engine, compiled = ranked[0]
     reason = f"exact; {engine.describe(compiled)}"
@@ -303,7 +303,7 @@ def _take_cheapest(
 
 
 def _join(refusals: Sequence[tuple[InferenceEngine, SknesyError]]) -> SknesyError:
-    """One error that says why no exact engine reaches."""
+    """Join refusals to one error that says why no exact engine reaches."""
     if not refusals:
         return IntractableError("No exact engine is among `engines`. Add DiagramEngine().")
     *others, (_, last) = sorted(refusals, key=lambda pair: isinstance(pair[1], IntractableError))

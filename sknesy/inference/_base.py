@@ -42,7 +42,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """What is known of symbols and outputs, given the net and the label.
+    """Knowledge of symbols and outputs, given the net and the label.
 
     Attributes
     ----------
@@ -394,7 +394,7 @@ class InferenceEngine(BaseEstimator, ABC):
 
 @cache
 def _defaults(engine: type[InferenceEngine]) -> dict[str, Any]:
-    """Default values of the parameters of an engine."""
+    """Return the default values of the parameters of an engine."""
     return {p.name: p.default for p in inspect.signature(engine).parameters.values()}
 
 

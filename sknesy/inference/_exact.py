@@ -1,4 +1,4 @@
-"""What exact engines have in common: passes over what they compiled."""
+"""Base of exact engines: passes over what they compiled."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar, NamedTuple

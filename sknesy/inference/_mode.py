@@ -202,7 +202,7 @@ class ModeEngine(InferenceEngine):
         return search.find(log_prob, log_likelihood, replace(self._limits(), n_worlds=n_worlds))
 
     def _limits(self) -> SearchLimits:
-        """The parameters, checked."""
+        """Return the parameters, checked."""
         self._check_number("n_worlds", int, 1)
         self._check_number("max_width", int, 1, or_none="no limit")
         self._check_number("max_edges", int, 1, or_none="no limit")
@@ -212,7 +212,7 @@ class ModeEngine(InferenceEngine):
 
 
 def _shares(log_joint: Tensor) -> Tensor:
-    """Shares of the worlds of each sample, (n_samples, n_worlds); 0 where none was found."""
+    """Return shares of the worlds of each sample, (n_samples, n_worlds); 0 where none was found."""
     peak = log_joint[:, :1]
     weight = (log_joint - torch.where(peak > -torch.inf, peak, 0.0)).exp()
     return weight / weight.sum(1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)

@@ -30,7 +30,7 @@ _MAX_BATCH = 512  # worlds that are concluded at once
 
 @dataclass(frozen=True, eq=False)
 class BlackBoxSearch(Search):
-    """Tries worlds in the order of the net's probability, until they agree with the evidence.
+    """Search in the order of the net's probability, until they agree with the evidence.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ def find_best_first(
 
 
 def _encode(label: Any, codes: Sequence[dict[Hashable, int]]) -> tuple[int, ...] | None:
-    """The states of the outputs; None for a label without a name, or a world ruled out."""
+    """Return the states of the outputs; None for a label without a name, or a world ruled out."""
     if label is None:
         return None
     names = (label,) if len(codes) == 1 else label

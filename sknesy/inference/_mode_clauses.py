@@ -30,7 +30,7 @@ __all__ = ["ClauseSearch", "compile_clause_search"]
 
 @dataclass(frozen=True, eq=False)
 class ClauseSearch(Search):
-    """Finds the most probable worlds of clauses by MaxSAT, of one sample after the other.
+    """Search for the most probable worlds of clauses by MaxSAT, of one sample after the other.
 
     That clauses do not hold, the label False where there are no outputs, is another matter: the
     best world that violates a given clause is known at once. With auxiliary propositions, a world
@@ -145,7 +145,7 @@ class ClauseSearch(Search):
     def _solve(
         self, weights: FloatArray, n_symbols: int, limits: SearchLimits
     ) -> tuple[list[tuple[float, list[int]]], bool]:
-        """The best states of all variables, each with the sum of its weights; whether proven."""
+        """Return best states of all variables, each with the sum of its weights; whether proven."""
         found = sat.best_assignments(
             self.clauses, self.variables, weights, limits.n_worlds, n_symbols, limits.time_limit
         )

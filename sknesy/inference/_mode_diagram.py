@@ -15,7 +15,7 @@ __all__ = ["DiagramSearch"]
 
 @dataclass(frozen=True, eq=False)
 class DiagramSearch(Search):
-    """Finds the most probable worlds by max-product, of a whole batch at once.
+    """Search for the most probable worlds by max-product, of a whole batch at once.
 
     Attributes
     ----------

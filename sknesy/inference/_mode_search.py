@@ -1,4 +1,4 @@
-"""Searches for the most probable worlds: their contract, and what those of one sample share."""
+"""Search for the most probable worlds: the contract, and what those of one sample share."""
 
 import math
 import time
@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SearchLimits:
-    """How many worlds are wanted, and what may be spent on them.
+    """Number of worlds wanted, and what may be spent on them.
 
     Attributes
     ----------

@@ -42,7 +42,7 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """How an engine did in the pilot.
+    """Result of an engine in the pilot.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Trial:
 
     @property
     def quality(self) -> float:
-        """What the engine says of itself, from 0 to 1."""
+        """Quality by the engine's own account, from 0 to 1."""
         return self.engine.quality(self.posterior)
 
     @property
@@ -141,7 +141,7 @@ def guess_distance(labels: Sequence[Any]) -> str | None:
 def _choose_labels(
     output_states: Sequence[Sequence[Hashable]], labels: Sequence[Hashable] | None
 ) -> list[Any]:
-    """Random labels among those that will be observed."""
+    """Draw random labels among those that will be observed."""
     rng = np.random.default_rng(0)
     if not labels:
         columns = [
@@ -155,7 +155,7 @@ def _choose_labels(
 def _draw_worlds(
     engine: InferenceEngine, compiled: Any, labels: Sequence[Hashable], generator: torch.Generator
 ) -> Tensor:
-    """A world for each label, where one is found; else any, (n, n_symbols)."""
+    """Draw a world for each label, where one is found; else any, (n, n_symbols)."""
     n_states = torch.tensor(compiled.n_states)
     log_prob = torch.log_softmax(leave_open(compiled.n_states, len(labels)), dim=-1)
     evidence = observe(labels, compiled.output_states)
@@ -165,7 +165,7 @@ def _draw_worlds(
 
 
 def _imagine(worlds: Tensor, n_states: Sequence[int], generator: torch.Generator) -> Tensor:
-    """What a half-trained net would say of worlds, (n, n_symbols, n_states)."""
+    """Imagine what a half-trained net would say of worlds, (n, n_symbols, n_states)."""
     counts = torch.tensor(n_states)
     width = int(counts.max())
     logits = torch.randn((*worlds.shape, width), generator=generator, dtype=torch.float64)

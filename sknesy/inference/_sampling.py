@@ -208,7 +208,7 @@ class SamplingEngine(InferenceEngine):
                 )
 
     def _options(self) -> SamplerOptions:
-        """The parameters, checked."""
+        """Return the parameters, checked."""
         self._check_number("n_draws", int, 1)
         check_option(self.proposal, "proposal", ("auto", "net"))
         check_option(self.draw_order, "draw_order", ("auto", "natural", "constrained", "confident"))
@@ -321,7 +321,7 @@ class SamplingEngine(InferenceEngine):
         return worlds.masked_fill(is_dead, -1), outputs.masked_fill(is_dead, -1)
 
     def _error(self, draws: Draws, size: Tensor, tail: Tensor, log_evidence: Tensor) -> Tensor:
-        """The standard error of the log-evidence, (n_samples,); more where weights cannot tell."""
+        """Estimate the error of the log-evidence, (n_samples,); more where weights cannot tell."""
         variance = (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
         error = variance.clamp(min=0).sqrt()
         # Beyond this k the draws are too few for their variance to be told by themselves [6].

@@ -123,7 +123,7 @@ def pareto_k(log_weight: Tensor) -> Tensor:
 
 
 def _fit_pareto(excess: Tensor) -> Tensor:
-    """The shape of a generalised Pareto distribution; `excess` (n, n_samples) is ascending."""
+    """Return shape of a generalised Pareto distribution; `excess` (n, n_samples) is ascending."""
     n = len(excess)
     n_points = 30 + int(n**0.5)
     # Candidates b for -k / sigma, around the inverse of the first quartile (equation 8 of [2]).

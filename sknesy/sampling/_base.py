@@ -52,7 +52,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class SamplerOptions:
-    """How draws are proposed; see `sknesy.inference.SamplingEngine`.
+    """Options of how draws are proposed; see `sknesy.inference.SamplingEngine`.
 
     Attributes
     ----------

@@ -147,7 +147,7 @@ class BlackBoxSampler(Sampler):
         return particles.where(is_better, proposed)
 
     def estimate_cost(self, n_samples: int) -> float:
-        """Not known: it is that of the function."""
+        """Return inf: the cost is that of the function, which is not known."""
         return math.inf
 
     def reuse(self, labels: Sequence[Hashable] | None) -> "BlackBoxSampler":
@@ -192,7 +192,7 @@ class _Particles:
 
 
 class _Judge:
-    """Weighs draws by the evidence of a batch."""
+    """Weights of draws by the evidence of a batch."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class _Judge:
             self.target.fill_(-1)
 
     def log_bound(self) -> Tensor:
-        """What no log-weight exceeds, (n_samples,)."""
+        """Return what no log-weight exceeds, (n_samples,)."""
         bound = self.log_likelihood.amax(-1).sum(-1)
         if self.log_ratio is not None:
             bound = bound + self.log_ratio.nan_to_num(nan=-torch.inf).amax(-1).sum(-1)
@@ -265,7 +265,7 @@ class _Judge:
         names: Sequence[Hashable],
         pairs: tuple[IntArray, IntArray],
     ) -> npt.NDArray[np.float64]:
-        """The distance of each world, or of its label, from the label observed."""
+        """Return the distance of each world, or of its label, from the label observed."""
         distance = self.sampler.options.distance
         assert distance is not None
         if not isinstance(distance, WorldDistance):
@@ -281,7 +281,7 @@ class _Judge:
 def _label_worlds(
     sampler: BlackBoxSampler, worlds: Tensor, end: float
 ) -> tuple[list[Hashable], IntArray]:
-    """The different labels of worlds (n_draws, n_samples, n_symbols), and which each one has.
+    """Return different labels of worlds (n_draws, n_samples, n_symbols), and which each one has.
 
     A world that was drawn several times is concluded from once; -1 was not, by the end.
     """
@@ -298,7 +298,7 @@ def _label_worlds(
 def _conclude(
     knowledge: Knowledge, worlds: IntArray, n_jobs: int | None, end: float
 ) -> list[Hashable]:
-    """Labels of worlds, in parallel; of the first ones only if time ends, but of some always."""
+    """Conclude labels of worlds, in parallel; of the first ones if time ends, of some always."""
     labels: list[Hashable] = []
     size = len(worlds) if math.isinf(end) else _FIRST_CHUNK
     while len(labels) < len(worlds) and (not labels or time.monotonic() < end):
@@ -322,7 +322,7 @@ def _conclude_all(knowledge: Knowledge, worlds: IntArray, n_jobs: int | None) ->
 
 
 def _ratio(distance: Tensor, tolerance: Tensor) -> Tensor:
-    """Distances on the scale of the tolerance; with tolerance 0, inf but for distance 0."""
+    """Return distances on the scale of the tolerance; with tolerance 0, inf but for distance 0."""
     return torch.where(distance > 0, distance / tolerance, 0.0)
 
 
@@ -365,7 +365,7 @@ def compile_black_box(
 
 
 def _try_labels(knowledge: Knowledge, n_states: tuple[int, ...]) -> tuple[Hashable, ...]:
-    """The labels of all worlds, or of many random ones."""
+    """Return the labels of all worlds, or of many random ones."""
     n_worlds = math.prod(n_states)
     if n_worlds <= _N_TRIED:
         worlds = np.stack(np.unravel_index(np.arange(n_worlds), n_states), axis=1)

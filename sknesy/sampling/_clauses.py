@@ -181,7 +181,7 @@ class ClauseSampler(Sampler):
         return torch.from_numpy(states).to(device), weight.to(device), bound.to(device)
 
     def _orders(self, draw: Any, rooted: IntArray, n_samples: int, n_draws: int) -> IntArray:
-        """The order of each sample: the one that finds the most evidence in a few draws."""
+        """Return the order of each sample: the one that finds the most evidence in a few draws."""
         if self.options.draw_order != "auto":
             return np.full(n_samples, ORDERS.index(self.options.draw_order))
         n_pilot = min(_N_PILOT, n_draws)
@@ -214,7 +214,7 @@ class ClauseSampler(Sampler):
                 break
 
     def _tree(self) -> PrefixTree:
-        """What earlier batches found out; forgotten where it becomes too much."""
+        """Return what earlier batches found out; forgotten where it becomes too much."""
         if not self._trees or self._trees[0].n_bytes > _MAX_TREE_BYTES:
             variables = [*self.knowledge.symbol_variables, *self.knowledge.output_variables]
             self._trees[:] = [PrefixTree(variables)]
@@ -231,7 +231,7 @@ def _seconds(options: SamplerOptions) -> float:
 
 @dataclass(frozen=True)
 class _Holds:
-    """Whether clauses hold, without the solver."""
+    """Test of whether clauses hold, without the solver."""
 
     violations: Violations
 
@@ -242,13 +242,13 @@ class _Holds:
 
 
 def _pad(log_weights: Tensor, other: Tensor) -> Tensor:
-    """As many states as the wider of two arrays."""
+    """Pad log-weights to the states of the wider of two arrays."""
     missing = max(0, other.shape[-1] - log_weights.shape[-1])
     return torch.nn.functional.pad(log_weights, (0, missing), value=-torch.inf)
 
 
 def _excluded(log_weights: FloatArray, tree: PrefixTree) -> list[tuple[int, int]]:
-    """The states of weight zero, as pairs of a variable and a state."""
+    """Return the states of weight zero, as pairs of a variable and a state."""
     return [
         (i, v)
         for i, v in np.argwhere(log_weights == -np.inf).tolist()

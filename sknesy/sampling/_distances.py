@@ -1,4 +1,4 @@
-"""How far labels are from each other: what a black box that misses the label is judged by."""
+"""Distances between labels, by which a black box that misses the label is judged."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass

@@ -119,7 +119,7 @@ def draw_guided(
 
 
 def _rank(log_weights: FloatArray) -> FloatArray:
-    """Which variable goes first, in each order and sample: (n_orders, n_samples, n_variables)."""
+    """Rank the variables, in each order and sample, (n_orders, n_samples, n_variables)."""
     n_samples, n_variables, _ = log_weights.shape
     natural = np.broadcast_to(np.arange(n_variables), (n_samples, n_variables))
     confidence = log_weights.max(axis=2) - np.logaddexp.reduce(log_weights, axis=2)
@@ -130,7 +130,7 @@ def _rank(log_weights: FloatArray) -> FloatArray:
 def _draw_states(
     log_weights: FloatArray, is_open: BoolArray, component: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
-    """A state for each row among those open, by its component; -1 for none.
+    """Draw a state for each row among those open, by its component; -1 for none.
 
     Also the logarithms of its probability under each component, (n_rows, n_components).
     """

@@ -21,7 +21,7 @@ _FLOOR = 0.02  # share of the places that goes by mass alone, whatever the guide
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a batch.
+    """Evidence of a batch.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Particles:
 
 @dataclass(frozen=True)
 class Filtered:
-    """What a filter found.
+    """Results of a filter.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ def _read(run: StepRun, evidence: Evidence, position: int, before: Particles) ->
 
 
 def _find(keys: IntArray, wanted: IntArray, n_keys: int) -> IntArray:
-    """The place of each wanted one among sorted keys, of numbers below n_keys; -1 if not there."""
+    """Find each wanted one among sorted keys, of numbers below n_keys; -1 if not there."""
     if n_keys <= 4 * len(wanted):
         place = np.full(n_keys, -1)
         place[keys] = np.arange(len(keys))
@@ -316,7 +316,7 @@ def _thin(
 
 
 def _shares(log_mass: FloatArray, row: IntArray, n_rows: int) -> FloatArray:
-    """Masses, normalised within rows."""
+    """Normalise masses within rows."""
     return np.exp(log_mass - _log_sums(log_mass, row, n_rows)[row])
 
 

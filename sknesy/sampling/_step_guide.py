@@ -1,4 +1,4 @@
-"""What lies ahead of a machine's states, guessed from a few worlds of the net."""
+"""Guide to what lies ahead of a machine's states, guessed from a few worlds of the net."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class _Fit:
 
 
 class RegressionGuide:
-    """What lies ahead of a state, where states and outputs are numbers.
+    """Guide to what lies ahead of a state, where states and outputs are numbers.
 
     Worlds are drawn from the net, and an output is regressed on the numbers in the state, at each
     position: ``output = slope * state + intercept``, give or take some variance, with an
@@ -110,7 +110,7 @@ class RegressionGuide:
     def _draw_pilots(
         self, evidence: Evidence, rng: np.random.Generator
     ) -> tuple[list[IntArray], FloatArray]:
-        """The states that worlds of the net go through (-1 is none), and their outputs."""
+        """Return the states that worlds of the net go through (-1 is none), and their outputs."""
         run, n = self.run, len(self._sample)
         values = np.full((len(run.output_states), n), np.nan)
         state = np.zeros(n, dtype=np.int64)
@@ -141,7 +141,7 @@ class RegressionGuide:
         return states, values
 
     def _fit_lines(self, position: int) -> list[_Fit]:
-        """The lines for the outputs that lie ahead, those that are observed."""
+        """Return the lines for the outputs that lie ahead, those that are observed."""
         outputs = [o for o in self.run.emission[position:] if o >= 0][:1]
         outputs.extend(self.run.final_outputs)
         fits = []
@@ -155,7 +155,7 @@ class RegressionGuide:
         return fits
 
     def _fit_line(self, position: int, value: FloatArray, observed: _Observed) -> _Fit | None:
-        """Least squares, of differences to the mean of each sample."""
+        """Fit a line by least squares, of differences to the mean of each sample."""
         used = np.flatnonzero((self._states[position] >= 0) & np.isfinite(value))
         if not len(used):
             return None
@@ -187,7 +187,7 @@ class RegressionGuide:
         return _Fit(slope, np.subtract(y_mean, x_mean @ slope), variance, observed)
 
     def _describe(self, position: int, state: IntArray) -> FloatArray:
-        """The numbers in states, (n, n_features); NaN where a state is not like the first one."""
+        """Return numbers in states, (n, n_features); NaN where one is unlike the first."""
         known = self._features.get(position)
         n_known = 0 if known is None else len(known)
         n_states = self.run.n_states(position)
@@ -204,7 +204,7 @@ class RegressionGuide:
 
 
 def _observe(names: tuple[Any, ...], log_likelihood: FloatArray) -> _Observed | None:
-    """Mean and variance of an output, as the label of each sample has it."""
+    """Return mean and variance of an output, as the label of each sample has it."""
     numbers = np.array([_as_number(name) for name in names], dtype=np.float64)
     if not np.isfinite(numbers).all():
         return None
@@ -218,7 +218,7 @@ def _observe(names: tuple[Any, ...], log_likelihood: FloatArray) -> _Observed | 
 
 
 def _as_number(name: Any) -> float:
-    """A name as a number; NaN if it is none."""
+    """Return a name as a number; NaN if it is none."""
     try:
         return np.nan if isinstance(name, str | bytes) else float(name)
     except (TypeError, ValueError, OverflowError):
@@ -226,7 +226,7 @@ def _as_number(name: Any) -> float:
 
 
 def _find_form(names: list[Any]) -> tuple[int, tuple[int, ...]]:
-    """How long tuples are (-1: no tuple), and which of their places always hold numbers."""
+    """Find the length of tuples (-1: no tuple), and which of their places always hold numbers."""
     first = names[0]
     if not isinstance(first, tuple):
         return -1, (0,)
@@ -238,7 +238,7 @@ def _find_form(names: list[Any]) -> tuple[int, tuple[int, ...]]:
 
 
 def _as_row(name: Any, form: tuple[int, tuple[int, ...]]) -> list[float]:
-    """The numbers in a state."""
+    """Return the numbers in a state."""
     length, places = form
     if length < 0:
         return [_as_number(name)]

@@ -112,8 +112,8 @@ class StepSampler(Sampler):
         while start < n_samples:
             part = slice(start, start + n_chunk)
             shown = Evidence(evidence.log_prob[part], evidence.log_likelihood[part])
-            # Samples go together, so that a limit would find none of them done. They have a quarter of
-            # the time that is left; then fewer of them try, with the transitions found so far.
+            # Samples go together, so that a limit would find none of them done. They have a quarter
+            # of the time that is left; then fewer of them try, with the transitions found so far.
             left = max(0.0, end - time.monotonic())
             seconds = None if np.isinf(left) else left / (4 if n_chunk > 1 else 1)
             try:
@@ -189,7 +189,7 @@ class StepSampler(Sampler):
         return torch.from_numpy(outputs), torch.from_numpy(is_possible)
 
     def _tables(self) -> StepTables:
-        """The transitions found so far, unless they are too many."""
+        """Return the transitions found so far, unless they are too many."""
         tables = self._cache.get("tables")
         if tables is None or tables.n_transitions > _MAX_TRANSITIONS:
             tables = self._cache["tables"] = StepTables(_as_machine(self.knowledge))
@@ -286,7 +286,7 @@ def _as_machine(knowledge: StepKnowledge) -> Machine:
 
 
 def _probe_emission(machine: Machine) -> list[bool]:
-    """Whether each position emits, as a few states of each tell."""
+    """Tell whether each position emits, as a few states of each tell."""
     if not machine.emits:
         return [False] * len(machine.symbol_states)
     for n_probed in _N_PROBED:
@@ -308,7 +308,7 @@ def _probe_emission(machine: Machine) -> list[bool]:
 
 
 def _try_all(knowledge: StepKnowledge, max_states: int) -> tuple[tuple[Hashable, ...], ...]:
-    """The names of all outputs, found by trying all states."""
+    """Return the names of all outputs, found by trying all states."""
 
     def check(n_states: int, n_transitions: int, position: int) -> None:
         if n_states > max_states:
@@ -331,7 +331,7 @@ def _try_all(knowledge: StepKnowledge, max_states: int) -> tuple[tuple[Hashable,
 def _columns(
     labels: Sequence[Hashable], n_outputs: int, knowledge: StepKnowledge
 ) -> list[list[Hashable]]:
-    """The names that labels give to each output."""
+    """Return the names that labels give to each output."""
     if n_outputs == 1:
         return [list(labels)]
     for label in labels:
