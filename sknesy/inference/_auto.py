@@ -138,26 +138,7 @@ class AutoEngine(InferenceEngine):
     ) -> CompiledChoice:
         """Make knowledge ready for the engine that evaluates it fastest.
 
-        Parameters
-        ----------
-        knowledge : Knowledge
-            What relates symbols and outputs.
-        labels : sequence of hashable, optional
-            The labels that will be observed; None for all.
-        reuse : Compiled, optional
-            What was compiled from the same knowledge earlier: its engine is kept.
-
-        Returns
-        -------
-        Compiled
-            The knowledge, ready for `infer`, with the ``engine`` chosen and the ``reason``.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When no world gives one of the labels.
-        IntractableError, UnsupportedKnowledgeError
-            When no engine reaches, within the limits; the message has what each says.
+        The result has the ``engine`` chosen and the ``reason``; with `reuse`, its engine is kept.
 
         Warns
         -----

@@ -56,8 +56,8 @@ class Posterior:
         Relation of `log_evidence` and the marginals to the true ones: "exact", "lower_bound" or
         "estimate".
     diagnostics : mapping of str to object
-        What the engine measured about its own accuracy; empty if exact. What differs from sample
-        to sample is an array of shape (n_samples,).
+        What the engine measured about its own accuracy; empty if exact. Values that differ from
+        sample to sample are arrays of shape (n_samples,).
     """
 
     log_evidence: Any
@@ -417,41 +417,13 @@ def count_worlds(compiled: Compiled) -> int | None:
 
 
 def leave_open(n_states: Sequence[int], n_samples: int) -> Tensor:
-    """Weigh all states of all symbols alike: what is known before any net.
-
-    Parameters
-    ----------
-    n_states : sequence of int
-        Number of states of each symbol.
-    n_samples : int
-        Number of samples.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_symbols, max(n_states)), float64
-        Zeros; -inf for padding.
-    """
+    """Weigh all states of all symbols alike: what is known before any net."""
     exists = mask_states(torch.tensor(n_states))
     return torch.where(exists, 0.0, -torch.inf).double().expand(n_samples, -1, -1)
 
 
 def check_possible(engine: InferenceEngine, compiled: Any, labels: Sequence[Hashable]) -> None:
-    """Check that some world gives each label: each is tried as evidence, symbols open.
-
-    Parameters
-    ----------
-    engine : InferenceEngine
-        An engine whose log-evidence is -inf only where no world agrees.
-    compiled : Compiled
-        What it compiled.
-    labels : sequence of hashable
-        The labels.
-
-    Raises
-    ------
-    InconsistentLabelError
-        When no world gives one of them.
-    """
+    """Check that some world gives each label: each is tried as evidence, symbols open."""
     compiled = compiled.to("cpu")
     evidence = observe(labels, compiled.output_states)
     posterior = engine.infer(compiled, leave_open(compiled.n_states, len(evidence)), evidence)

@@ -25,8 +25,8 @@ class DiagramEngine(ExactEngine):
 
     takes one pass over the edges, and one pass back gives all marginals. The label is a weight on
     the edges of its levels: one diagram serves every label, and missing, partial or noisy ones.
-    What counts is how much must be remembered from one symbol to the next (the carry of an
-    addition), not the number of worlds.
+    The size depends on how much must be remembered from one symbol to the next (the carry of an
+    addition), not on the number of worlds.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ _QUALITY = 0.1  # the best world alone is worth less than any sound estimate of 
 class ModeEngine(InferenceEngine):
     """Posterior over the most probable worlds only: hard EM, or EM over the k best.
 
-    Of the worlds that agree with the evidence, the k most probable are found, w_1 ... w_k, and
+    The k most probable of the worlds that agree with the evidence are found, w_1 ... w_k, and
     share the posterior by their probability. With p the net and l the likelihood of the label,
 
         evidence = sum over i = 1 ... k of  prod_s p(w_i,s)  prod_o l(o(w_i)_o)
@@ -31,7 +31,7 @@ class ModeEngine(InferenceEngine):
     world it is hard EM, also known as Viterbi training. It prefers worlds that a net can be sure
     of, and may settle on a wrong one early; more worlds make it less hasty.
 
-    How worlds are found depends on what the knowledge offers:
+    The search for worlds depends on what the knowledge offers:
 
     - A decision diagram, where there is one within the limits: the k best of a whole batch, by
       max-product.
@@ -64,6 +64,9 @@ class ModeEngine(InferenceEngine):
     Diagnostics of the posterior are ``is_optimal`` (bool), whether the worlds are proven to be the
     most probable ones, and ``n_worlds``, how many were found. A sample for which none was found
     has the log-evidence -inf and marginals of 0.
+
+    Compiling may take long where a diagram is tried in vain: compile once, and pass the result as
+    `reuse`; ``max_width=1`` tries none.
 
     A sample costs k operations for each node and state of the diagram; a few calls of a SAT solver
     where the net is sure of most symbols, and exponential time at worst; or up to `max_tried`

@@ -77,29 +77,7 @@ class BlackBoxSearch(Search):
 def compile_black_box_search(
     knowledge: Knowledge, labels: Sequence[Hashable] | None, limits: SearchLimits
 ) -> Search:
-    """Make any knowledge ready for a search that only asks it for labels.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    labels : sequence of hashable, optional
-        The labels that will be observed; None for all.
-    limits : SearchLimits
-        Not used.
-
-    Returns
-    -------
-    Search
-        The search.
-
-    Raises
-    ------
-    InconsistentLabelError
-        When a label is not among those that the knowledge names.
-    UnsupportedKnowledgeError
-        When no labels are given, and the knowledge names none.
-    """
+    """Make any knowledge ready for a search that only asks it for labels."""
     states = knowledge.output_states
     if states is not None:
         encode_labels(list(labels or ()), states)
@@ -127,28 +105,6 @@ def find_best_first(
     A label adds at most its largest log-weight. So the worlds found are proven to be the best
     once that, added to the log-probability of the last world tried, does not exceed the least of
     theirs.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What is asked for labels.
-    output_states : sequence of sequences of hashable
-        The names of the states of each output.
-    log_prob : ndarray of shape (n_symbols, n_states), float64
-        The net's log-probabilities, in nats.
-    log_likelihood : ndarray of shape (n_outputs, n_output_states), float64
-        The label's log-weights, in nats.
-    limits : SearchLimits
-        How many worlds are wanted, and how many may be tried.
-    seconds : float
-        The time for it.
-
-    Returns
-    -------
-    candidates : list of Candidate
-        At most `n_worlds` worlds.
-    is_optimal : bool
-        Whether they are proven to be the best.
     """
     most = float(log_likelihood.max(axis=1).sum())
     codes = [{name: v for v, name in enumerate(names)} for names in output_states]

@@ -32,7 +32,7 @@ __all__ = ["ClauseSearch", "compile_clause_search"]
 class ClauseSearch(Search):
     """Search for the most probable worlds of clauses by MaxSAT, of one sample after the other.
 
-    That clauses do not hold, the label False where there are no outputs, is another matter: the
+    Clauses that do not hold, the label False where there are no outputs, are another matter: the
     best world that violates a given clause is known at once. With auxiliary propositions, a world
     violates clauses if *no* choice of them will do, and worlds are tried in the order of the net.
 
@@ -96,20 +96,7 @@ class ClauseSearch(Search):
         return self
 
     def check_labels(self, labels: Sequence[Hashable] | None, deadline: sat.Deadline) -> None:
-        """Check that clauses can give each label.
-
-        Parameters
-        ----------
-        labels : sequence of hashable, optional
-            The labels.
-        deadline : Deadline
-            When to give up.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When one of them cannot be.
-        """
+        """Check that clauses can give each label."""
         codes = encode_labels(list(labels or ()), self.output_states).tolist()
         for label, code in zip(labels or (), codes, strict=True):
             if self.knowledge.outputs is None:
@@ -178,36 +165,7 @@ class ClauseSearch(Search):
 def compile_clause_search(
     knowledge: ClauseKnowledge, labels: Sequence[Hashable] | None, limits: SearchLimits
 ) -> Search:
-    """Make clauses ready for MaxSAT.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    labels : sequence of hashable, optional
-        The labels that will be observed; None for all.
-    limits : SearchLimits
-        The time for checking the clauses.
-
-    Returns
-    -------
-    Search
-        The search, which serves all labels.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses contradict each other, or the symbols do not determine an output.
-    InconsistentLabelError
-        When the clauses cannot give one of the labels.
-    TimeLimitError
-        When that takes too long to tell.
-
-    Warns
-    -----
-    UndeterminedPropositionWarning
-        When the symbols leave auxiliary propositions open.
-    """
+    """Make clauses ready for MaxSAT."""
     knowledge = knowledge.dense
     deadline = sat.Deadline(limits.time_limit, "Checking the clauses")
     check_clauses(knowledge, deadline)

@@ -84,53 +84,14 @@ class Search(ABC):
 
     @abstractmethod
     def find(self, log_prob: Tensor, log_likelihood: Tensor, limits: SearchLimits) -> Found:
-        """Find the most probable worlds of each sample of a batch.
-
-        Parameters
-        ----------
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            The net's log-probabilities of the symbol states, in nats.
-        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
-            The label's log-weights of the output states, in nats.
-        limits : SearchLimits
-            How many are wanted.
-
-        Returns
-        -------
-        Found
-            The worlds.
-        """
+        """Find the most probable worlds of each sample of a batch."""
 
     @abstractmethod
     def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `find` costs for a batch.
-
-        Parameters
-        ----------
-        n_samples : int
-            Samples in the batch.
-
-        Returns
-        -------
-        float
-            Microseconds on one core: a guess, as a search may be lucky.
-        """
+        """Estimate what `find` costs for a batch."""
 
     def add_labels(self, labels: Sequence[Hashable] | None, limits: SearchLimits) -> "Search":
-        """Return a search that serves further labels, too.
-
-        Parameters
-        ----------
-        labels : sequence of hashable, optional
-            The labels.
-        limits : SearchLimits
-            What may be spent on checking them.
-
-        Returns
-        -------
-        Search
-            This one, where it serves all labels.
-        """
+        """Return a search that serves further labels, too."""
         return self
 
     def to(self, device: torch.device | str) -> "Search":
@@ -144,31 +105,8 @@ def compile_search(
 ) -> Search:
     """Make knowledge that is too wide for a decision diagram ready for a search.
 
-    What is registered for `Knowledge` treats it as a black box, of which only `conclude` is known.
+    The function registered for `Knowledge` treats it as a black box: only `conclude` is known.
     Classes of knowledge that allow better register it, each in a file of its own.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    labels : sequence of hashable, optional
-        The labels that will be observed; None for all.
-    limits : SearchLimits
-        What may be spent.
-
-    Returns
-    -------
-    Search
-        The knowledge, ready for `Search.find`.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the knowledge contradicts itself.
-    InconsistentLabelError
-        When the knowledge cannot conclude one of the labels.
-    UnsupportedKnowledgeError
-        When no labels are given, and the knowledge does not tell which there are.
     """
     raise NotImplementedError
 
@@ -181,20 +119,8 @@ def search_one_by_one(
 ) -> Found:
     """Find the worlds of a batch with a function for one sample.
 
-    Parameters
-    ----------
-    find_one : callable
-        Is given `log_prob` and `log_likelihood` of one sample, and the seconds it has: an even
-        share of what is left. Returns candidates and whether they are proven to be the best.
-    log_prob, log_likelihood : Tensor
-        As in `Search.find`.
-    limits : SearchLimits
-        How many worlds are wanted, and the time for the batch.
-
-    Returns
-    -------
-    Found
-        The best `n_worlds` of the candidates of each sample.
+    `find_one` is given the log-weights of one sample and the seconds it has, an even share of what
+    is left; it returns candidates, and whether they are proven to be the best.
     """
     n, device = len(log_prob), log_prob.device
     log_joint = np.full((n, limits.n_worlds), -np.inf)

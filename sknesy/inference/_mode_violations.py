@@ -14,25 +14,11 @@ __all__ = ["find_best_failing"]
 def find_best_failing(
     failures: Failures, log_prob: FloatArray, n_worlds: int
 ) -> list[tuple[float, tuple[int, ...]]]:
-    """Find the most probable worlds that violate at least one clause.
+    """Find the most probable worlds that violate a clause, with their log-probabilities.
 
     A clause is violated if each variable of it is in one of some states, which leaves the
     variables independent: its best worlds are those of a net that excludes all other states.
     The best over all clauses are among these.
-
-    Parameters
-    ----------
-    failures : Failures
-        The clauses, turned round.
-    log_prob : ndarray of shape (n_variables, n_states), float64
-        The net's log-probabilities, in nats.
-    n_worlds : int
-        Worlds wanted.
-
-    Returns
-    -------
-    list of (float, tuple of int)
-        Log-probability and world; the best there are, but for the order.
 
     Notes
     -----
@@ -45,6 +31,7 @@ def find_best_failing(
     loss = np.zeros(failures.n_clauses)
     np.add.at(loss, failures.clause, best[failures.variable] - confined)
     found: dict[tuple[int, ...], float] = {}
+    # The k best worlds found so far are the best of all once no further clause can beat the k-th.
     for c in np.argsort(loss, kind="stable").tolist():
         least = sorted(found.values(), reverse=True)[n_worlds - 1 : n_worlds]
         if loss[c] == np.inf or (least and best.sum() - loss[c] <= least[0]):

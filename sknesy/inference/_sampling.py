@@ -40,12 +40,12 @@ class SamplingEngine(InferenceEngine):
 
     Worlds z_k are drawn from a proposal q, and weigh ``W_k = p(z_k) l(z_k) / q(z_k)``, with the
     net p and the likelihood l of the label. The mean weight is an unbiased estimate of the
-    evidence p(y | x), and shares of weight estimate the marginals. How good they are is
-    reported: see Notes. What is proposed depends on what the knowledge is:
+    evidence p(y | x), and shares of weight estimate the marginals. Diagnostics tell
+    how good they are: see Notes. The proposal depends on the knowledge:
 
-    - *clauses*: symbols are decided one after the other, each among the states that a SAT solver's
-      unit propagation leaves; with `look_ahead` only states that can be completed to a world, so
-      that no draw is lost. That clauses fail is drawn by way of the clause that fails.
+    - *clauses*: symbols are decided one after the other, by the net or a flatter one, each among
+      the states that a SAT solver's unit propagation leaves; with `look_ahead` only states that
+      can be completed to a world, so that no draw is lost. The label False is drawn by way of a clause that fails.
     - *state machines*: the states reached are kept with their probability, at each position the
       `max_states` that matter; worlds are drawn backwards through them.
     - *anything else*, such as a Python function: worlds are drawn from the net, and judged by the
@@ -90,8 +90,8 @@ class SamplingEngine(InferenceEngine):
         Jobs of joblib that call a black box in parallel, on any of its backends. The result does
         not depend on it.
     time_limit : float or None, default=60.0
-        Seconds for one batch, for clauses and machines: draws that are not done by then have weight
-        zero. For black boxes, after which no further move is begun. None is no limit.
+        Seconds for one batch; None is no limit. What is done by then is used: the first draws of
+        each sample for clauses and black boxes, the first samples for machines.
 
     See Also
     --------

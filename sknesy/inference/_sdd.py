@@ -45,8 +45,8 @@ class SDDEngine(ExactEngine):
 
     Notes
     -----
-    A sample costs a few operations for each wire of the circuit. What `compile` returns holds
-    plain ints, no object of PySDD.
+    A sample costs a few operations for each wire of the circuit. The circuit that `compile` returns
+    holds plain ints, no object of PySDD.
 
     References
     ----------

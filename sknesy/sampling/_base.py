@@ -217,7 +217,7 @@ def compile_sampler(
 ) -> Sampler:
     """Make knowledge ready for drawing worlds.
 
-    What is registered for `Knowledge` treats it as a black box, of which only `conclude` is known.
+    The function registered for `Knowledge` treats it as a black box: only `conclude` is known.
     Classes of knowledge that allow better register it, each in a file of its own.
 
     Parameters

@@ -333,28 +333,7 @@ def compile_black_box(
     *,
     options: SamplerOptions,
 ) -> BlackBoxSampler:
-    """Make a black box ready for drawing worlds: find out which labels it has.
-
-    Parameters
-    ----------
-    knowledge : Knowledge
-        What relates symbols and outputs.
-    labels : sequence of hashable, optional
-        The labels that will be observed. None: those of all worlds, or, where these are many, of
-        10,000 random ones.
-    options : SamplerOptions
-        How draws are judged and moved.
-
-    Returns
-    -------
-    BlackBoxSampler
-        The sampler.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the knowledge rules out every world that was tried.
-    """
+    """Make a black box ready for drawing worlds: find out which labels it has."""
     n_states = tuple(knowledge.n_states.tolist())
     output_states = knowledge.output_states
     if output_states is None and labels is not None:

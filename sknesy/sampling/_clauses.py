@@ -263,29 +263,7 @@ def compile_clause_sampler(
     *,
     options: SamplerOptions,
 ) -> ClauseSampler:
-    """Make clauses ready for drawing worlds.
-
-    Parameters
-    ----------
-    knowledge : ClauseKnowledge
-        The clauses.
-    labels : sequence of hashable, optional
-        The labels that will be observed: their names are checked.
-    options : SamplerOptions
-        How draws are proposed.
-
-    Returns
-    -------
-    ClauseSampler
-        The sampler.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the clauses cannot be satisfied, or the symbols do not determine an output.
-    InconsistentLabelError
-        When a label is not one of the knowledge's.
-    """
+    """Make clauses ready for drawing worlds."""
     knowledge = knowledge.dense
     check_clauses(knowledge, sat.Deadline(options.time_limit, "Checking the clauses"))
     if len(knowledge.output_states) == 1:

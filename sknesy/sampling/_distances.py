@@ -22,7 +22,7 @@ NAMES = ("exact", "absolute", "hamming")
 class WorldDistance:
     """A distance that looks at the world, not only at the label it concludes.
 
-    By how much a plan is dearer than the best one, or the share of constraints that a world
+    The cost of a plan above that of the best one, or the share of constraints that a world
     violates, says more than that two labels differ.
 
     Parameters
@@ -82,18 +82,7 @@ class WorldDistance:
 
 
 def check_distance(distance: Any) -> None:
-    """Check the parameter `distance`.
-
-    Parameters
-    ----------
-    distance : object
-        Its value.
-
-    Raises
-    ------
-    ValueError
-        When it is neither callable nor the name of a distance.
-    """
+    """Check the parameter `distance`."""
     if distance is not None and not callable(distance) and not isinstance(distance, WorldDistance):
         check_option(distance, "distance", NAMES)
 
@@ -104,31 +93,7 @@ def measure_distances(
     wanted: Sequence[Hashable],
     pairs: tuple[IntArray, IntArray],
 ) -> FloatArray:
-    """Measure how far labels that were concluded are from those that were observed.
-
-    Parameters
-    ----------
-    distance : {"exact", "absolute", "hamming"} or callable
-        "exact" is 0 for equal labels, else 1; "absolute" the absolute difference of numbers;
-        "hamming" the share of places in which texts or tuples of one length differ. A callable
-        ``distance(concluded, observed)`` gives a number of at least 0.
-    found : sequence of hashable
-        Labels that were concluded.
-    wanted : sequence of hashable
-        Labels that were observed.
-    pairs : tuple of two ndarrays of shape (n_pairs,), int64
-        Positions in `found` and in `wanted` of the labels to compare.
-
-    Returns
-    -------
-    ndarray of shape (n_pairs,), float64
-        The distances; inf where `found` has None.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the labels have no such distance.
-    """
+    """Measure how far labels that were concluded are from those that were observed."""
     measured = np.full(len(pairs[0]), np.inf)
     possible = np.fromiter((label is not None for label in found), bool, len(found))[pairs[0]]
     if not possible.any():

@@ -13,18 +13,6 @@ def add_nameless(log_likelihood: Tensor, output_states: Sequence[Sequence[Hashab
 
     A black box may conclude labels that nobody has named. They agree with an output that is not
     observed at all, and with no other evidence. As the last column, it is read by state -1.
-
-    Parameters
-    ----------
-    log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states)
-        Log-weights of the output states.
-    output_states : sequence of sequences of hashable
-        The names of the states of each output.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_outputs, n_output_states + 1)
-        Log-weights with that of nameless labels.
     """
     nameless = torch.full_like(log_likelihood[..., :1], -torch.inf)
     for o, names in enumerate(output_states):
@@ -36,20 +24,7 @@ def add_nameless(log_likelihood: Tensor, output_states: Sequence[Sequence[Hashab
 
 
 def encode_found(labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]) -> Tensor:
-    """Turn concluded labels into states of the outputs.
-
-    Parameters
-    ----------
-    labels : sequence of hashable
-        Labels, tuples where there are several outputs; None is a world that is ruled out.
-    output_states : sequence of sequences of hashable
-        The names of the states of each output.
-
-    Returns
-    -------
-    Tensor of shape (n_labels, n_outputs), int64
-        The states; -1 for what has no name, and for None.
-    """
+    """Turn concluded labels into states of the outputs."""
     codes = torch.full((len(labels), len(output_states)), -1, dtype=torch.int64)
     for o, names in enumerate(output_states):
         position = {name: v for v, name in enumerate(names)}

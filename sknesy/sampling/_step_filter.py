@@ -88,29 +88,6 @@ def filter_forward(
     such that `n_kept` are expected. As long as all states are kept there is one filter for each
     sample, and it is exact.
 
-    Parameters
-    ----------
-    run : StepRun
-        The machine.
-    evidence : Evidence
-        What is known of the samples.
-    n_kept : int
-        States to keep at each position.
-    n_filters : int
-        Independent filters for each sample, from the first state that is not kept.
-    guide : callable
-        Called if states must be left; returns the guide, which gives for a position, samples and
-        states the logarithm of what is thought to lie ahead, or None for nothing.
-    rng : numpy.random.Generator
-        Source of randomness.
-    check : callable
-        Called at each position; raises to stop.
-
-    Returns
-    -------
-    Filtered
-        The states kept, and the evidence.
-
     References
     ----------
     .. [1] Fearnhead, Clifford, "On-line inference for hidden Markov models via particle filters",
@@ -152,28 +129,7 @@ def draw_backward(
     row: IntArray,
     rng: np.random.Generator,
 ) -> tuple[IntArray, IntArray]:
-    """Draw worlds from what filters kept.
-
-    Parameters
-    ----------
-    run : StepRun
-        The machine.
-    evidence : Evidence
-        What is known of the samples.
-    filtered : Filtered
-        What the filters found.
-    row : ndarray of shape (n_draws,), int64
-        From which filter each world is to be drawn; the filters must have found evidence.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    worlds : ndarray of shape (n_draws, n_symbols), int64
-        The states of the symbols, in the order of reading.
-    outputs : ndarray of shape (n_draws, n_outputs), int64
-        The states of the outputs; -1 has no name.
-    """
+    """Draw worlds (n_draws, n_symbols) and outputs (n_draws, n_outputs) from what filters kept."""
     n_rows = len(filtered.log_evidence)
     worlds = np.zeros((len(row), len(run.emission)), dtype=np.int64)
     outputs = np.full((len(row), len(run.output_states)), -1, dtype=np.int64)
@@ -188,6 +144,7 @@ def draw_backward(
         before = filtered.kept[position]
         edges = _read(run, evidence, position, before)
         n_after = run.n_states(position + 1)
+        # Before the split there is one filter for several: rows map to those of that time.
         needed = (row // (n_rows // before.n_rows)) * n_after + state
         keys, which = np.unique(needed, return_inverse=True)
         place = _find(keys, edges.row * n_after + edges.target, before.n_rows * n_after)
@@ -297,6 +254,8 @@ def _thin(
         guided = _shares(particles.log_mass + log_value, row, n_rows)
         share = _FLOOR * share + (1 - _FLOOR) * guided
     is_large = np.bincount(row, minlength=n_rows)[row] <= n_kept  # all of the row is kept
+    # The threshold c solves  sum_i min(1, share_i / c) = n_kept  (Fearnhead & Clifford, section 4):
+    # states above c are set aside, c is found for the rest, and that may put more above it.
     while True:
         n_large = np.bincount(row[is_large], minlength=n_rows)
         rest = np.bincount(row, share * ~is_large, minlength=n_rows)
@@ -308,6 +267,7 @@ def _thin(
     chance = np.where(is_large, 0.0, share / np.where(threshold > 0, threshold, 1.0)[row])
     # Systematic: of states side by side, as many are kept as their chances add up to.
     start = np.cumsum(np.bincount(row, chance, minlength=n_rows))
+    # One uniform number a row shifts a ruler over the cumulated chances.
     below = np.cumsum(chance) - np.append(0.0, start)[row] + rng.random(n_rows)[row]
     is_drawn = np.floor(below) > np.floor(below - chance)
     keep = np.flatnonzero(is_large | is_drawn)
@@ -339,5 +299,6 @@ def _choose(
     stop = np.searchsorted(group, wanted, side="right")
     start = np.searchsorted(group, wanted, side="left")
     low = np.where(start > 0, cumulated[start - 1], 0.0)
+    # The inverse of the cumulated shares, within the stretch of each group.
     point = low + rng.random(len(wanted)) * (cumulated[stop - 1] - low)
     return np.clip(np.searchsorted(cumulated, point, side="right"), start, stop - 1)

@@ -49,15 +49,6 @@ class RegressionGuide:
     output observed. This holds exactly where a sum of many symbols is observed; where a line
     explains nothing, all states are worth the same. Considered are the next output that is
     emitted, and those that are read off the last state.
-
-    Parameters
-    ----------
-    run : StepRun
-        The machine.
-    evidence : Evidence
-        What is known of the samples.
-    rng : numpy.random.Generator
-        Source of randomness.
     """
 
     def __init__(
@@ -81,20 +72,7 @@ class RegressionGuide:
         self._states, self._values = self._draw_pilots(evidence, rng)
 
     def log_value(self, position: int, sample: IntArray, state: IntArray) -> FloatArray:
-        """Guess what lies ahead.
-
-        Parameters
-        ----------
-        position : int
-            The number of symbols read.
-        sample, state : ndarray of shape (n,), int64
-            States of samples.
-
-        Returns
-        -------
-        ndarray of shape (n,), float64
-            Log-weights, in nats, up to a constant for each sample.
-        """
+        """Guess what lies ahead of states (n,) of samples (n,): log-weights, in nats."""
         total = np.zeros(len(state))
         if position not in self._fits:
             self._fits[position] = self._fit_lines(position)
@@ -119,6 +97,7 @@ class RegressionGuide:
             self._check()
             alive = np.flatnonzero(state >= 0)
             targets, codes = run.read(position, state[alive])
+            # Inverse of the cumulated net; the last state where rounding leaves none.
             prob = np.exp(evidence.log_prob[:, position, : targets.shape[1]])
             bounds = np.cumsum(prob, axis=1)[self._sample[alive]]
             point = rng.random(n)[alive, None] * bounds[:, -1:]
@@ -174,6 +153,7 @@ class RegressionGuide:
         x_mean = np.stack([mean(column) for column in x.T], axis=1)
         y_mean = mean(y)
         dx, dy = x - x_mean[sample], y - y_mean[sample]
+        # One slope for all samples, as the machine is the same; intercepts are the samples' own.
         gram = dx.T @ dx
         gram += _RIDGE * (np.trace(gram) + 1.0) * np.eye(len(gram))
         slope: FloatArray = np.linalg.solve(gram, dx.T @ dy).astype(np.float64)
@@ -181,6 +161,7 @@ class RegressionGuide:
         # Few pilots: their spread is drawn towards that of all samples.
         pooled = residual.mean()
         spread = (count * mean(residual) + _LEAST * pooled) / (count + _LEAST)
+        # A guide narrower than the truth loses states that matter: weights vary without bound.
         variance = _WIDEN * spread + observed.variance + 1e-6 * (1.0 + y.var())
         tells = observed.is_informative & (count >= _LEAST)
         variance = np.where(tells, variance, np.inf)

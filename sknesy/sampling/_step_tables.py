@@ -36,11 +36,6 @@ class StepTables:
 
     `step` is called once for each position, state and symbol. States are numbered as they are
     found: whoever wants numbers that do not depend on what was asked before takes a `StepRun`.
-
-    Parameters
-    ----------
-    machine : Machine
-        The machine.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -61,29 +56,10 @@ class StepTables:
         return len(self.readers)
 
     def read(self, position: int, states: IntArray, emits: bool) -> tuple[IntArray, IntArray]:
-        """Let states read a symbol.
+        """Return the states after (n, n_symbol_states) and the outputs emitted, of the same shape.
 
-        Parameters
-        ----------
-        position : int
-            The position of the symbol.
-        states : ndarray of shape (n,), int64
-            Numbers of states; they may repeat.
-        emits : bool
-            Whether an output is emitted here, also by `END`.
-
-        Returns
-        -------
-        targets : ndarray of shape (n, n_symbol_states), int64
-            The number of the state after; -1 is ruled out.
-        codes : ndarray of shape (n, n_symbol_states), int64
-            The number of the output emitted, in the order of ``readers[position].outputs``; -1 is
-            none.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When the machine returns what it must not.
+        -1 is ruled out, or no output; outputs are numbers in ``readers[position].outputs``.
+        `states` (n,) may repeat; `emits`: whether an output is emitted here, also by `END`.
         """
         row = _extend(self._row[position], len(self.states[position]), -1)
         self._row[position] = row
@@ -132,23 +108,7 @@ class StepTables:
         known.extend(reversed(list(new)))
 
     def label(self, state: int) -> Label:
-        """Read the outputs off a last state.
-
-        Parameters
-        ----------
-        state : int
-            Its number.
-
-        Returns
-        -------
-        list of hashable, or None
-            What each function of `final` returns; None if the state is ruled out.
-
-        Raises
-        ------
-        InvalidKnowledgeError
-            When `accept` or `final` returns what it must not.
-        """
+        """Return what each function of `final` reads off a last state; None if it is ruled out."""
         if state not in self._labels:
             name = self.states[-1][state]
             name = name.state if isinstance(name, Ended) else name
@@ -159,18 +119,7 @@ class StepTables:
 class StepRun:
     """The tables, with states numbered as one run finds them.
 
-    What a run computes then depends on nothing that was asked before it.
-
-    Parameters
-    ----------
-    tables : StepTables
-        The tables.
-    emission : tuple of int
-        For each position, the output that is emitted there; -1 is none.
-    final_outputs : tuple of int
-        Which outputs are read off the last state, in the order of `final`.
-    output_states : tuple of tuples of hashable
-        The names of the states of each output.
+    The results of a run then depend on nothing that was asked before it.
     """
 
     def __init__(
@@ -190,54 +139,17 @@ class StepRun:
         self._own = [np.zeros(1, dtype=np.int64), *empty]  # and back; -1 is not found yet
 
     def n_states(self, position: int) -> int:
-        """Count the states found so far at a position.
-
-        Parameters
-        ----------
-        position : int
-            The number of symbols read.
-
-        Returns
-        -------
-        int
-            How many there are.
-        """
+        """Return how many states are found so far after `position` symbols."""
         return len(self._known[position])
 
     def names(self, position: int, states: IntArray) -> list[Any]:
-        """Look up the names of states.
-
-        Parameters
-        ----------
-        position : int
-            The number of symbols read.
-        states : ndarray of shape (n,), int64
-            Numbers of states.
-
-        Returns
-        -------
-        list of hashable
-            The states themselves, without `Ended`.
-        """
+        """Look up the names of states."""
         names = self.tables.states[position]
         found = [names[i] for i in self._known[position][states].tolist()]
         return [name.state if isinstance(name, Ended) else name for name in found]
 
     def read(self, position: int, states: IntArray) -> tuple[IntArray, IntArray]:
-        """Let states read a symbol.
-
-        Parameters
-        ----------
-        position : int
-            The position of the symbol.
-        states : ndarray of shape (n,), int64
-            Numbers of states; they may repeat.
-
-        Returns
-        -------
-        targets, codes : ndarray of shape (n, n_symbol_states), int64
-            The state after, -1 if ruled out; the output emitted, as numbered by the tables.
-        """
+        """Return states after and outputs emitted, as `StepTables.read`, in own numbers."""
         emits = self.emission[position] >= 0
         targets, codes = self.tables.read(position, self._known[position][states], emits)
         own = _extend(self._own[position + 1], len(self.tables.states[position + 1]), -1)
@@ -254,53 +166,18 @@ class StepRun:
         return after, codes
 
     def encode_emitted(self, position: int, codes: IntArray) -> IntArray:
-        """Turn outputs that were emitted into states of the output.
-
-        Parameters
-        ----------
-        position : int
-            The position of the symbol.
-        codes : ndarray, int64
-            Numbers of emitted outputs, as `read` gives them.
-
-        Returns
-        -------
-        ndarray, int64
-            The states; -1 is none, or has no name.
-        """
+        """Return the states of emitted outputs; -1 is none, or has no name."""
         place = self._place[self.emission[position]]
         names = self.tables.readers[position].outputs
         states: IntArray = np.array([*(place.get(name, -1) for name in names), -1])[codes]
         return states
 
     def labels(self, states: IntArray) -> list[Label]:
-        """Read the outputs off last states.
-
-        Parameters
-        ----------
-        states : ndarray of shape (n,), int64
-            Numbers of states.
-
-        Returns
-        -------
-        list of (list of hashable, or None)
-            The names of the outputs; None for a state that is ruled out.
-        """
+        """Read the outputs off last states."""
         return [self.tables.label(i) for i in self._known[-1][states].tolist()]
 
     def encode(self, labels: list[Label]) -> IntArray:
-        """Turn outputs read off last states into states of these outputs.
-
-        Parameters
-        ----------
-        labels : list of (list of hashable, or None)
-            The names.
-
-        Returns
-        -------
-        ndarray of shape (n, n_final), int64
-            The states; -1 is none, or has no name.
-        """
+        """Return states (n, n_final) of outputs read off; -1 is none, or has no name."""
         n_final = len(self.tables.machine.final)
         places = [self._place[o] for o in self.final_outputs]
         codes = [

@@ -47,7 +47,7 @@ class StepSampler(Sampler):
 
     Forward, the states that are reached are kept with their probability; where they are more than
     ``options.max_states``, some are left out at random, such that the evidence is estimated
-    without bias (Fearnhead & Clifford 2003). Which states are likely to be kept is decided by
+    without bias (Fearnhead & Clifford 2003). States are likely to be kept by
     their probability and by what lies ahead of them, see `RegressionGuide`. Worlds are then drawn
     backwards through the states that were kept, in proportion to their posterior: all worlds of
     one filter have the same weight, the filter's estimate of the evidence. Five filters run
@@ -225,32 +225,7 @@ def compile_step_sampler(
     *,
     options: SamplerOptions,
 ) -> StepSampler:
-    """Make a state machine ready for drawing worlds.
-
-    Parameters
-    ----------
-    knowledge : StepKnowledge
-        The machine.
-    labels : sequence of hashable, optional
-        The labels that will be observed; outputs are known by the names that occur in them. None:
-        all states are tried, which must not be more than `max_states` at any position.
-    options : SamplerOptions
-        How many states are kept.
-
-    Returns
-    -------
-    StepSampler
-        The sampler.
-
-    Raises
-    ------
-    InvalidKnowledgeError
-        When the machine returns what it must not, or rules out all worlds.
-    UnsupportedKnowledgeError
-        When no labels are given, and all states are too many to try.
-    InconsistentLabelError
-        When labels have another number of outputs than the machine.
-    """
+    """Make a state machine ready for drawing worlds."""
     n_states = tuple(knowledge.n_states.tolist())
     emits = _probe_emission(_as_machine(knowledge))
     n_outputs = sum(emits) + len(knowledge.final)

@@ -18,13 +18,8 @@ _MAX_MODELS = 12  # that a node remembers: each answers a question without the s
 class PrefixTree:
     """Nodes are sets of decided variables; what is known of a node is asked for once.
 
-    What follows from a set of decisions depends neither on the net nor on their order, so that one
+    The consequences of decisions depend neither on the net nor on their order, so that one
     tree serves all draws of all samples, and all batches.
-
-    Parameters
-    ----------
-    variables : sequence of tuples of int
-        The literals of the states of each variable.
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
@@ -55,40 +50,14 @@ class PrefixTree:
         return self.is_open.nbytes + self._is_proved.nbytes + self._is_refuted.nbytes
 
     def root(self, excluded: Iterable[tuple[int, int]], guide: Guide) -> int:
-        """Give the node in which no variable is decided, but some states are ruled out.
-
-        Parameters
-        ----------
-        excluded : iterable of pairs of int
-            Variables and states that are ruled out from the start.
-        guide : Guide
-            The solver.
-
-        Returns
-        -------
-        int
-            Number of the node.
-        """
+        """Return the node in which no variable is decided, but some states are ruled out."""
         literals = tuple(-self.variables[i][v] for i, v in excluded)
         return self._node(literals, guide, [])
 
     def children(
         self, node: IntArray, variable: IntArray, state: IntArray, guide: Guide
     ) -> IntArray:
-        """Give the nodes in which one more variable is decided.
-
-        Parameters
-        ----------
-        node, variable, state : ndarray of shape (n,), int64
-            Nodes, and for each the variable decided and its state.
-        guide : Guide
-            The solver.
-
-        Returns
-        -------
-        ndarray of shape (n,), int64
-            The nodes.
-        """
+        """Return the nodes (n,) in which one more variable is decided, of nodes (n,)."""
         key = (node * len(self.variables) + variable) * self.n_states + state
         unique, first, which = np.unique(key, return_index=True, return_inverse=True)
         numbers = []
@@ -103,20 +72,7 @@ class PrefixTree:
         return np.array(numbers, dtype=np.int64)[which]
 
     def look_ahead(self, node: IntArray, variable: IntArray, guide: Guide) -> BoolArray:
-        """Find the states of variables that have a completion.
-
-        Parameters
-        ----------
-        node, variable : ndarray of shape (n,), int64
-            Nodes, and for each the variable in question.
-        guide : Guide
-            The solver.
-
-        Returns
-        -------
-        ndarray of shape (n, n_states), bool
-            Whether each state has one.
-        """
+        """Tell which states of a variable have a completion, (n, n_states), at nodes (n,)."""
         is_known = self._is_proved[node, variable] | self._is_refuted[node, variable]
         in_doubt = self.is_open[node, variable] & ~is_known
         at, states = np.nonzero(in_doubt)

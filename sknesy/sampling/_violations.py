@@ -26,13 +26,6 @@ class Violations:
     with worlds w drawn by choosing a clause c with probability p(c fails) / U and then w given that
     c fails; N(w) counts the clauses that fail in w. The estimate has a bounded relative error
     however small the probability is (Karp, Luby & Madras 1989).
-
-    Parameters
-    ----------
-    clauses : sequence of sequences of int
-        The clauses, of which every proposition belongs to a variable.
-    variables : sequence of tuples of int
-        The literals of the states of each variable.
     """
 
     def __init__(self, clauses: Clauses, variables: Sequence[Variable]) -> None:
@@ -57,18 +50,7 @@ class Violations:
         return moved
 
     def count(self, worlds: Tensor) -> Tensor:
-        """Count the clauses that fail.
-
-        Parameters
-        ----------
-        worlds : Tensor of shape (..., n_symbols), int64
-            The worlds.
-
-        Returns
-        -------
-        Tensor of shape (...), int64
-            Their number; 0 where all clauses hold.
-        """
+        """Count the clauses that fail."""
         rows = worlds.reshape(-1, worlds.shape[-1])
         size = max(1, _MAX_CELLS // max(1, self.variables.numel()))
         clause = torch.arange(len(self), device=rows.device)[:, None]
@@ -82,26 +64,10 @@ class Violations:
     def draw(
         self, log_prob: Tensor, n_draws: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw worlds in which a clause fails.
+        """Draw worlds (n_draws, n_samples, n_symbols) in which a clause fails.
 
-        Parameters
-        ----------
-        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
-            Log-probabilities of the states.
-        n_draws : int
-            Draws for each sample.
-        generator : torch.Generator
-            Source of randomness.
-
-        Returns
-        -------
-        worlds : Tensor of shape (n_draws, n_samples, n_symbols), int64
-            The worlds.
-        log_weight : Tensor of shape (n_draws, n_samples), float64
-            Logarithms of their weights, whose mean estimates p(violated); -inf where no clause
-            can fail.
-        log_bound : Tensor of shape (n_samples,), float64
-            What no log-weight exceeds.
+        Also their log-weights (n_draws, n_samples), whose mean weight estimates p(violated), and
+        what none of these exceeds (n_samples,); -inf where no clause can fail.
         """
         n_samples = len(log_prob)
         if not len(self):
@@ -114,6 +80,8 @@ class Violations:
             # Normalised: padding has the logarithm 0.
             log_fails += torch.logsumexp(rows, -1).clamp(max=0.0)
         log_total = torch.logsumexp(log_fails, dim=1)
+        # Karp, Luby & Madras: a clause by its probability, a world in which it fails, and a weight
+        # over the number of clauses that fail there, as each of them might have led to it.
         chosen = draw_states(log_fails[:, None], n_draws, generator)[..., 0]
         worlds = draw_states(log_prob, n_draws, generator)
         sample = torch.arange(n_samples, device=log_prob.device).expand(n_draws, -1)
