@@ -45,7 +45,8 @@ class SamplingEngine(InferenceEngine):
 
     - *clauses*: symbols are decided one after the other, by the net or a flatter one, each among
       the states that a SAT solver's unit propagation leaves; with `look_ahead` only states that
-      can be completed to a world, so that no draw is lost. The label False is drawn by way of a clause that fails.
+      can be completed to a world, so that no draw is lost. The label False is drawn by way of a
+      clause that fails.
     - *state machines*: the states reached are kept with their probability, at each position the
       `max_states` that matter; worlds are drawn backwards through them.
     - *anything else*, such as a Python function: worlds are drawn from the net, and judged by the
