@@ -3,6 +3,7 @@
 Each passage is written once, over an arithmetic: sums of products, or the same of logarithms.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -270,11 +271,13 @@ def _contract_all_but_first(
     """Sum over the states of all variables but the first."""
     n_weights, *sizes = weights.shape
     # The last variable leaves first: its matrix is the same for all samples.
-    matrix = arithmetic.from_plain(weights).movedim(-1, 1).reshape(n_weights, sizes[-1], -1)
+    # Sizes are spelled out: a variable that factors leave no state has none to infer -1 from.
+    matrix = arithmetic.from_plain(weights).movedim(-1, 1)
+    matrix = matrix.reshape(n_weights, sizes[-1], math.prod(sizes[:-1]))
     values = arithmetic.contract(received[-1], matrix[0] if n_weights == 1 else matrix)
-    for x in reversed(received[1:-1]):
-        values = values.reshape(*values.shape[:2], -1, x.shape[-1])
-        values = arithmetic.contract_own(values, x)
+    for k in range(len(sizes) - 2, 0, -1):
+        values = values.reshape(*values.shape[:2], math.prod(sizes[:k]), sizes[k])
+        values = arithmetic.contract_own(values, received[k])
     return values
 
 

@@ -91,6 +91,14 @@ def test_forests_are_exact(forest, scale):
             assert (beliefs.marginals[i, k, len(marginal) :] == 0).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 1, 2)])
+def test_a_factor_that_allows_nothing_leaves_no_evidence(shape):
+    factors = [Factor(tuple(range(len(shape))), (np.zeros(shape),))]
+    graph = build_factor_graph(list(shape), factors, [np.ones(n, dtype=bool) for n in shape])
+    beliefs = propagate_beliefs(graph, torch.zeros(2, len(shape), 2, dtype=torch.float64))
+    assert (beliefs.log_evidence == -torch.inf).all()
+
+
 def differ(n):
     return (1.0 - np.eye(n),)
 
