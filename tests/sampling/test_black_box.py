@@ -59,6 +59,7 @@ def prepare(function, n_symbols, labels, n_states=10, scale=1.0, seed=0, **param
     return engine, compiled, log_prob, observe(compiled, labels)
 
 
+@pytest.mark.slow
 def test_evidence_and_marginals_are_unbiased_under_a_temperature():
     n_runs = 150
     engine, compiled, log_prob, evidence = prepare(

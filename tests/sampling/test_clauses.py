@@ -178,6 +178,7 @@ def test_worlds_that_fail_are_found_however_rare_they_are(p_wrong):
     assert posterior.diagnostics["effective_sample_size"].item() >= 0.5 * 400
 
 
+@pytest.mark.slow
 def test_marginals_of_failing_worlds_are_unbiased():
     engine, compiled, log_prob, _ = sudoku_problem(n=2, n_draws=50, scale=3.0)
     log_prob[1] = certain_grid(1e-2)
