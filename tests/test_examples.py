@@ -37,7 +37,7 @@ def test_example_runs_and_shows_one_picture(path, monkeypatch, capsys):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_example_is_short_and_opens_with_its_claim(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 120
+    assert len(text.splitlines()) <= 100
     title, underline = text.splitlines()[1:3]
     assert set(underline) == {"="}
     assert len(underline) == len(title)
