@@ -67,7 +67,7 @@ print(f"{clf.n_iter_} iterations, at last {clf.lower_bounds_[-1]:.1f} nats a fil
 # %%
 # Look
 # ----
-# ``predict`` reads the numbers of films, ``predict_symbols`` the digits of frames, a list of arrays.
+# ``predict`` reads the numbers of films, ``predict_symbols`` the digits of their frames.
 
 print(f"numbers right          {clf.score(X_test, y_test):.3f}")
 print(f"frames right           {symbol_accuracy(shown, clf.predict_symbols(X_test)):.3f}")
