@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning
-from sknesy.inference import Compiled, ModeEngine
+from sknesy.inference import AutoEngine, Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import ExactObserved
 from sknesy.nets import Samples
@@ -278,7 +278,9 @@ class PredictionMixin:
 
     def _search_mode(self, seen, evidence):
         """Search for the most probable worlds by an engine made for it; compiled once."""
-        engine, searches = ModeEngine(), self._fit_state.searches
+        # Auto took no exact engine: it has tried a diagram, so that there is none to wait for.
+        engine = ModeEngine(max_width=1) if isinstance(self.engine_, AutoEngine) else ModeEngine()
+        searches = self._fit_state.searches
         n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
         if n_symbols not in searches:
             wanted = self._fit_state.labels.wanted([]) or None
