@@ -59,6 +59,7 @@ def fit(size, distance, with_prior, seed):
         net=make_net(TileNet, batch_size=batch_size).set_params(lr=lr),
         inference=SamplingEngine(n_draws, distance=distance),
         state_prior=np.bincount(symbols.ravel()) / symbols.size if with_prior else None,
+        temperature=1.0,  # a flattened net parts the kinds of ground later
         random_state=seed,
         **all_epochs(n_epochs),
     )
