@@ -59,7 +59,7 @@ grid = {
     "emnesyclassifier__net__lr": [0.001, 0.005],
     "emnesyclassifier__net__module__hidden": [8, 64],
 }
-search = GridSearchCV(make_pipeline(StandardScaler(), clf), grid, cv=3, n_jobs=2)
+search = GridSearchCV(make_pipeline(StandardScaler(), clf), grid, cv=2, n_jobs=2)
 with warnings.catch_warnings():
     # Twenty iterations tell good candidates from bad ones, converged or not.
     warnings.simplefilter("ignore", ConvergenceWarning)

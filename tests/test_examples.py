@@ -45,9 +45,9 @@ def test_example_is_short_and_opens_with_its_claim(path):
 
 @pytest.mark.learning
 def test_main_job_learns_the_digits():
-    command = [sys.executable, "-m", "sknesy", "--quiet"]
+    command = [sys.executable, "-m", "sknesy", "--quiet", "--samples", "450"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert float(re.search(r"digits right +([\d.]+)", run.stdout)[1]) >= 0.96
+    assert float(re.search(r"digits right +([\d.]+)", run.stdout)[1]) >= 0.93
     assert "Log-evidence" in run.stdout
 
 

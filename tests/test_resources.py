@@ -29,7 +29,7 @@ def resident_memory():
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_number_of_fits():
-    X, y, _ = blobs()
+    X, y, _ = blobs(40)
     fits = {
         "sums": lambda seed: make(max_iter=2, random_state=seed).fit(X, y),
         "starts": lambda seed: make(max_iter=2, n_init=2, random_state=seed).fit(X, y),
