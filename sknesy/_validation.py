@@ -1,6 +1,8 @@
 """Checks of what a user hands in; every sentence that several places need is worded here."""
 
 import math
+import sys
+import warnings
 from collections.abc import Hashable, Iterable, Sequence, Sized
 from itertools import islice
 from numbers import Integral, Real
@@ -32,6 +34,7 @@ __all__ = [
     "plain",
     "stack_columns",
     "take",
+    "warn",
 ]
 
 _MAX_NAMES = 12
@@ -40,7 +43,18 @@ MAX_STATES = 1_000_000  # of a symbol
 _TYPES = {bool: "b", int: "i", float: "f", str: "U"}  # of which arrays are made, and their kinds
 _SURE_TYPES = {bool, int, str}  # labels without a doubt
 
+# Packages that stand between a user's line and a warning of ours
+_BETWEEN = {"sknesy", "sklearn", "skorch", "joblib", "torch", "contextlib", "pickle"}
+
 T = TypeVar("T")
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line, however many calls of wrapping packages lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def join_names(names: Iterable[Any]) -> str:

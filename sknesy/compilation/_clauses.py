@@ -1,12 +1,11 @@
 """Worlds of clauses, by search with a SAT solver."""
 
-import warnings
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from sknesy import sat
-from sknesy._validation import check_labels, encode_labels, join_names
+from sknesy._validation import check_labels, encode_labels, join_names, warn
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 from sknesy.exceptions import (
     InvalidKnowledgeError,
@@ -126,13 +125,12 @@ def warn_of_auxiliaries(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> N
         return
     if open_auxiliaries:
         numbers = join_names(knowledge.given_numbers(open_auxiliaries))
-        warnings.warn(
+        warn(
             f"The symbols leave open the auxiliary propositions {numbers}. "
             "Worlds are assignments of the symbols, and each counts once. If the choices of these "
             "propositions should count, make them symbols; if they come from an encoding such as "
             "pysat.card, all is well.",
             UndeterminedPropositionWarning,
-            stacklevel=3,
         )
 
 

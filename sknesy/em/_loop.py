@@ -16,6 +16,7 @@ estimate, too.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ def run_em(
     return False
 
 
-def choose_start(runs: Sequence[Run], run_short: Callable[[Run], bool]) -> tuple[Run, bool]:
+def choose_start(runs: Sequence[Run], run_short: Callable[[Run], Any]) -> tuple[Run, Any]:
     """Run each start for a short while, and choose the one with the highest bound.
 
     A start that ends in a permuted solution has a far lower bound than the others, early on. All
@@ -102,29 +103,30 @@ def choose_start(runs: Sequence[Run], run_short: Callable[[Run], bool]) -> tuple
     runs : sequence of Run
         The starts.
     run_short : callable
-        ``run_short(run)`` runs one for a while, and tells whether a callback stopped it.
+        ``run_short(run)`` runs one for a while, and returns what stopped it, or False.
 
     Returns
     -------
     best : Run
-        The best. A start that diverges is passed over, unless all do.
-    is_stopped : bool
-        Whether a callback stopped one; those after it were not tried.
+        The best. A start that diverges is passed over, unless all do; one that was cut short, too,
+        as it has another temperature, unless there is no other.
+    stopped_by : object
+        What stopped one, or False; those after it were not tried.
     """
     survivors: list[Run] = []
-    is_stopped = False
+    stopped_by: Any = False
     for i, run in enumerate(runs):
         try:
-            is_stopped = run_short(run)
+            stopped_by = run_short(run)
         except DivergenceError:
             if not survivors and i + 1 == len(runs):
                 raise
         else:
-            survivors.append(run)
-        if is_stopped:
+            if not (stopped_by and survivors):
+                survivors.append(run)
+        if stopped_by:
             break
-    # A start that was cut short has another temperature; one that was not is preferred to it.
-    return max(survivors, key=lambda run: (run.n_iter, run.lower_bound)), is_stopped
+    return max(survivors, key=lambda run: run.lower_bound), stopped_by
 
 
 class _Iteration:

@@ -1,8 +1,5 @@
 """Base of the estimators: from data, net and knowledge to a fit."""
 
-import copy
-import warnings
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -16,7 +13,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from sknesy._validation import in_order, join_names
+from sknesy._validation import in_order, join_names, warn
 from sknesy.em import (
     Callbacks,
     Convergence,
@@ -34,7 +31,7 @@ from sknesy.exceptions import InconsistentVersionWarning
 from sknesy.inference import AutoEngine, Compiled, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout
-from sknesy.likelihoods import ExactLikelihood, Likelihood
+from sknesy.likelihoods import ExactLikelihood, Likelihood, State
 from sknesy.nets import SymbolNet, as_neural_net, make_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
 
@@ -52,7 +49,7 @@ class FitState:
     family: Knowledge | None  # the knowledge as the user gave it
     labels: LabelSpace
     likelihood: Likelihood
-    noise: dict[str, torch.Tensor]
+    noise: State
     seed: int
     # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
     longer: tuple[Knowledge, Compiled] | None = None
@@ -173,6 +170,13 @@ class BaseEMNeSy(BaseEstimator):
         # What has no parameters of its own yet is replaced by an object that has.
         if any(name.startswith("net__") for name in params):
             params["net"] = as_neural_net(params.get("net", self.net))
+        for name in ("likelihood", "layout"):
+            inner = next((key for key in params if key.startswith(f"{name}__")), None)
+            if inner and params.get(name, getattr(self, name)) is None:
+                raise ValueError(
+                    f"{name} must be an object where {inner} is set, got None, which has no "
+                    f"parameters. Set `{name}` before."
+                )
         inference = params.get("inference", self.inference)
         is_auto = isinstance(inference, str) and inference == "auto"
         if is_auto and any(name.startswith("inference__") for name in params):
@@ -220,7 +224,8 @@ class BaseEMNeSy(BaseEstimator):
         KeyboardInterrupt as usual, and leaves an estimator that is fitted as far as it got.
         """
         # A copy learns, so that a fit that fails leaves this estimator as it was.
-        learner = copy.copy(self)
+        learner = object.__new__(type(self))  # not copy.copy, which pickles would have a say in
+        vars(learner).update(vars(self))
         try:
             learner._fit(X, y, sample_weight)
         except KeyboardInterrupt:
@@ -282,18 +287,23 @@ class BaseEMNeSy(BaseEstimator):
             )
             for i, (net, seed) in enumerate(zip(nets, seeds[:-1], strict=True))
         ]
+        if before is not None:
+            runs[0].noise = _go_on(before, likelihood, runs[0].noise)
         warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
-        best, self.init_lower_bounds_, is_stopped = self._train(runs, samples, e_step, callbacks)
+        best, self.init_lower_bounds_, stopped_by = self._train(runs, samples, e_step, callbacks)
         best.net.recompute_statistics(samples)
-        self._keep(best, layout, labels, knowledge, e_step, samples, seeds[-1])
-        if isinstance(is_stopped, KeyboardInterrupt):
+        self._keep(best, layout, labels, knowledge, e_step, samples)
+        self._fit_state = FitState(  # last: an interrupt before it leaves the estimator as it was
+            best.net, self.knowledge, labels, likelihood, best.noise, seeds[-1]
+        )
+        if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
                 f"fit was interrupted after {best.n_iter} of at most {self.max_iter} iterations. "
                 "The estimator keeps what it learned so far, and can predict."
-            ) from is_stopped
-        self._warn_of_no_convergence(is_stopped)
+            ) from stopped_by
+        self._warn_of_no_convergence(stopped_by)
 
     def _check_parameters(self):
         """Check what scikit-learn's constraints cannot say, and return the callbacks."""
@@ -389,21 +399,26 @@ class BaseEMNeSy(BaseEstimator):
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
     def _train(self, runs, samples, e_step, callbacks):
-        """Run EM: the best of several starts goes on. What interrupts it comes back, too."""
+        """Run EM: the best of several starts goes on. What stops it comes back."""
         n_passes = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
         n_passes *= self.m_steps if self.e_step == "epoch" else 1
         y = e_step.observed.groups
 
         def run_to(run, max_iter):
-            return run_em(
-                run,
-                samples,
-                e_step,
-                schedule=self.e_step,
-                m_steps=self.m_steps,
-                max_iter=min(max_iter, self.max_iter),
-                callbacks=watchers,
-            )
+            try:
+                return run_em(
+                    run,
+                    samples,
+                    e_step,
+                    schedule=self.e_step,
+                    m_steps=self.m_steps,
+                    max_iter=min(max_iter, self.max_iter),
+                    callbacks=watchers,
+                )
+            except KeyboardInterrupt as interrupt:  # the user's: it stops EM as a callback does
+                if not any(run.n_seen for run in runs):
+                    raise
+                return interrupt
 
         init_lower_bounds: list[float] = []
         best, stopped_by = runs[0], False
@@ -412,29 +427,19 @@ class BaseEMNeSy(BaseEstimator):
             for progress in bar:
                 sessions.enter_context(progress)
             watchers = Callbacks([*bar, *callbacks])
-            try:
-                for run in runs:
-                    session = run.net.training(samples, e_step.weight, y, is_trial=len(runs) > 1)
-                    sessions.enter_context(session)
-                if len(runs) > 1:
-                    best, stopped_by = choose_start(runs, lambda run: run_to(run, self.init_iter))
-                    init_lower_bounds = [run.lower_bound for run in runs]
-                    best.net.keep()
-                if not stopped_by:
-                    stopped_by = run_to(best, self.max_iter)
-            except KeyboardInterrupt as interrupt:
-                if not any(run.n_seen for run in runs):
-                    raise
-                best = max(runs, key=lambda run: (run.n_iter, run.lower_bound))
+            for run in runs:
+                session = run.net.training(samples, e_step.weight, y, is_trial=len(runs) > 1)
+                sessions.enter_context(session)
+            if len(runs) > 1:
+                best, stopped_by = choose_start(runs, lambda run: run_to(run, self.init_iter))
+                init_lower_bounds = [run.lower_bound for run in runs]
                 best.net.keep()
-                stopped_by = interrupt
+            if not stopped_by:
+                stopped_by = run_to(best, self.max_iter)
         return best, init_lower_bounds, stopped_by
 
-    def _keep(self, best, layout, labels, knowledge, e_step, samples, seed):
-        """Set the attributes of a fitted estimator."""
-        self._fit_state = FitState(
-            best.net, self.knowledge, labels, e_step.likelihood, best.noise, seed
-        )
+    def _keep(self, best, layout, labels, knowledge, e_step, samples):
+        """Set the public attributes of a fitted estimator."""
         self.knowledge_ = knowledge
         self.engine_, self.compiled_ = e_step.engine, e_step.compiled
         self.likelihood_ = clone(e_step.likelihood)
@@ -460,11 +465,10 @@ class BaseEMNeSy(BaseEstimator):
         else:
             message = f"EM reached max_iter={self.max_iter} iterations before the log-evidence had"
             cure = "Raise `max_iter`, or `tol`."
-        warnings.warn(
+        warn(
             f"{message} stopped rising by tol={self.tol:g} for n_iter_no_change="
             f"{self.n_iter_no_change} iterations. {cure}",
             ConvergenceWarning,
-            stacklevel=5,  # the caller of fit, past scikit-learn's wrapper
         )
 
     def __getstate__(self):
@@ -477,12 +481,11 @@ class BaseEMNeSy(BaseEstimator):
 
         version = state.get("_sknesy_version", "unknown")
         if version != __version__:
-            warnings.warn(
+            warn(
                 f"This {type(self).__name__} was pickled by sknesy {version} and is loaded by "
                 f"sknesy {__version__}: it may break, or predict something else. Fit it again, or "
                 f"install sknesy {version}.",
                 InconsistentVersionWarning,
-                stacklevel=2,
             )
         super().__setstate__({k: v for k, v in state.items() if k != "_sknesy_version"})
 
@@ -493,8 +496,13 @@ class BaseEMNeSy(BaseEstimator):
         return tags
 
 
+def _go_on(before: FitState, likelihood: Likelihood, noise: State) -> State:
+    """Return the noise learned before, if that is of the same kind; else the one it starts with."""
+    shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, before.noise))
+    is_same = type(before.likelihood) is type(likelihood) and shapes == known
+    return {k: v.to(noise[k]) for k, v in before.noise.items()} if is_same else noise
+
+
 def _is_one(values: Any) -> bool:
-    """Tell whether a schedule is 1 in all iterations; of a function nobody knows."""
-    if isinstance(values, Real):
-        return float(values) == 1.0
-    return isinstance(values, Sequence | np.ndarray) and all(value == 1 for value in values)
+    """Tell whether a schedule is 1 in all iterations, which no function tells."""
+    return not callable(values) and all(np.ravel(np.asarray(values, dtype=object)) == 1)

@@ -111,7 +111,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         skorch belong to the net (``net__callbacks``).
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
-        data; the optimiser starts anew. With several starts, the first one does.
+        data; the optimiser starts anew. The noise that a likelihood of the same class has
+        learned goes on, too, if its shapes are the same. With several starts, the first one does.
     verbose : int, default=0
         1 shows a progress bar with the log-evidence and the rate.
 
@@ -205,10 +206,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         check_classification_targets(y)
         return y
 
-    def _keep(self, best, layout, labels, knowledge, e_step, samples, seed):
+    def _keep(self, best, layout, labels, knowledge, e_step, samples):
         """Set the attributes of a fitted classifier."""
-        super()._keep(best, layout, labels, knowledge, e_step, samples, seed)
+        super()._keep(best, layout, labels, knowledge, e_step, samples)
         self.classes_ = labels.classes
+        vars(self).pop("labels_", None)  # of a fit before
         if self.labels is not None:
             self.labels_ = labels.label_array
 

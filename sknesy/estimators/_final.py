@@ -3,6 +3,7 @@
 from typing import Any
 
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sknesy.estimators._base import BaseEMNeSy
 
@@ -33,7 +34,9 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     Raises
     ------
     TypeError
-        When there is none.
+        When there is none, or there are several, as in an ensemble.
+    NotFittedError
+        When it is not fitted.
 
     Examples
     --------
@@ -52,7 +55,8 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
             estimator = estimator[-1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimator_"):  # a threshold tuner or another wrapper of one
+        elif hasattr(estimator, "estimator_") and not hasattr(estimator, "estimators_"):
+            # A threshold tuner, say; in an ensemble it is what the members were cloned from.
             estimator = estimator.estimator_
         else:
             raise TypeError(
@@ -60,4 +64,5 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
                 f"ends with one, got {type(estimator).__name__}. Fit a search before (with "
                 "refit=True), and pass one member of an ensemble."
             )
+    check_is_fitted(estimator, "n_iter_")
     return estimator, X

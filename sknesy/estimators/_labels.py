@@ -1,6 +1,5 @@
 """Relation of the labels in y to the outputs of the knowledge, decided in this one place."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from sknesy._validation import (
     is_hashable,
     join_names,
     plain,
+    warn,
 )
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
@@ -184,9 +184,13 @@ class CodedLabel(SingleLabel):
         super().__init__(knowledge)
         self.names = _check_names(labels)
         self._position = {name: code for code, name in enumerate(self.names)}
+        self._holds_names: bool | None = None  # whether the y of `fit` does, in place of codes
 
     def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Read codes; where y cannot be codes, labels themselves."""
+        """Read codes, or labels themselves where y cannot be codes.
+
+        A y that could be either is read as that of `fit`, which comes first, was.
+        """
         values = as_labels(y)
         others = [value for value in values if not self._is_code(value)]
         unknown = [value for value in values if value not in self._position]
@@ -197,14 +201,17 @@ class CodedLabel(SingleLabel):
                 f"{plain(wrong)!r} (labels: {join_names(self.names)}). Encode y, or correct "
                 "`labels`."
             )
-        if others:  # all are labels, and some are no codes
+        is_either = not others and not unknown
+        holds_names = bool(others) or (is_either and self._holds_names is True)
+        is_new = self._holds_names is None
+        if is_new:
+            self._holds_names = holds_names
+        if holds_names:
             return _factorise(values)
-        if not unknown and any(self.names[value] != value for value in set(values)):
-            warnings.warn(
+        if is_new and is_either and any(self.names[int(code)] != code for code in set(values)):
+            warn(
                 f"y is read as codes, positions in labels={join_names(self.names)}, but each entry "
                 "is also one of the labels. Pass labels=None if y holds labels.",
-                UserWarning,
-                stacklevel=6,
             )
         return self.read_predicted(values)
 

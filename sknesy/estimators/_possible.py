@@ -1,11 +1,10 @@
 """Checks of the labels of samples that differ in what is possible for them."""
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from sknesy._validation import warn
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference import Compiled, InferenceEngine
 from sknesy.knowledge import Knowledge
@@ -65,10 +64,8 @@ def warn_of_no_information(observed: Observed, knowledge: Knowledge | None) -> N
     """Warn where y says the same of all samples: a net that ignores X may explain that."""
     if knowledge is None or len(np.unique(observed.groups)) > 1 or len(observed) < 2:
         return
-    warnings.warn(
+    warn(
         f"All {len(observed)} labels in y are {observed.describe(0)}, so that they do not tell one "
         "sample from another: a net that says the same of all symbols may explain them, and "
         "the symbols may not be learned. Add samples with other labels.",
-        UserWarning,
-        stacklevel=6,
     )

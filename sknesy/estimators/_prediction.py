@@ -1,6 +1,5 @@
 """Predictions of a fitted estimator: the labels of samples, and their symbols."""
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
+from sknesy._validation import warn
 from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning
 from sknesy.inference import AutoEngine, Compiled, ModeEngine
@@ -101,14 +101,23 @@ class PredictionMixin:
         --------
         sknesy.metrics.output_accuracy : The accuracy of each output.
         """
+        if y is None:
+            raise ValueError("y must hold the observed labels, got None. Pass them.")
         predicted = self.predict(X)
         check_consistent_length(predicted, y)
-        weight = _check_sample_weight(sample_weight, predicted, dtype=np.float64)
+        weight = _check_sample_weight(
+            sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
+        )
         kept = np.flatnonzero(weight)
         labels = self._fit_state.labels
         observed = self.likelihood_.read(_safe_indexing(y, kept), labels)
         agreement = observed.agreement(ExactObserved(*labels.read_predicted(predicted[kept])))
         is_known = ~np.isnan(agreement)
+        if not is_known.any():
+            raise ValueError(
+                "y must say something of at least one sample of positive weight, got labels that "
+                f"are all unknown for {len(kept)} samples. Pass samples with labels."
+            )
         return float(np.average(agreement[is_known], weights=weight[kept][is_known]))
 
     def predict_symbols(self, X):
@@ -292,7 +301,7 @@ class PredictionMixin:
         log_joint, worlds, outputs = engine.mode(compiled, seen.log_prob, evidence)
         # The states of outputs are named by what the estimator's own engine compiled.
         names = [
-            torch.tensor([own.index(name) for name in states], device=device)
+            torch.tensor([*(own.index(name) for name in states), -1], device=device)  # -1: none
             for own, states in zip(seen.compiled.output_states, compiled.output_states, strict=True)
         ]
         renamed = [name[outputs[:, o]] for o, name in enumerate(names)]
@@ -303,12 +312,11 @@ def _warn_of_dead(log_evidence):
     """Say so where an engine that is not exact found nothing."""
     n_dead = int((log_evidence == -torch.inf).sum())
     if n_dead:
-        warnings.warn(
+        warn(
             f"No world was found for {n_dead} of {len(log_evidence)} samples of X: their "
             "probabilities are 0 and their predictions arbitrary. Raise `n_draws` or "
             "`max_tried` of the engine, or use an exact one.",
             ApproximationWarning,
-            stacklevel=4,
         )
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
+from sknesy._validation import warn
 from sknesy.exceptions import (
     ApproximationWarning,
     IntractableError,
@@ -208,12 +208,11 @@ class AutoEngine(InferenceEngine):
             reason += f" (others: {'; '.join(map(str, others))})"
         reason += f"; nothing exact reaches: {refusal}"
         if best.kind != Kind.EXACT:
-            warnings.warn(
+            warn(
                 f"inference='auto' approximates, by {best.engine!r}: {best}. Nothing exact "
                 f"reaches: {refusal} Set `inference` to the engine you want, or exact_only=True "
                 "for an error in place of an approximation.",
                 ApproximationWarning,
-                stacklevel=2,
             )
         return _choose(best.engine, best.compiled, reason)
 

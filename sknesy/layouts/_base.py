@@ -1,6 +1,5 @@
 """The contract of layouts: what X is, and how its symbols are spoken of."""
 
-import warnings
 from abc import ABC, abstractmethod
 from math import prod
 from typing import Any
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from sknesy._validation import warn
 from sknesy.knowledge import Knowledge
 from sknesy.nets import Grid, Samples, SymbolGroup
 
@@ -246,12 +246,10 @@ def warn_of_rounding(X: Any) -> None:
         return
     largest = max(abs(int(X.max())), abs(int(X.min())))
     if largest > _MAX_WHOLE:
-        warnings.warn(
+        warn(
             f"X holds the integer {largest}, but nets compute with float32, which rounds integers "
             f"above {_MAX_WHOLE}: different values may become equal. Subtract an offset, scale "
             "X, or encode identifiers as categories.",
-            UserWarning,
-            stacklevel=5,
         )
 
 

@@ -1,6 +1,6 @@
 """Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
-from sknesy.likelihoods._base import LabelReader, Likelihood, Observed
+from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
 from sknesy.likelihoods._weights import observe, select_states, unobserved
 
@@ -10,6 +10,7 @@ __all__ = [
     "Observed",
     "ExactObserved",
     "LabelReader",
+    "State",
     "observe",
     "select_states",
     "unobserved",

@@ -1,8 +1,14 @@
 """A number for each iteration."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+import numpy as np
+
+from sknesy._validation import plain
 
 __all__ = ["Annealing", "Schedule"]
 
@@ -33,6 +39,14 @@ class Annealing:
     n_iter: float = 10.0
     low: float = 1.0
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+                raise ValueError(
+                    f"{name} of Annealing must be a positive number, got {value!r}. For a constant "
+                    "temperature pass that number alone."
+                )
+
     def __call__(self, n_iter: float) -> float:
         """Return the temperature at a moment, counted in iterations from 1."""
         return self.high + (self.low - self.high) * min(1.0, (n_iter - 1) / self.n_iter)
@@ -59,26 +73,31 @@ class Schedule:
 
     def at(self, n_iter: float) -> float:
         """Return the number of an iteration, or of a moment within it."""
-        values = self.values
-        if isinstance(values, Annealing):
-            value = values(n_iter)
-        elif callable(values):
-            value = float(values(int(n_iter)))
-        elif isinstance(values, int | float):
-            value = float(values)
+        given: Any
+        if isinstance(self.values, Annealing):
+            given = self.values(n_iter)
+        elif callable(self.values):
+            given = self.values(int(n_iter))
+        elif np.ndim(self.values) == 0:
+            given = self.values
         else:
-            value = float(values[int(n_iter) - 1]) if n_iter < len(values) + 1 else 1.0
+            row = np.asarray(self.values)
+            given = row[int(n_iter) - 1] if n_iter < len(row) + 1 else 1.0
+        try:
+            value = float(given)
+        except (TypeError, ValueError):
+            value = math.nan
         if not self._is_valid(value):
             raise ValueError(
-                f"{self.name} must be {self._must}, in every iteration, got {value} for iteration "
-                f"{int(n_iter)}. Correct its values."
+                f"{self.name} must be {self._must}, in every iteration, got {plain(given)!r} for "
+                f"iteration {int(n_iter)}. Correct its values."
             )
         return value
 
     def check(self) -> None:
         """Check the numbers known beforehand: all of a sequence, the first of a function."""
-        given = self.values
-        n_known = 1 if callable(given) or isinstance(given, int | float) else len(given)
+        is_one = callable(self.values) or np.ndim(self.values) == 0
+        n_known = 1 if is_one else len(np.asarray(self.values))
         for n_iter in range(1, max(n_known, 1) + 1):
             self.at(n_iter)
 

@@ -225,6 +225,37 @@ def test_the_start_with_the_highest_bound_is_chosen_and_a_diverged_one_passed_ov
         choose_start([runs["b"]], run_short)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "stops", "best"),
+    [
+        ([-2.0, -1.0], 1, 0),  # cut short, and so hotter: its bound says nothing
+        ([-1.0, -2.0], 0, 0),  # there is no other
+        ([None, -2.0, -1.0], 1, 1),
+    ],
+)
+def test_a_start_that_was_cut_short_is_chosen_only_where_there_is_no_other(bounds, stops, best):
+    runs = [Run(i, Convergence(0.0, 3)) for i in range(len(bounds))]
+
+    def run_short(start):
+        if bounds[start.net] is None:
+            raise DivergenceError("loss is NaN")
+        start.convergence.record(bounds[start.net], asked_to_stop=False)
+        return "stopped" if start.net == stops else False
+
+    assert choose_start(runs, run_short) == (runs[best], "stopped")
+
+
+def test_a_start_that_has_converged_early_is_not_passed_over_for_a_worse_one():
+    runs = [Run(i, Convergence(0.0, 3)) for i in range(2)]
+
+    def run_short(start):
+        for _ in range(2 + 3 * start.net):
+            start.convergence.record(-1.0 - start.net, asked_to_stop=False)
+        return False
+
+    assert choose_start(runs, run_short) == (runs[0], False)
+
+
 class StopAfter(EMCallback):
     """Stops in the middle of an iteration, or at its end."""
 

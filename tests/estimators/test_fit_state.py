@@ -5,12 +5,14 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from flips import FlipLikelihood
 from learners import ADDITION, blobs, make
 from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
@@ -22,6 +24,7 @@ from sknesy.exceptions import DivergenceError, InconsistentVersionWarning, NoSig
 from sknesy.inference import BeliefPropagationEngine, ModeEngine, SamplingEngine
 from sknesy.knowledge import AnyOf, ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
 from sknesy.layouts import GridLayout, SequenceLayout
+from sknesy.likelihoods import ExactObserved
 from sknesy.transforms import PosteriorTransform, Temperature
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -111,6 +114,55 @@ def test_an_interrupt_keeps_what_was_learned(n_batches, n_init):
     assert clf.n_iter_ == len(clf.lower_bounds_) == len(clf.diagnostics_)
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict(X), clf.predict(X))
+
+
+class KeepsALock(EMNeSyClassifier):
+    """An estimator of one's own that leaves an attribute out of its pickles."""
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "lock"}
+
+
+def test_fit_keeps_attributes_that_pickles_leave_out():
+    X, y, _ = blobs(20)
+    clf = KeepsALock(ADDITION, max_iter=1)
+    clf.lock = object()
+    lock = clf.lock
+    assert clf.fit(X, y).lock is lock
+
+
+class PressesAtTheSecondStart(EMCallback):
+    """Presses Ctrl-C in the second start, which the first, converged, has fewer iterations than."""
+
+    def on_batch_end(self, run, n_samples):
+        if run.start == 1 and run.n_iter == 2:
+            raise KeyboardInterrupt
+
+
+class FirstExplodes(nn.Linear):
+    """A net that becomes infinite in training, but not where it is made for the second start."""
+
+    n_made = 0
+
+    def __init__(self, n_states):
+        super().__init__(4, n_states)
+        self.n_steps, self.explodes = 0, FirstExplodes.n_made % 2 == 0
+        FirstExplodes.n_made += 1
+
+    def forward(self, X):
+        self.n_steps += self.training
+        return super().forward(X) * (torch.inf if self.explodes and self.n_steps > 12 else 1.0)
+
+
+def test_an_interrupt_never_keeps_a_start_that_diverged():
+    X, y, _ = blobs(120)
+    FirstExplodes.n_made = 0
+    callback = PressesAtTheSecondStart()
+    clf = make(net=FirstExplodes, n_init=2, init_iter=5, callbacks=[callback])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert clf.n_iter_ == 2
 
 
 # Time and callbacks
@@ -235,6 +287,50 @@ def test_noise_without_knowledge_needs_the_labels_there_are():
     make(IdentityKnowledge(range(5)), likelihood=FlipLikelihood(), max_iter=1).fit(X[:, :1], y)
 
 
+def test_noise_goes_on_where_the_net_does():
+    X, observed, _, _ = flipped(200)
+    clf = make(likelihood=FlipLikelihood(0.4), max_iter=3).fit(X, observed)
+    starts = []
+
+    class Watch(EMCallback):
+        def on_iteration_begin(self, run):
+            starts.append(float(run.noise["rate"]))
+
+    learned = clf.likelihood_.rate_
+    again = {"warm_start": True, "callbacks": [Watch()], "max_iter": 1, "n_init": 2}
+    clf.set_params(**again).fit(X, observed)
+    assert starts == [learned, 0.4]  # the second start is a fresh one
+    clf.set_params(warm_start=False, n_init=1).fit(X, observed)
+    assert starts[2:] == [0.4]
+
+
+class Half(FlipLikelihood):
+    """Says nothing of a predicted label."""
+
+    def read(self, y, labels):
+        return Silent(*labels.read(y), is_certain=False)
+
+
+class Silent(ExactObserved):
+    def agreement(self, predicted):
+        return np.full(len(self), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("y", "weight", "message"),
+    [
+        (lambda y: y, None, "y must say something of at least one sample.*all unknown for 20"),
+        (lambda y: None, None, "y must hold the observed labels, got None"),
+        (lambda y: y, -np.ones(20), "Negative values in data passed to `sample_weight`"),
+    ],
+)
+def test_what_cannot_be_scored_is_named(y, weight, message):
+    X, labels, _ = blobs(20)
+    clf = make(likelihood=Half(), max_iter=1).fit(X, labels)
+    with pytest.raises(ValueError, match=message):
+        clf.score(X, y(labels), weight)
+
+
 # Transforms, layouts, options
 
 
@@ -299,6 +395,66 @@ def test_options_without_effect_or_sense_are_named(parameters, message):
     X, y, _ = blobs(20)
     with pytest.raises(ValueError, match=message):
         make(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["likelihood__rate", "layout__symbol_shape"])
+def test_parameters_of_what_is_not_given_are_named(name):
+    part = name.partition("__")[0]
+    with pytest.raises(ValueError, match=f"{part} must be an object where {name} is set, got None"):
+        make().set_params(**{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "parameters"),
+    [
+        ("temperature", np.array([1, 2]), {}),
+        ("step_size", np.array([0.5, 1.0], dtype=np.float32), {}),
+        ("likelihood__rate", np.array([0.1, 0.2]), {"likelihood": FlipLikelihood()}),
+        ("layout__symbol_shape", [(4,), (2, 2)], {"layout": GridLayout()}),
+    ],
+)
+def test_a_search_over_arrays_of_values_reaches_every_part(name, values, parameters):
+    X, y, _ = blobs(40)
+    clf = make(max_iter=1, **parameters)
+    search = GridSearchCV(clf, {name: values}, cv=2, error_score="raise")
+    search.fit(X.reshape(40, -1), y)
+    assert search.best_estimator_.get_params()[name] in [*values]
+
+
+# Warnings
+
+
+def warn_of_rounding(clf, X, y):
+    return clf.fit((X * 1e9).astype(np.int64), y)
+
+
+def warn_of_labels(clf, X, y):
+    return clf.fit(X[y == 2], y[y == 2])
+
+
+def warn_of_codes(clf, X, y):
+    return clf.set_params(labels=[4, 3, 2, 1, 0]).fit(X, y)
+
+
+def warn_of_no_convergence(clf, X, y):
+    return clf.set_params(max_iter=1).fit(X, y)
+
+
+@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "fit", [warn_of_rounding, warn_of_labels, warn_of_codes, warn_of_no_convergence]
+)
+@pytest.mark.parametrize("is_in_pipeline", [False, True])
+def test_warnings_point_at_the_line_that_calls_fit(fit, is_in_pipeline):
+    X, y, _ = blobs(40)
+    clf = make(max_iter=1)
+    if is_in_pipeline:
+        clf = Pipeline([("only", clf)])
+        clf.set_params = lambda **given: clf[0].set_params(**given) and clf
+    with pytest.warns(Warning) as caught:  # noqa: PT030 - whatever they say
+        fit(clf, X, y)
+    lines = {(warning.filename, warning.lineno) for warning in caught}
+    assert lines == {(__file__, fit.__code__.co_firstlineno + 1)}
 
 
 def test_weights_without_a_finite_sum_are_named():
@@ -433,6 +589,17 @@ def test_final_sees_through_pipelines_and_searches():
         final(StandardScaler(), flat)
     with pytest.raises(TypeError, match="Fit a search before"):
         final(GridSearchCV(pipe, {}), flat)
+    with pytest.raises(NotFittedError):
+        final(make(), flat)
+
+
+def test_an_ensemble_has_no_final_estimator():
+    X, y, _ = blobs(60)
+    ensemble = BaggingClassifier(make(None, max_iter=1), n_estimators=2).fit(X[:, 0], y > 1)
+    with pytest.raises(TypeError, match="got BaggingClassifier.*pass one member of an ensemble"):
+        final(ensemble, X[:, 0])
+    clf, _ = final(ensemble.estimators_[0], X[:, 0])
+    assert clf.n_iter_ == 1
 
 
 def test_most_probable_worlds_are_compiled_once_for_engines_without_them(monkeypatch):

@@ -193,6 +193,37 @@ def test_codes_that_could_only_be_labels_are_read_as_labels():
     assert by_name.score(X, y) == by_code.score(X, [names.index(word) for word in y])
 
 
+def test_labels_that_fit_read_as_such_score_as_such_where_they_could_be_codes():
+    X, symbols = draw(90)
+    y = symbols.sum(1)
+    X, y = X[(y > 0) & (y < 4)], y[(y > 0) & (y < 4)]
+    clf = make(labels=[1, 2, 3]).fit(X, y)  # 3 is no code
+    some = y < 3  # 1 and 2 could be
+    right = np.array([1, 2, 3])[clf.predict(X[some])] == y[some]
+    assert clf.score(X[some], y[some]) == right.mean()
+    np.testing.assert_array_equal(
+        clf.posterior(X[some], y[some]).log_evidence, clf.posterior(X, y).log_evidence[some]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:y is read as codes")
+@pytest.mark.parametrize("dtype", [float, np.uint8, object])
+def test_codes_are_the_same_whatever_holds_them(dtype):
+    X, symbols = draw(40)
+    codes = 4 - symbols.sum(1)
+    clf = make(labels=[4, 3, 2, 1, 0])
+    bounds = clf.fit(X, codes).lower_bounds_
+    assert clf.fit(X, codes.astype(dtype)).lower_bounds_ == bounds
+
+
+def test_names_of_codes_go_with_the_codes():
+    X, symbols = draw(40)
+    clf = make(labels=range(5)).fit(X, symbols.sum(1))
+    assert clf.labels_.tolist() == clf.classes_.tolist()
+    clf.set_params(labels=None).fit(X, symbols.sum(1))
+    assert not hasattr(clf, "labels_")
+
+
 def spell(a, b):
     return ["zero", "one", "two", "three", "four"][a + b]
 

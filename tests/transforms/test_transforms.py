@@ -2,8 +2,10 @@
 
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -11,7 +13,14 @@ from weights import normal
 
 from sknesy.em._e_step import Diagnostics
 from sknesy.inference import Posterior
-from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
+from sknesy.transforms import (
+    Annealing,
+    PosteriorTransform,
+    Schedule,
+    StatePrior,
+    StepSize,
+    Temperature,
+)
 
 
 def distributions(*shape, seed=0):
@@ -76,11 +85,50 @@ def test_annealing_falls_by_the_mini_batch_and_then_rests():
         (Temperature([2.0, math.inf]), "got inf for iteration 2"),
         (Temperature(lambda n_iter: -1.0), r"got -1\.0 for iteration 1"),
         (Temperature([2.0, -1.0]), r"got -1\.0 for iteration 2"),
+        (Temperature(np.ones((2, 2))), "temperature must be a positive number.*for iteration 1"),
+        (Temperature(["cold"]), r"got 'cold' for iteration 1\. Correct its values"),
+        (Temperature(lambda n_iter: None), "got None for iteration 1"),
     ],
 )
 def test_values_out_of_range_are_named_with_their_iteration_before_training(transform, message):
     with pytest.raises(ValueError, match=message):
         transform.start(10, [2, 2])
+
+
+@pytest.mark.parametrize(
+    "same", [np.int64(2), np.float32(2), np.array(2.0), Fraction(2), lambda n_iter: np.array(2)]
+)
+def test_a_number_is_one_whatever_holds_it(same):
+    log_prob = distributions(1, 1, 2).log()
+    given, plain = (Temperature(values) for values in (same, 2.0))
+    given.start(1, [2])
+    for n_iter in (1.0, 5.0):
+        found, wanted = (
+            each.before(log_prob, torch.tensor([0]), n_iter, {}) for each in (given, plain)
+        )
+        assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("rows", [[3.0, 2.0], (3, 2), pd.Series([3.0, 2.0], index=[7, 8])])
+def test_numbers_of_the_first_iterations_are_taken_in_their_order(rows):
+    schedule = Schedule(rows, "x", lambda value: value > 0, "positive")
+    assert [schedule.at(n_iter) for n_iter in (1, 1.9, 2, 3)] == [3.0, 3.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_iter": 0}, "n_iter of Annealing must be a positive number, got 0. For a constant"),
+        ({"n_iter": math.nan}, "n_iter of Annealing.*got nan"),
+        ({"high": -1.0}, "high of Annealing must be a positive number, got -1.0"),
+        ({"low": 0.0}, "low of Annealing must be a positive number, got 0.0"),
+        ({"high": "hot"}, "high of Annealing must be a positive number, got 'hot'"),
+        ({"high": math.inf}, "high of Annealing.*got inf"),
+    ],
+)
+def test_an_annealing_that_is_none_is_refused_when_it_is_made(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        Annealing(**parameters)
 
 
 def test_values_of_a_function_are_checked_when_they_come_up():
