@@ -1,7 +1,6 @@
 """Base of the estimators: from data, net and knowledge to a fit."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -25,38 +24,24 @@ from sknesy.em import (
     choose_start,
     run_em,
 )
-from sknesy.estimators._labels import LabelSpace, make_label_space
+from sknesy.estimators._fit_state import FitState, VersionedPickle
+from sknesy.estimators._labels import make_label_space
 from sknesy.estimators._possible import check_each_sample, warn_of_no_information
-from sknesy.exceptions import InconsistentVersionWarning
-from sknesy.inference import AutoEngine, Compiled, InferenceEngine
+from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout
-from sknesy.likelihoods import ExactLikelihood, Likelihood, State
-from sknesy.nets import SymbolNet, as_neural_net, make_net
+from sknesy.likelihoods import ExactLikelihood, Likelihood
+from sknesy.nets import as_neural_net, make_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
 
-__all__ = ["BaseEMNeSy", "FitState"]
+__all__ = ["BaseEMNeSy"]
 
 _ANNEALED = 10.0  # iterations of temperature="auto", at most: see `python -m benchmarks starts`
 _HOT = 3.0  # its first temperature
+_N_SEEDS = np.iinfo(np.int32).max
 
 
-@dataclass
-class FitState:
-    """All that a fit leaves behind for predictions, beside the public attributes; it pickles."""
-
-    net: SymbolNet
-    family: Knowledge | None  # the knowledge as the user gave it
-    labels: LabelSpace
-    likelihood: Likelihood
-    noise: State
-    seed: int
-    # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
-    longer: tuple[Knowledge, Compiled] | None = None
-    searches: dict[int, Any] = field(default_factory=dict)
-
-
-class BaseEMNeSy(BaseEstimator):
+class BaseEMNeSy(VersionedPickle, BaseEstimator):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -250,45 +235,21 @@ class BaseEMNeSy(BaseEstimator):
         observed = observed.bind(compiled.output_states)
         check_each_sample(layout, engine, compiled, samples, likelihood, observed)
 
+        seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
         groups = layout.groups(knowledge, samples)
-        options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
-        random_state = check_random_state(self.random_state)
-        seeds = random_state.randint(np.iinfo(np.int32).max, size=self.n_init + 1).tolist()
-        nets = [make_net(self.net, groups, seed, options) for seed in seeds[:-1]]
-        if self.e_step not in nets[0].schedules:
-            raise ValueError(
-                f"e_step must be one of {join_names(sorted(nets[0].schedules))} with net="
-                f"{self.net!r}, got {self.e_step!r}. Set e_step."
-            )
-        before = vars(self).get("_fit_state") if self.warm_start else None
-        if before is not None:
-            nets[0].adopt(before.net)
-        is_fresh = before is None and not nets[0].is_trained
-        transforms = self._make_transforms(knowledge, is_fresh)
-
+        nets, before = self._make_nets(groups, seeds[:-1].tolist())
         device = nets[0].device
+        is_fresh = before is None and not nets[0].is_trained
         e_step = EStep(
             engine,
             compiled.to(device),
             likelihood,
             observed.to(device),
             torch.from_numpy(weight).to(device),
-            transforms,
+            self._make_transforms(knowledge, is_fresh),
         )
         n_states = [n for group in groups for n in group.n_states]
-        runs = [
-            Run(
-                net,
-                Convergence(self.tol, self.n_iter_no_change),
-                start=i,
-                noise=likelihood.start(e_step.observed, seed),
-                memories=[t.start(len(samples), n_states) for t in transforms],
-                generator=torch.Generator(device).manual_seed(seeds[-1]),
-            )
-            for i, (net, seed) in enumerate(zip(nets, seeds[:-1], strict=True))
-        ]
-        if before is not None:
-            runs[0].noise = _go_on(before, likelihood, runs[0].noise)
+        runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
         warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
@@ -296,7 +257,7 @@ class BaseEMNeSy(BaseEstimator):
         best.net.recompute_statistics(samples)
         self._keep(best, layout, labels, knowledge, e_step, samples)
         self._fit_state = FitState(  # last: an interrupt before it leaves the estimator as it was
-            best.net, self.knowledge, labels, likelihood, best.noise, seeds[-1]
+            best.net, self.knowledge, labels, likelihood, best.noise, int(seeds[-1])
         )
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
@@ -305,6 +266,37 @@ class BaseEMNeSy(BaseEstimator):
             ) from stopped_by
         self._warn_of_no_convergence(stopped_by)
 
+    def _make_nets(self, groups, seeds):
+        """Make the nets of all starts, and return what the first goes on from, too."""
+        options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
+        nets = [make_net(self.net, groups, seed, options) for seed in seeds]
+        if self.e_step not in nets[0].schedules:
+            raise ValueError(
+                f"e_step must be one of {join_names(sorted(nets[0].schedules))} with net="
+                f"{self.net!r}, got {self.e_step!r}. Set e_step."
+            )
+        before = vars(self).get("_fit_state") if self.warm_start else None
+        if before is not None:
+            nets[0].adopt(before.net)
+        return nets, before
+
+    def _start_runs(self, nets, before, e_step, n_states, seeds):
+        """Make the starts. Their engines draw alike, so that their bounds compare."""
+        runs = [
+            Run(
+                net,
+                Convergence(self.tol, self.n_iter_no_change),
+                start=i,
+                noise=e_step.likelihood.start(e_step.observed, seeds[i]),
+                memories=[t.start(len(e_step.observed), n_states) for t in e_step.transforms],
+                generator=torch.Generator(net.device).manual_seed(seeds[-1]),
+            )
+            for i, net in enumerate(nets)
+        ]
+        if before is not None:
+            runs[0].noise = before.noise_for(e_step.likelihood, runs[0].noise)
+        return runs
+
     def _check_parameters(self):
         """Check what scikit-learn's constraints cannot say, and return the callbacks."""
         if self.e_step == "batch" and self.m_steps != 1:
@@ -312,20 +304,19 @@ class BaseEMNeSy(BaseEstimator):
                 f"m_steps must be 1 where e_step='batch', which has one gradient step for each "
                 f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
             )
-        for transform in self.transforms:
-            if not isinstance(transform, PosteriorTransform):
-                raise TypeError(
-                    "transforms must hold PosteriorTransform objects, got "
-                    f"{transform!r} ({type(transform).__name__}). Derive it from "
-                    "sknesy.transforms.PosteriorTransform."
-                )
-        for callback in self.callbacks:
-            if not isinstance(callback, EMCallback):
-                raise TypeError(
-                    f"callbacks must hold EMCallback objects, got {callback!r} "
-                    f"({type(callback).__name__}). Derive it from sknesy.em.EMCallback; a callback "
-                    "of skorch belongs to the net: set_params(net__callbacks=[...])."
-                )
+        _check_members(
+            "transforms",
+            self.transforms,
+            PosteriorTransform,
+            "sknesy.transforms.PosteriorTransform",
+        )
+        _check_members(
+            "callbacks",
+            self.callbacks,
+            EMCallback,
+            "sknesy.em.EMCallback; a callback of skorch belongs to the net: "
+            "set_params(net__callbacks=[...])",
+        )
         time_limit = [] if self.max_time is None else [MaxTime(self.max_time)]
         return [*time_limit, *self.callbacks]
 
@@ -471,24 +462,6 @@ class BaseEMNeSy(BaseEstimator):
             ConvergenceWarning,
         )
 
-    def __getstate__(self):
-        from sknesy import __version__  # the package imports this module first
-
-        return {**super().__getstate__(), "_sknesy_version": __version__}
-
-    def __setstate__(self, state):
-        from sknesy import __version__
-
-        version = state.get("_sknesy_version", "unknown")
-        if version != __version__:
-            warn(
-                f"This {type(self).__name__} was pickled by sknesy {version} and is loaded by "
-                f"sknesy {__version__}: it may break, or predict something else. Fit it again, or "
-                f"install sknesy {version}.",
-                InconsistentVersionWarning,
-            )
-        super().__setstate__({k: v for k, v in state.items() if k != "_sknesy_version"})
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -496,11 +469,14 @@ class BaseEMNeSy(BaseEstimator):
         return tags
 
 
-def _go_on(before: FitState, likelihood: Likelihood, noise: State) -> State:
-    """Return the noise learned before, if that is of the same kind; else the one it starts with."""
-    shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, before.noise))
-    is_same = type(before.likelihood) is type(likelihood) and shapes == known
-    return {k: v.to(noise[k]) for k, v in before.noise.items()} if is_same else noise
+def _check_members(name: str, members: Any, base: type, cure: str) -> None:
+    """Check that all members of a parameter are objects of a class."""
+    for member in members:
+        if not isinstance(member, base):
+            raise TypeError(
+                f"{name} must hold {base.__name__} objects, got {member!r} "
+                f"({type(member).__name__}). Derive it from {cure}."
+            )
 
 
 def _is_one(values: Any) -> bool:

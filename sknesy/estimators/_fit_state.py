@@ -1,0 +1,57 @@
+"""State that a fit leaves behind, and its pickles."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sknesy._validation import warn
+from sknesy.estimators._labels import LabelSpace
+from sknesy.exceptions import InconsistentVersionWarning
+from sknesy.inference import Compiled
+from sknesy.knowledge import Knowledge
+from sknesy.likelihoods import Likelihood, State
+from sknesy.nets import SymbolNet
+
+__all__ = ["FitState", "VersionedPickle"]
+
+
+@dataclass
+class FitState:
+    """All that a fit leaves behind for predictions, beside the public attributes; it pickles."""
+
+    net: SymbolNet
+    family: Knowledge | None  # the knowledge as the user gave it
+    labels: LabelSpace
+    likelihood: Likelihood
+    noise: State
+    seed: int
+    # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
+    longer: tuple[Knowledge, Compiled] | None = None
+    searches: dict[int, Any] = field(default_factory=dict)
+
+    def noise_for(self, likelihood: Likelihood, noise: State) -> State:
+        """Return the noise learned so far, if `likelihood` has such; else what it starts with."""
+        shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, self.noise))
+        is_same = type(self.likelihood) is type(likelihood) and shapes == known
+        return {k: v.to(noise[k]) for k, v in self.noise.items()} if is_same else noise
+
+
+class VersionedPickle:
+    """Mixin for pickles that carry the version of this package."""
+
+    def __getstate__(self) -> Any:
+        from sknesy import __version__  # the package imports this module first
+
+        return {**super().__getstate__(), "_sknesy_version": __version__}
+
+    def __setstate__(self, state: Any) -> None:
+        from sknesy import __version__
+
+        version = state.get("_sknesy_version", "unknown")
+        if version != __version__:
+            warn(
+                f"This {type(self).__name__} was pickled by sknesy {version} and is loaded by "
+                f"sknesy {__version__}: it may break, or predict something else. Fit it again, or "
+                f"install sknesy {version}.",
+                InconsistentVersionWarning,
+            )
+        super().__setstate__({k: v for k, v in state.items() if k != "_sknesy_version"})
