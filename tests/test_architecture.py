@@ -1,6 +1,7 @@
 """The floors of the house: imports point down only, and files stay small."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import sknesy
 
 ROOT = Path(sknesy.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
+ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 # From the ground up; a room may import from lower floors and from its own room.
 FLOORS = {
@@ -63,6 +65,17 @@ def test_imports_point_down(path):
         assert other not in SIDES, f"{path} imports the side room {other}"
         if other != room and other in FLOORS:
             assert FLOORS[other] < FLOORS[room], f"{path} imports {other}, which is not below"
+
+
+def test_the_table_of_floors_is_that_of_the_architecture():
+    if not ARCHITECTURE.is_file():
+        pytest.skip("the docs are not here")
+    told = {}
+    for floor, rooms in re.findall(r"^\| (\d|side) \| (.*?) \|", ARCHITECTURE.read_text(), re.M):
+        for room in re.findall(r"`(\w+)(?:/|\.py)`", rooms):
+            told[room] = floor
+    floors = {room: str(floor) for room, floor in FLOORS.items()}
+    assert told == floors | dict.fromkeys(SIDES, "side")
 
 
 def test_every_room_has_a_floor():

@@ -152,3 +152,41 @@ def test_worked_likelihood_is_a_distribution_over_labels():
     of_label = likelihood.log_likelihood(observed, torch.arange(3), rate).exp()[:, 0]
     np.testing.assert_allclose(of_label.sum(0), 1.0, rtol=1e-12)
     np.testing.assert_allclose([of_label[0, 1], of_label[1, 2], of_label[2, 0]], 0.7, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_worked_transform_takes_part_in_each_mini_batch():
+    page = run(DOCS / "extending.md")
+    seen = []
+
+    class Counted(page.Smoothed):
+        def after(self, posterior, index, n_iter, state):
+            after = super().after(posterior, index, n_iter, state)
+            seen.append((posterior.symbol_marginals, after.symbol_marginals, n_iter))
+            return after
+
+    counted = page.smoothed.__class__(
+        page.addition, transforms=[Counted(0.2)], max_iter=2, batch_size=30, random_state=0
+    )
+    X, y, _, _ = page.make_digit_sum(60, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        counted.fit(X, y)
+    assert len(seen) == 4  # two iterations of two mini-batches
+    for before, after, n_iter in seen:
+        share = 0.2 * 0.5 ** (n_iter - 1)
+        torch.testing.assert_close(after, (1 - share) * before + share / before.shape[-1])
+
+
+@pytest.mark.slow
+def test_worked_callback_ends_training_within_its_first_iteration():
+    page = run(DOCS / "extending.md")
+    assert page.stopped.n_iter_ < page.stopped.max_iter
+    assert page.stopped.score(page.images, page.stopped.predict(page.images)) == 1.0
+
+
+@pytest.mark.slow
+def test_worked_layout_is_used_and_remembered():
+    page = run(DOCS / "extending.md")
+    assert isinstance(page.stacked.layout_, page.SideBySide)
+    assert page.stacked.symbol_shape_ == page.apart.symbol_shape_ == (8, 8)
