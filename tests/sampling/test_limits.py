@@ -63,7 +63,7 @@ def test_a_slow_black_box_is_asked_for_as_many_worlds_as_time_allows(n_moves):
     compiled = engine.compile(knowledge, [27, 26])
     start = time.monotonic()
     posterior = engine.infer(compiled, log_prob, evidence)
-    assert time.monotonic() - start < 1.6  # all draws would take 4 s
+    assert time.monotonic() - start < 2.8  # all draws would take 4 s
     assert (posterior.log_evidence > -torch.inf).all()
     assert (posterior.diagnostics["effective_sample_size"] >= 1).all()
     quick = SamplingEngine(500, time_limit=60.0)
@@ -92,11 +92,11 @@ def test_machines_whose_samples_do_not_all_finish_use_those_that_do():
     log_prob = torch.from_numpy(rng.standard_normal((2048, n, 4))).log_softmax(-1)
     evidence = torch.zeros((2048, 1, 5), dtype=torch.float64)
     evidence[:, 0, 1:] = -torch.inf
-    engine = SamplingEngine(20, max_states=10, time_limit=2.0)
+    engine = SamplingEngine(20, max_states=10, time_limit=6.0)
     compiled = engine.compile(knowledge, range(5))
     start = time.monotonic()
-    posterior = engine.infer(compiled, log_prob, evidence)  # all would take about 10 s
-    assert time.monotonic() - start < 4.0
+    posterior = engine.infer(compiled, log_prob, evidence)  # all would take longer
+    assert time.monotonic() - start < 8.0
     assert (posterior.log_evidence > -torch.inf).any()
 
 
