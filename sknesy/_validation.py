@@ -80,7 +80,29 @@ def is_hashable(value: Any) -> bool:
 
 
 def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> tuple[Hashable, ...]:
-    """Return the names of the states of one variable as a tuple, after a check."""
+    """Return the names of the states of one variable as a tuple, after a check.
+
+    Parameters
+    ----------
+    names : iterable of hashable
+        The names, all different; numpy scalars become the Python values they hold.
+    where : str
+        What holds them, for messages, such as ``"states[3]"``.
+    are_labels : bool, default=False
+        Whether they name an output, so that sets are refused.
+
+    Returns
+    -------
+    tuple of hashable
+        The names in their order.
+
+    Raises
+    ------
+    TypeError
+        When they are no collection, or one of them cannot be a name.
+    ValueError
+        When there is none, too many, or one comes twice.
+    """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(
             f"{where} must be a collection of names of states, got {names!r}. "
@@ -288,7 +310,25 @@ def check_number(
 
 
 def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return worlds as an int64 array, (n_worlds, n_symbols), after a check of their states."""
+    """Return worlds as an int64 array, after a check of their states.
+
+    Parameters
+    ----------
+    worlds : array-like of shape (n_worlds, n_symbols)
+        A state of each symbol, as ints from 0.
+    n_states : ndarray of shape (n_symbols,), int64
+        Number of states of each symbol.
+
+    Returns
+    -------
+    ndarray of shape (n_worlds, n_symbols), int64
+        The worlds.
+
+    Raises
+    ------
+    ValueError
+        When the shape is wrong, or an entry is no state of its symbol.
+    """
     array = np.asarray(worlds)
     if array.ndim != 2 or array.shape[1] != len(n_states):
         raise ValueError(
@@ -309,7 +349,20 @@ def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> None:
-    """Check that each label is among those of worlds, in any order and as often as they come."""
+    """Check that each label is among those of worlds.
+
+    Parameters
+    ----------
+    labels : iterable of hashable
+        The labels that are observed, in any order and as often as they come.
+    possible : iterable of hashable
+        The labels of worlds.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When no world has one of the labels.
+    """
     known = set(possible)
     given = list(labels)
     for label in given:
@@ -331,9 +384,24 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
 def encode_labels(
     labels: Sequence[Hashable], output_states: Sequence[Sequence[Hashable]]
 ) -> npt.NDArray[np.int64]:
-    """Return the states of the outputs that labels name, int64, (n_labels, n_outputs).
+    """Return the states of the outputs that labels name.
 
-    With several outputs a label is a tuple of names.
+    Parameters
+    ----------
+    labels : sequence of hashable
+        The labels; with several outputs each is a tuple of names.
+    output_states : sequence of sequences of hashable
+        The names of the states of each output.
+
+    Returns
+    -------
+    ndarray of shape (n_labels, n_outputs), int64
+        The states.
+
+    Raises
+    ------
+    InconsistentLabelError
+        When a label names no state.
     """
     n_outputs = len(output_states)
     if n_outputs == 1:

@@ -2,15 +2,21 @@
 
 import ast
 import re
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
+import test_docs
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 import sknesy
 
 ROOT = Path(sknesy.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
+EXTENDING = ARCHITECTURE.with_name("extending.md")
 
 # From the ground up; a room may import from lower floors and from its own room.
 FLOORS = {
@@ -104,3 +110,155 @@ def test_files_are_small(path):
 def test_init_files_hold_no_logic(path):
     allowed = (ast.ImportFrom, ast.Assign, ast.Expr)
     assert all(isinstance(node, allowed) for node in ast.parse(path.read_text()).body)
+
+
+# The rows of "Where a newcomer adds": the section of extending.md that works it out, the estimator
+# that is fitted there with the worked thing, its data, and what of the section must run in it.
+SUMS = "make_digit_sum(60, random_state=0)[:2]"
+BLOBS = "make_blob_maximum(random_state=0)[:2]"
+CODES = "(X_codes, y_codes)"
+WORKED = {
+    "an inference engine": ("An inference engine", "dense", SUMS, {"DenseEngine._infer"}),
+    "a knowledge language": (
+        "A knowledge language",
+        "by_worlds",
+        CODES,
+        {"TableKnowledge.symbol_states", "TableKnowledge.output_states"},
+    ),
+    "a faster way from it to worlds": (
+        "A faster way to worlds",
+        "by_worlds",
+        CODES,
+        {"enumerate_table_worlds"},
+    ),
+    "a faster way from it to a decision diagram": (
+        "A faster way to a decision diagram",
+        "by_diagram",
+        "(X_alike, y_alike)",
+        {"compile_alike_levels"},
+    ),
+    "a way to draw from it under evidence": (
+        "A way to draw",
+        "by_draws",
+        CODES,
+        {"compile_table_sampler", "TableSampler.draw"},
+    ),
+    "a way to factors": ("A way to factors", "by_factors", CODES, {"compile_table_factors"}),
+    "a way to its most probable worlds": (
+        "A way to the most probable worlds",
+        "by_mode",
+        CODES,
+        {"compile_table_search", "TableSearch.find"},
+    ),
+    "a way to observe y": (
+        "A way to observe y",
+        "noisy",
+        SUMS,
+        {f"NoisyLikelihood.{name}" for name in ("read", "log_likelihood", "count", "m_step")},
+    ),
+    "a transform": ("A transform", "smoothed", SUMS, {"Smoothed.start", "Smoothed.after"}),
+    "a layout": ("A layout", "stacked", f"(wide, {SUMS}[1])", {"SideBySide.read"}),
+    "a kind of net": (
+        "A kind of net",
+        "counting",
+        "(tokens, make_blob_maximum(random_state=0)[1])",
+        {"make_counting_net", "CountingNet.log_prob", "CountingNet.m_step"},
+    ),
+    "a callback": ("A callback", "stopped", SUMS, {"StopAt.on_batch_end"}),
+    "a data set": ("A dataset", "scaled", BLOBS, {"make_blob_maximum"}),
+    "a net": ("A net", "scaled", BLOBS, {"Scaled.forward"}),
+}
+
+needs_docs = pytest.mark.skipif(not ARCHITECTURE.is_file(), reason="the docs are not here")
+
+
+def rows_of_newcomers():
+    (table,) = re.findall(
+        r"^## Where a newcomer adds.*?(?=^## )", ARCHITECTURE.read_text(), re.M | re.S
+    )
+    return [
+        row for row in re.findall(r"^\| ([^|]+?) \|", table, re.M) if row not in ("what", "---")
+    ]
+
+
+def section(heading):
+    (text,) = re.findall(
+        rf"^##+ {re.escape(heading)}\n.*?(?=^##+ |\Z)", EXTENDING.read_text(), re.M | re.S
+    )
+    return text
+
+
+def fit_and_predict(estimator, data, page):
+    X, y = eval(data, page)
+    assert len(estimator.fit(X, y).predict(X)) == len(y)
+
+
+def ran_of_the_page(call):
+    """The functions of extending.md that run within a call."""
+    ran = set()
+
+    def watch(frame, event, argument):
+        if event == "call" and frame.f_code.co_filename == str(EXTENDING):
+            ran.add(frame.f_code.co_qualname)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return ran
+
+
+@needs_docs
+def test_each_row_of_where_a_newcomer_adds_has_a_worked_section():
+    assert rows_of_newcomers() == list(WORKED)
+    for heading, estimator, _, names in WORKED.values():
+        text = section(heading)
+        for name in names:
+            owner, _, method = name.rpartition(".")
+            assert f"class {owner}(" in text if owner else f"def {name}(" in text
+            assert f"def {method}(" in text
+        assert estimator in EXTENDING.read_text()
+
+
+@needs_docs
+@pytest.mark.slow
+@pytest.mark.parametrize("row", WORKED)
+def test_the_estimator_is_fitted_with_what_a_row_adds(row):
+    """The page alone adds it: it defines it, registers it, and hands it to the estimator."""
+    _, name, data, names = WORKED[row]
+    page = vars(test_docs.run(EXTENDING))
+    estimator = clone(page[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ran = ran_of_the_page(lambda: fit_and_predict(estimator, data, page))
+    assert names <= ran, f"{row}: {sorted(names - ran)} did not run"
+
+
+@needs_docs
+@pytest.mark.slow
+def test_without_what_a_row_adds_nothing_of_it_runs():
+    """The way that serves any knowledge fits other estimators; only what is added is called."""
+    page = vars(test_docs.run(EXTENDING))
+    plain = sknesy.EMNeSyClassifier(page["addition"], max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert not ran_of_the_page(lambda: fit_and_predict(plain, SUMS, page))
+
+
+@needs_docs
+def test_worked_code_imports_no_private_name_and_assigns_to_none_of_the_package():
+    for code in test_docs.code_blocks(EXTENDING):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                assert ast.unparse(node.value) == "self", f"line {node.lineno} changes another"
+                continue
+            else:
+                continue
+            for name in names:
+                assert not re.search(r"(^|\.)_", name), f"line {node.lineno} imports {name}"

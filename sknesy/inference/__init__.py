@@ -10,6 +10,7 @@ from sknesy.inference._mode import ModeEngine
 from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
+from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
 from sknesy.inference._sdd import SDDEngine
 
@@ -23,12 +24,16 @@ __all__ = [
     "DiagramSearch",
     "EnumerationEngine",
     "ExactEngine",
+    "Found",
     "InferenceEngine",
     "Kind",
     "ModeEngine",
     "Posterior",
     "SDDEngine",
     "SamplingEngine",
+    "Search",
+    "SearchLimits",
     "Selection",
     "WorldDistance",
+    "compile_search",
 ]

@@ -1,5 +1,6 @@
 """Knowledge about the symbols and the label."""
 
+from sknesy._validation import as_names, as_worlds, check_labels, encode_labels
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._constraints import LinearConstraint
@@ -42,4 +43,8 @@ __all__ = [
     "from_cpmpy",
     "read_dimacs",
     "write_dimacs",
+    "as_names",
+    "as_worlds",
+    "check_labels",
+    "encode_labels",
 ]
