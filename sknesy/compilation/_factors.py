@@ -25,15 +25,27 @@ _MAX_WEIGHTS = 1 << 22  # of one factor
 
 @dataclass(frozen=True)
 class Factors:
-    """Knowledge as factors over symbols, outputs and auxiliary variables."""
+    """Knowledge as factors over symbols, outputs and auxiliary variables.
 
-    # Number of states of each variable: symbol s is s, output o is ``n_symbols + o``, and auxiliary
-    # variables, which have no weights of their own, come behind
+    Attributes
+    ----------
+    n_states : tuple of int
+        Number of states of each variable: symbol s is s, output o is ``n_symbols + o``, and
+        auxiliary variables, which have no weights of their own, come behind.
+    domains : tuple of tuples of bool
+        For each variable, which states it can be in.
+    factors : tuple of Factor
+        What they must fulfil, with weights of 0 and 1.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    label_is_truth : bool, default=False
+        Whether no variable is the output: it is True where the factors are fulfilled.
+    """
+
     n_states: tuple[int, ...]
-    domains: tuple[tuple[bool, ...], ...]  # For each variable, which states it can be in
-    factors: tuple[Factor, ...]  # What they must fulfil, with weights of 0 and 1
-    output_states: tuple[tuple[Hashable, ...], ...]  # The names of the states of each output
-    # Whether no variable is the output: it is True where the factors are fulfilled
+    domains: tuple[tuple[bool, ...], ...]
+    factors: tuple[Factor, ...]
+    output_states: tuple[tuple[Hashable, ...], ...]
     label_is_truth: bool = False
 
     def to_graph(self) -> FactorGraph:
@@ -47,6 +59,24 @@ def compile_factors(knowledge: Knowledge, *, time_limit: float | None = None) ->
 
     Knowledge of which only `conclude` is known becomes one table of all joint states of symbols
     and outputs, if these are few. Classes of knowledge that have smaller parts register it.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        What relates symbols and outputs.
+    time_limit : float or None, default=None
+        Seconds; None is no limit.
+
+    Returns
+    -------
+    Factors
+        The factors. Their product, summed over auxiliary variables, is 1 for worlds of the
+        knowledge, else 0.
+
+    Raises
+    ------
+    UnsupportedKnowledgeError
+        When a factor would be too large.
     """
     n_states = knowledge.n_states.tolist()
     n_worlds = math.prod(n_states)

@@ -19,14 +19,39 @@ __all__ = ["Levels", "Limits", "compile_levels"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on the size of a decision diagram, and on the time it takes."""
+    """Limits on the size of a decision diagram, and on the time it takes; None is no limit.
 
-    max_width: int | None = None  # Largest number of nodes of a cut, before reduction
-    max_edges: int | None = None  # Largest number of edges, before reduction
-    time_limit: float | None = None  # Seconds
+    Attributes
+    ----------
+    max_width : int or None
+        Largest number of nodes of a cut, before reduction.
+    max_edges : int or None
+        Largest number of edges, before reduction.
+    time_limit : float or None
+        Seconds.
+    """
+
+    max_width: int | None = None
+    max_edges: int | None = None
+    time_limit: float | None = None
 
     def check(self, width: int, n_edges: int, level: int, n_levels: int) -> None:
-        """Raise if a diagram in the making is too large, after some of its levels."""
+        """Raise if a diagram in the making is too large, after some of its levels.
+
+        Parameters
+        ----------
+        width : int
+            Nodes of the widest cut so far.
+        n_edges : int
+            Edges so far.
+        level, n_levels : int
+            Levels that are done, and levels in all, for the message.
+
+        Raises
+        ------
+        TooWideError
+            When a limit is reached.
+        """
         for name, value, limit, what in (
             ("max_width", width, self.max_width, "nodes side by side"),
             ("max_edges", n_edges, self.max_edges, "edges"),
@@ -41,19 +66,37 @@ class Limits:
 
 @dataclass(frozen=True)
 class Levels:
-    """A decision diagram in the making: for each level, where each node and state leads."""
+    """A decision diagram in the making: for each level, where each node and state leads.
 
-    # What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
-    # variable. Every symbol and output is decided once.
+    Attributes
+    ----------
+    variables : tuple of int
+        What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
+        variable. Every symbol and output is decided once.
+    tables : tuple of ndarray of shape (width, n_states), int64
+        For each level, the target of each node and state among the nodes of the next cut; -1 is no
+        edge. The first has one row, the root; the targets of the last are all 0, the end.
+    output_states : tuple of tuples of hashable
+        The names of the states of each output.
+    """
+
     variables: tuple[int, ...]
-    # (width, n_states): For each level, the target of each node and state among the nodes of the
-    # next cut; -1 is no edge. The first has one row, the root; the targets of the last are all 0,
-    # the end.
     tables: tuple[npt.NDArray[np.int64], ...]
-    output_states: tuple[tuple[Hashable, ...], ...]  # The names of the states of each output
+    output_states: tuple[tuple[Hashable, ...], ...]
 
     def to_diagram(self, deadline: Deadline = NEVER) -> Diagram:
-        """Reduce it to the least diagram of its order."""
+        """Reduce it to the least diagram of its order.
+
+        Parameters
+        ----------
+        deadline : Deadline, optional
+            When to give up; by default never.
+
+        Returns
+        -------
+        Diagram
+            The diagram.
+        """
         n_outputs = len(self.output_states)
         n_symbols = sum(v >= 0 for v in self.variables) - n_outputs
         return build_diagram(self.tables, self.variables, n_symbols, n_outputs, deadline.check)
@@ -66,6 +109,27 @@ def compile_levels(knowledge: Knowledge, *, order: str = "auto", limits: Limits)
     Knowledge of which only `conclude` is known takes the way by a table of all worlds, symbols in
     their order and the outputs last. Classes of knowledge that allow better register it, each in a
     file of its own.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        What relates symbols and outputs.
+    order : {"auto", "natural", "force"}
+        In which order symbols are decided, where knowledge leaves a choice.
+    limits : Limits
+        How large the diagram may become.
+
+    Returns
+    -------
+    Levels
+        The levels, not reduced.
+
+    Raises
+    ------
+    InvalidKnowledgeError
+        When the knowledge cannot be evaluated, or rules out all worlds.
+    TooWideError, TimeLimitError
+        When a limit is reached.
     """
     worlds = enumerate_worlds(knowledge, max_worlds=limits.max_edges, time_limit=limits.time_limit)
     columns = np.concatenate([worlds.rows, worlds.outputs], axis=1)

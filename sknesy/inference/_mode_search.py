@@ -84,14 +84,53 @@ class Search(ABC):
 
     @abstractmethod
     def find(self, log_prob: Tensor, log_likelihood: Tensor, limits: SearchLimits) -> Found:
-        """Find the most probable worlds of each sample of a batch."""
+        """Find the most probable worlds of each sample of a batch.
+
+        Parameters
+        ----------
+        log_prob : Tensor of shape (n_samples, n_symbols, n_states), float64
+            The net's log-probabilities of the symbol states, in nats.
+        log_likelihood : Tensor of shape (n_samples, n_outputs, n_output_states), float64
+            The label's log-weights of the output states, in nats.
+        limits : SearchLimits
+            How many worlds, and what may be spent on them.
+
+        Returns
+        -------
+        Found
+            The worlds.
+        """
 
     @abstractmethod
     def estimate_cost(self, n_samples: int) -> float:
-        """Estimate what `find` costs for a batch."""
+        """Estimate what `find` costs for a batch.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples in the batch.
+
+        Returns
+        -------
+        float
+            Microseconds on one core.
+        """
 
     def add_labels(self, labels: Sequence[Hashable] | None, limits: SearchLimits) -> "Search":
-        """Return a search that serves further labels, too."""
+        """Return a search that serves further labels, too.
+
+        Parameters
+        ----------
+        labels : sequence of hashable or None
+            The labels.
+        limits : SearchLimits
+            What may be spent on them.
+
+        Returns
+        -------
+        Search
+            This one, where all labels are served anyway.
+        """
         return self
 
     def to(self, device: torch.device | str) -> "Search":
@@ -107,6 +146,27 @@ def compile_search(
 
     The function registered for `Knowledge` treats it as a black box: only `conclude` is known.
     Classes of knowledge that allow better register it, each in a file of its own.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        What relates symbols and outputs.
+    labels : sequence of hashable or None
+        The labels that will be observed; None for all.
+    limits : SearchLimits
+        What may be spent on making it ready.
+
+    Returns
+    -------
+    Search
+        The knowledge, ready for `Search.find`.
+
+    Raises
+    ------
+    UnsupportedKnowledgeError
+        When the labels must be given, as only trying all worlds would tell them.
+    InconsistentLabelError
+        When no world gives one of the labels.
     """
     raise NotImplementedError
 
