@@ -153,8 +153,10 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             This estimator.
         """
         # What has no parameters of its own yet is replaced by an object that has.
-        if any(name.startswith("net__") for name in params):
-            params["net"] = as_neural_net(params.get("net", self.net))
+        net = params.get("net", self.net)
+        has_parameters = hasattr(net, "set_params") and not isinstance(net, type)
+        if not has_parameters and any(name.startswith("net__") for name in params):
+            params["net"] = as_neural_net(net)
         for name in ("likelihood", "layout"):
             inner = next((key for key in params if key.startswith(f"{name}__")), None)
             if inner and params.get(name, getattr(self, name)) is None:
