@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+from sknesy import EMNeSyClassifier
+
 GUIDE = Path(__file__).parents[1] / "docs" / "user_guide.md"
 GRID = {"learning_rate": [0.01, 0.02]}
 X, Y, _ = blobs()
@@ -101,44 +103,67 @@ TOOLS = {  # name: (score of the tool with a classifier, expectation)
         fitted(lambda c: ensemble.StackingClassifier([("a", c)], cv=2)),
         "labels",
     ),
-    "OneVsRestClassifier": (fitted(multiclass.OneVsRestClassifier), "cannot"),
-    "OneVsOneClassifier": (fitted(multiclass.OneVsOneClassifier), "cannot"),
-    "OutputCodeClassifier": (
-        fitted(lambda c: multiclass.OutputCodeClassifier(c, random_state=0)),
-        "cannot",
+}
+
+# Tools whose parts are fitted with labels of the tool's own, 0 and 1.
+OTHER_LABELS = {
+    "OneVsRestClassifier": multiclass.OneVsRestClassifier,
+    "OneVsOneClassifier": multiclass.OneVsOneClassifier,
+    "OutputCodeClassifier": lambda c: multiclass.OutputCodeClassifier(c, random_state=0),
+}
+
+# Tools that raise: (how they are run, what they say).
+REFUSED = {
+    "ClassifierChain": (
+        two_columns(multioutput.ClassifierChain),
+        "equally many features for each of the 2 symbols, got 9",
     ),
-    "ClassifierChain": (two_columns(multioutput.ClassifierChain), "cannot"),
     "TunedThresholdClassifierCV": (
         fitted(lambda c: ms.TunedThresholdClassifierCV(c, cv=2)),
-        "cannot",
+        "Only binary classification",
     ),
-    "FixedThresholdClassifier": (fitted(ms.FixedThresholdClassifier), "cannot"),
-    "SequentialFeatureSelector": (fitted(selected), "cannot"),
-    "RFECV": (fitted(lambda c: RFECV(c, cv=2)), "cannot"),
+    "FixedThresholdClassifier": (fitted(ms.FixedThresholdClassifier), "Only binary classification"),
+    "SequentialFeatureSelector": (fitted(selected), "equally many features.*got 7"),
+    "RFECV": (fitted(lambda c: RFECV(c, cv=2)), "coef_"),
 }
 
 
-def score(name, labels):
-    """Score of a tool; 0 where it raises."""
-    try:
-        return TOOLS[name][0](make(max_iter=20, tol=0.0, labels=labels))
-    except ValueError:
-        return 0.0
+def make_quick(labels):
+    return make(max_iter=20, tol=0.0, labels=labels)
 
 
 @pytest.mark.learning
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of scikit-learn: folds that fail, few members of a class
+# scikit-learn warns of classes with few members; that EM has not converged is meant.
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", TOOLS)
 def test_tool_does_what_the_guide_says(name):
-    plain, coded = score(name, None), score(name, [1, 2, 3, 4])
-    match TOOLS[name][1]:
-        case "works":
-            assert plain > 0.98
-        case "labels":
-            assert coded > 0.98 > plain
-        case "cannot":
-            assert max(plain, coded) < 0.98
+    score, expected = TOOLS[name]
+    if expected == "works":
+        assert score(make_quick(None)) > 0.95
+    else:
+        assert score(make_quick([1, 2, 3, 4])) > 0.95
+        # Codes 0 ... 3 are read as sums, which no naming of the states explains: .64-.84 measured.
+        assert score(make_quick(None)) < 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", OTHER_LABELS)
+def test_parts_of_tools_that_cannot_work_learn_other_labels(name):
+    tool = OTHER_LABELS[name](make(max_iter=1)).fit(X, Y)
+    parts = [part for part in tool.estimators_ if isinstance(part, EMNeSyClassifier)]
+    assert len(parts) > 1
+    assert all(set(part.classes_.tolist()) <= {0, 1} for part in parts)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.parametrize("name", REFUSED)
+def test_tools_that_cannot_work_say_why(name):
+    run, message = REFUSED[name]
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        run(make(max_iter=1))
 
 
 @pytest.mark.skipif(not GUIDE.is_file(), reason="the docs are not here")
@@ -148,5 +173,7 @@ def test_guide_lists_the_tools_that_are_tried():
         GUIDE.read_text(encoding="utf-8"),
         re.MULTILINE,
     )
-    words = {"works": "works", "labels": "works with `labels=`", "cannot": "cannot work"}
-    assert dict(rows) == {name: words[expected] for name, (_, expected) in TOOLS.items()}
+    words = {"works": "works", "labels": "works with `labels=`"}
+    tried = {name: words[expected] for name, (_, expected) in TOOLS.items()}
+    cannot = dict.fromkeys([*OTHER_LABELS, *REFUSED], "cannot work")
+    assert dict(rows) == {**tried, **cannot}
