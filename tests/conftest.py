@@ -9,8 +9,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+# The same examples in every run: a test is no coin toss. HYPOTHESIS_PROFILE=default draws others.
+settings.register_profile("same_examples", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same_examples"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import clauses_over_variables
 from weights import random_weights
@@ -53,8 +53,9 @@ def hard(clauses, variables):
 def test_best_assignments_are_the_first_of_all(problem, seed, n_best, ties):
     clauses, variables, auxiliaries = problem
     weights = weights_of(seed, variables, ties=ties)
-    ranked = sat.best_assignments(hard(clauses, variables), variables, weights, n_best)
     expected = by_trying(clauses, variables, auxiliaries, weights)
+    assume(min(n_best, len(expected)) <= 60)  # each is proven by clauses that stay: minutes for 500
+    ranked = sat.best_assignments(hard(clauses, variables), variables, weights, n_best)
     found = [tuple(states) for states in ranked.states.tolist()]
     assert ranked.is_optimal
     assert len(found) == len(set(found)) == min(n_best, len(expected))
