@@ -287,8 +287,9 @@ class PredictionMixin:
 
     def _search_mode(self, seen, evidence):
         """Search for the most probable worlds by an engine made for it; compiled once."""
-        # Auto took no exact engine: it has tried a diagram, so that there is none to wait for.
-        engine = ModeEngine(max_width=1) if isinstance(self.engine_, AutoEngine) else ModeEngine()
+        # Auto tries a diagram, if the engines are its own: where it took none, none is to be had.
+        is_auto = isinstance(self.engine_, AutoEngine) and self.engine_.engines is None
+        engine = ModeEngine(max_width=1) if is_auto else ModeEngine()
         searches = self._fit_state.searches
         n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
         if n_symbols not in searches:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -82,18 +82,6 @@ class Posterior:
                 for name, value in self.diagnostics.items()
             },
         )
-
-
-class Form(Protocol):
-    """Form of compiled knowledge: a diagram, a table, a sampler, with no names of states."""
-
-    def estimate_cost(self, n_samples: int) -> float:
-        """Estimate the cost of `infer` for a batch, in microseconds on one core."""
-        ...
-
-    def to(self, device: torch.device | str) -> Any:
-        """Return it on a device."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)

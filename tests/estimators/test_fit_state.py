@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -20,8 +21,13 @@ from torch import nn
 
 from sknesy import EMNeSyClassifier, final
 from sknesy.em import EMCallback, StopTraining
-from sknesy.exceptions import DivergenceError, InconsistentVersionWarning, NoSignalError
-from sknesy.inference import BeliefPropagationEngine, ModeEngine, SamplingEngine
+from sknesy.exceptions import (
+    ApproximationWarning,
+    DivergenceError,
+    InconsistentVersionWarning,
+    NoSignalError,
+)
+from sknesy.inference import AutoEngine, BeliefPropagationEngine, ModeEngine, SamplingEngine
 from sknesy.knowledge import AnyOf, ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
 from sknesy.layouts import GridLayout, SequenceLayout
 from sknesy.likelihoods import ExactObserved
@@ -618,3 +624,25 @@ def test_most_probable_worlds_are_compiled_once_for_engines_without_them(monkeyp
     first, second = clf.predict_symbols(X), clf.predict_symbols(X)
     np.testing.assert_array_equal(first, second)
     assert len(compiled) == 1
+
+
+def test_worlds_are_searched_for_on_a_diagram_that_auto_was_not_given(monkeypatch):
+    # Three cells that differ from each other: a loop, on which belief propagation is not exact.
+    clauses = [
+        [-a, -b] for i in range(3) for a, b in ((1 + i, 4 + i), (1 + i, 7 + i), (4 + i, 7 + i))
+    ]
+    knowledge = ClauseKnowledge(clauses, [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    X, _, symbols = blobs(60, n_symbols=3)
+    y = np.array([len(set(row)) == 3 for row in symbols.tolist()])
+    widths, compile_ = [], ModeEngine.compile
+
+    def recording(self, *args, **kwargs):
+        widths.append(self.max_width)
+        return compile_(self, *args, **kwargs)
+
+    monkeypatch.setattr(ModeEngine, "compile", recording)
+    engine = AutoEngine(engines=(BeliefPropagationEngine(),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ApproximationWarning)
+        make(knowledge, inference=engine, max_iter=1).fit(X, y).predict_symbols(X)
+    assert widths == [ModeEngine().max_width]
