@@ -36,7 +36,7 @@ FLOORS = {
     "em": 7,
     "estimators": 8,
 }
-SIDES = {"datasets", "plotting"}
+SIDES = {"datasets", "plotting", "preprocessing"}
 TOP = {"__init__", "__main__"}
 
 

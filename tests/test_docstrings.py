@@ -83,7 +83,7 @@ VERBS = set(
     Project Propagate Put Raise Rank Read Recompute Record Reduce Remember Remove Renumber
     Replace Require Resample Rescale Restore Return Run Save Say Score Search Send Set Share
     Show Simplify Solve Sort Split Stand Start State Stop Store Sum Take Tell Tilt Train
-    Translate Try Turn Unroll Update Walk Warn Watch Weigh Wish Write Yield
+    Transform Translate Try Turn Unroll Update Walk Warn Watch Weigh Wish Write Yield
     """.split()
 )
 # Verbs that are nouns as well may open the summary of a class, a module or a property.

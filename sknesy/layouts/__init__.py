@@ -1,7 +1,7 @@
 """Layouts: the places of the symbols of samples in X."""
 
-from sknesy.layouts._base import Layout, choose_layout
+from sknesy.layouts._base import Layout, choose_layout, detach
 from sknesy.layouts._grid import GridLayout
-from sknesy.layouts._sequences import SequenceLayout
+from sknesy.layouts._sequences import SequenceLayout, as_symbols
 
-__all__ = ["Layout", "GridLayout", "SequenceLayout", "choose_layout"]
+__all__ = ["Layout", "GridLayout", "SequenceLayout", "as_symbols", "choose_layout", "detach"]

@@ -14,7 +14,7 @@ from sknesy.knowledge import Knowledge, StepKnowledge
 from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
 from sknesy.nets import Samples, Sequences, SymbolGroup
 
-__all__ = ["SequenceLayout"]
+__all__ = ["SequenceLayout", "as_symbols"]
 
 
 class SequenceLayout(Layout):
@@ -97,7 +97,7 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
     warn_of_rounding(X)
     if len(getattr(X, "shape", ())) > 1:
         X = check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
-        first = _as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
+        first = as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
         symbols = X.reshape(-1, *first.shape[1:])
         lengths = np.full(len(X), len(first))
     else:
@@ -113,7 +113,7 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
             )
         parts = []
         for i, x in enumerate(X):
-            parts.append(_as_symbols(x, shape, f"X[{i}]"))
+            parts.append(as_symbols(x, shape, f"X[{i}]"))
             shape = parts[0].shape[1:]
         lengths = np.array([len(part) for part in parts])
         joined = np.concatenate(parts)
@@ -122,7 +122,7 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
     return Sequences(as_tensor(symbols), torch.from_numpy(lengths), int(lengths.max()))
 
 
-def _as_symbols(x: Any, symbol_shape: tuple[int, ...] | None, name: str) -> npt.NDArray[Any]:
+def as_symbols(x: Any, symbol_shape: tuple[int, ...] | None, name: str) -> npt.NDArray[Any]:
     """Return one sample as an array of shape (length, *symbol_shape)."""
     try:
         array = np.asarray(detach(x))

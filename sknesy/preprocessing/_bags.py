@@ -1,0 +1,114 @@
+"""Bags made of rows of instances."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import _safe_indexing, check_consistent_length
+
+from sknesy._validation import as_array, is_hashable, is_nan, plain
+from sknesy.layouts import detach
+
+__all__ = ["bags_from_groups"]
+
+
+def bags_from_groups(X, y, groups):
+    """Make bags of instances that belong together.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_instances, *symbol_shape)
+        Features of the instances, an array or a frame.
+    y : array-like of shape (n_instances,), (n_instances, n_outputs) or (n_groups, ...), or None
+        Labels of the bags: an entry an instance, the same within each group; or an entry a group,
+        in the order in which groups first appear in `groups`. Missing entries are equal.
+    groups : array-like of shape (n_instances,)
+        The bag of each instance, by any hashable name.
+
+    Returns
+    -------
+    X_bags : list of ndarray of shape (length, *symbol_shape)
+        The bags, in the order in which groups first appear; instances keep their order.
+    y_bags : array-like of shape (n_groups,) or (n_groups, n_outputs), or None
+        Their labels, in the form of y. None if y is None.
+
+    Raises
+    ------
+    ValueError
+        When a group has two labels, a name is missing, or lengths differ.
+
+    See Also
+    --------
+    sknesy.preprocessing.EachSymbol : Scale the features of instances.
+
+    Notes
+    -----
+    X is copied once, and the bags are views of the copy.
+
+    Examples
+    --------
+    >>> X, names = [[0.0], [1.0], [2.0]], ["b", "a", "b"]
+    >>> X_bags, y_bags = bags_from_groups(X, [True, False, True], names)
+    >>> [bag.ravel().tolist() for bag in X_bags], y_bags
+    ([[0.0, 2.0], [1.0]], [True, False])
+    """
+    X, y = np.asarray(detach(X)), detach(y)
+    names, index = _number(groups)
+    check_consistent_length(X, index)
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index)
+    X_bags = np.split(X[order], np.cumsum(counts)[:-1])
+    if y is None:
+        return X_bags, None
+    if len(y) == len(names):  # also where each instance is a group
+        return X_bags, y
+    if len(y) != len(index):
+        raise ValueError(
+            f"y must hold a label for each of the {len(index)} instances, or for each of the "
+            f"{len(names)} groups, got {len(y)}. Check y and `groups`."
+        )
+    first = order[np.cumsum(counts) - counts]
+    _check_constant(y, names, index, first)
+    return X_bags, _safe_indexing(y, first)
+
+
+def _number(groups: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+    """Number groups in the order in which they appear; names, and int64 (n_instances,)."""
+    position: dict[Hashable, int] = {}
+    index = []
+    for i, name in enumerate(map(plain, groups)):
+        if not is_hashable(name) or name is None or is_nan(name):
+            raise ValueError(
+                f"groups must hold a hashable name for each instance, got {name!r} for instance "
+                f"{i}. Name its bag, or leave the instance out."
+            )
+        index.append(position.setdefault(name, len(position)))
+    if not index:
+        raise ValueError("groups must hold at least one instance, got none. Pass instances.")
+    return list(position), np.array(index, dtype=np.int64)
+
+
+def _check_constant(
+    y: Any,
+    names: list[Hashable],
+    index: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+) -> None:
+    """Check that instances of one group have one label."""
+    labels = list(map(_plain_label, as_array(y).tolist()))
+    for label, group in zip(labels, index.tolist(), strict=True):
+        expected = labels[first[group]]
+        if label != expected:
+            raise ValueError(
+                f"y must hold one label for all instances of a group, got {expected!r} and "
+                f"{label!r} for group {names[group]!r}. Correct y or `groups`, or pass one label a "
+                "group."
+            )
+
+
+def _plain_label(label: Any) -> Any:
+    """Return an entry of y so that equal ones compare equal: None where it is missing."""
+    if isinstance(label, list | tuple):
+        return [*map(_plain_label, label)]
+    return None if is_nan(label) else plain(label)
