@@ -22,6 +22,7 @@ __all__ = [
     "as_objects",
     "as_rows",
     "as_worlds",
+    "check_label",
     "check_labels",
     "check_number",
     "check_option",
@@ -194,19 +195,24 @@ def as_labels(y: Any) -> list[Hashable]:
     if {type(label) for label in labels} <= _SURE_TYPES:
         return labels
     for i, label in enumerate(labels):
-        if label is None or label is np.ma.masked or (is_hashable(label) and is_nan(label)):
-            raise InconsistentLabelError(
-                f"y must hold a label for each sample, got {label!r} for sample {i}: it is "
-                "missing. Leave the sample out, or give it sample_weight 0."
-            )
-        if not is_label(label):
-            a_set = isinstance(label, set | frozenset)
-            cure = "A set is no label; name labels by tuples." if a_set else "Use tuples."
-            raise InconsistentLabelError(
-                f"y must hold one hashable label for each sample, got {label!r} "
-                f"({type(label).__name__}) for sample {i}. {cure}"
-            )
+        check_label(label, i)
     return labels
+
+
+def check_label(label: Any, i: int) -> None:
+    """Check that what y holds of a sample can be a label."""
+    if label is None or label is np.ma.masked or (is_hashable(label) and is_nan(label)):
+        raise InconsistentLabelError(
+            f"y must hold a label for each sample, got {label!r} for sample {i}: it is "
+            "missing. Leave the sample out, or give it sample_weight 0."
+        )
+    if not is_label(label):
+        a_set = isinstance(label, set | frozenset)
+        cure = "A set is no label; name labels by tuples." if a_set else "Use tuples."
+        raise InconsistentLabelError(
+            f"y must hold one hashable label for each sample, got {label!r} "
+            f"({type(label).__name__}) for sample {i}. {cure}"
+        )
 
 
 def as_rows(y: Any, n_outputs: int) -> list[tuple[Hashable, ...]]:

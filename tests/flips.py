@@ -2,7 +2,7 @@
 
 import torch
 
-from sknesy.likelihoods import ExactLikelihood, ExactObserved, select_states
+from sknesy.likelihoods import ExactLikelihood, ExactObserved
 
 
 class FlipLikelihood(ExactLikelihood):
@@ -12,18 +12,18 @@ class FlipLikelihood(ExactLikelihood):
         self.rate = rate
 
     def read(self, y, labels):
-        return ExactObserved(*labels.read(y), is_certain=False)
+        return ExactObserved(labels.read(y), is_certain=False)
 
     def start(self, observed, seed):
         return {"rate": torch.tensor(self.rate, dtype=torch.float64)}
 
     def log_likelihood(self, observed, index, state):
-        is_observed = select_states(observed.codes[index], observed.width) == 0.0
-        other = (state["rate"] / (observed.width - 1)).log()
+        is_observed = observed.select(index)
+        other = (state["rate"] / (is_observed.shape[2] - 1)).log()
         return torch.where(is_observed, torch.log1p(-state["rate"]), other)
 
     def count(self, observed, index, output_marginals, weight):
-        is_right = output_marginals[:, 0].gather(1, observed.codes[index])[:, 0]
+        is_right = (output_marginals * observed.select(index)).sum((1, 2))
         return {"flips": (weight * (1 - is_right)).sum(), "samples": weight.sum()}
 
     def m_step(self, state, statistics):

@@ -18,7 +18,7 @@ from problems import SMALL_PROBLEMS
 from sklearn.exceptions import ConvergenceWarning
 from weights import random_log
 
-from sknesy.likelihoods import ExactObserved
+from sknesy.likelihoods import Entries, ExactObserved
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -169,7 +169,7 @@ def test_each_worked_way_equals_the_oracle(name, engine, rng):
 @pytest.mark.slow
 def test_worked_likelihood_is_a_distribution_over_labels():
     likelihood = run(DOCS / "extending.md").NoisyLikelihood()
-    observed = ExactObserved(["a", "b", "c"], np.arange(3)).bind([["c", "a", "b"]])
+    observed = ExactObserved(Entries(["a", "b", "c"], np.arange(3))).bind([["c", "a", "b"]])
     rate = {"rate": torch.tensor(0.3, dtype=torch.float64)}
     of_label = likelihood.log_likelihood(observed, torch.arange(3), rate).exp()[:, 0]
     np.testing.assert_allclose(of_label.sum(0), 1.0, rtol=1e-12)

@@ -1,7 +1,7 @@
 """The E-step: transforms around an engine, under a likelihood."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Posterior
+from sknesy.layouts import KnownSymbols
 from sknesy.likelihoods import Likelihood, Observed
 from sknesy.transforms import PosteriorTransform
 
@@ -19,7 +20,8 @@ __all__ = ["Diagnostics", "EStep"]
 class EStep:
     """Posterior of mini-batches, and all that their starts share.
 
-        net -> transforms.before -> engine.infer under the likelihood -> transforms.after
+        net -> transforms.before -> known symbols -> engine.infer under the likelihood
+            -> transforms.after
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class EStep:
         Weights of the samples, on the net's device.
     transforms : tuple of PosteriorTransform
         What stands around the engine.
+    known : KnownSymbols or None
+        Symbols that are known, on the net's device.
     """
 
     engine: InferenceEngine
@@ -43,6 +47,7 @@ class EStep:
     observed: Observed
     weight: Tensor
     transforms: tuple[PosteriorTransform, ...] = ()
+    known: KnownSymbols | None = None
 
     def infer(self, run: Run, log_prob: Tensor, index: Tensor, n_iter: float) -> Posterior:
         """Compute the posterior of a mini-batch.
@@ -66,7 +71,12 @@ class EStep:
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             log_prob = transform.before(log_prob, index, n_iter, memory)
         log_likelihood = self.likelihood.log_likelihood(self.observed, index, run.noise)
+        log_share: Tensor | float = 0.0
+        if self.known is not None:  # behind the transforms: what is known is not flattened
+            log_prob, log_share = self.known.condition(log_prob, index)
         posterior = self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
+        if self.known is not None:
+            posterior = replace(posterior, log_evidence=posterior.log_evidence + log_share)
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             posterior = transform.after(posterior, index, n_iter, memory)
         return posterior

@@ -26,7 +26,11 @@ from sknesy.em import (
 )
 from sknesy.estimators._fit_state import FitState, VersionedPickle
 from sknesy.estimators._labels import make_label_space
-from sknesy.estimators._possible import check_each_sample, warn_of_no_information
+from sknesy.estimators._possible import (
+    check_each_sample,
+    check_some_known,
+    warn_of_no_information,
+)
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout
@@ -171,8 +175,8 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
-        """Learn the net from samples and labels.
+    def fit(self, X, y, sample_weight=None, symbols=None):
+        """Learn the net from samples and what is known of them.
 
         Parameters
         ----------
@@ -182,10 +186,15 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             shape ``(length, *symbol_shape)``, of at least one symbol; or an array, if all samples
             are of one length.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What is observed; by default labels that the knowledge can conclude, as
-            ``knowledge.conclude`` returns them.
+            What is observed. By default each row is a label that the knowledge can conclude, as
+            ``knowledge.conclude`` returns them; or None, NaN, NA or masked, if it is unknown; or a
+            set of labels, one of which it is. With several outputs each column may be unknown or a
+            set. See `likelihood` for other forms.
         sample_weight : array-like of shape (n_samples,), optional
             Weights, at least 0. Samples of weight 0 are left out, whatever y says of them.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known: names of states as `predict_symbols` returns them, unknown or
+            sets by the same rule. For bags a list, with an array or None for each.
 
         Returns
         -------
@@ -195,7 +204,9 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         Raises
         ------
         InconsistentLabelError
-            When no world gives one of the labels.
+            When no world gives one of the labels, or the known symbols contradict it.
+        ValueError
+            When nothing is known of any sample.
         InvalidKnowledgeError, InvalidNetError
             When knowledge or net cannot be used.
         IntractableError
@@ -214,7 +225,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         learner = object.__new__(type(self))  # not copy.copy, which pickles would have a say in
         vars(learner).update(vars(self))
         try:
-            learner._fit(X, y, sample_weight)
+            learner._fit(X, y, sample_weight, symbols)
         except KeyboardInterrupt:
             if vars(learner).get("_fit_state") is not vars(self).get("_fit_state"):
                 self.__dict__ = vars(learner)
@@ -222,20 +233,26 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         self.__dict__ = vars(learner)
         return self
 
-    def _fit(self, X, y, sample_weight):
+    def _fit(self, X, y, sample_weight, symbols):
         callbacks = self._check_parameters()
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
-        samples, y, weight = self._read(layout, X, y, sample_weight)
+        samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
         labels = make_label_space(self.knowledge, self.labels, y)
         likelihood = ExactLikelihood() if self.likelihood is None else clone(self.likelihood)
         observed = likelihood.read(y, labels)
         knowledge = self._choose_knowledge(layout, samples, observed)
         samples = samples.fill_up_to(knowledge.n_symbols)
+        known = None if symbols is None else layout.read_symbols(symbols, knowledge, samples)
+        check_some_known(observed, known)
         engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
-        compiled = engine.compile(knowledge, observed.support)
-        labels.settle(observed.support, compiled)
+        wanted = observed.support  # the engine checks that these are possible
+        compiled = engine.compile(knowledge, wanted)
         observed = observed.bind(compiled.output_states)
-        check_each_sample(layout, engine, compiled, samples, likelihood, observed)
+        labels.settle(observed.support, compiled)
+        is_checked = wanted is not None
+        check_each_sample(
+            layout, engine, compiled, samples, likelihood, observed, known, is_checked
+        )
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
         groups = layout.groups(knowledge, samples)
@@ -249,10 +266,12 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             observed.to(device),
             torch.from_numpy(weight).to(device),
             self._make_transforms(knowledge, is_fresh),
+            None if known is None else known.to(device),
         )
         n_states = [n for group in groups for n in group.n_states]
         runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
-        warn_of_no_information(observed, self.knowledge)
+        if known is None:
+            warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
         best, self.init_lower_bounds_, stopped_by = self._train(runs, samples, e_step, callbacks)
@@ -322,7 +341,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         time_limit = [] if self.max_time is None else [MaxTime(self.max_time)]
         return [*time_limit, *self.callbacks]
 
-    def _read(self, layout, X, y, sample_weight):
+    def _read(self, layout, X, y, sample_weight, symbols):
         """Read samples and weights, and leave out samples of weight 0 before y is looked at."""
         if y is None:
             raise ValueError(
@@ -330,7 +349,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                 "is None."
             )
         samples = layout.read(X, self.knowledge, self, reset=True)
-        check_consistent_length(samples, y)
+        check_consistent_length(samples, y, symbols)
         weight = _check_sample_weight(
             sample_weight, np.empty((len(samples), 1)), dtype=np.float64, ensure_non_negative=True
         )
@@ -350,23 +369,20 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             kept = np.flatnonzero(weight)
             samples, weight = samples[kept], weight[kept]
             y = _safe_indexing(y, kept)
+            symbols = None if symbols is None else _safe_indexing(symbols, kept)
         # Mean 1: a mini-batch then weighs as much as its samples, not all batches alike.
-        return samples, self._check_targets(y), weight / weight.mean()
-
-    def _check_targets(self, y):
-        """Check y as scikit-learn does, where no knowledge says what a label is."""
-        return y
+        return samples, y, weight / weight.mean(), symbols
 
     def _choose_knowledge(self, layout, samples, observed):
         """Return the knowledge of as many symbols; without any, the symbol is the label."""
         if self.knowledge is not None:
             return layout.unroll(self.knowledge, samples)
-        if observed.support is None:
+        if not observed.labels:
             raise ValueError(
                 f"knowledge must be given with {self.likelihood!r}, which does not tell the labels "
                 "there are, got None. Pass for example IdentityKnowledge(range(10))."
             )
-        return IdentityKnowledge(in_order(observed.support))
+        return IdentityKnowledge(in_order(observed.labels))
 
     def _make_transforms(self, knowledge, is_fresh):
         """Make what stands around the posterior; nothing where nothing changes."""

@@ -1,8 +1,6 @@
 """`EMNeSyClassifier`: scikit-learn's contract of classifiers around EM."""
 
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from sknesy.estimators._base import BaseEMNeSy
 from sknesy.estimators._labels import has_several_outputs
@@ -197,14 +195,6 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     >>> bool((clf.predict_symbols(X) == digits).mean() > 0.9)
     True
     """
-
-    def _check_targets(self, y):
-        """Check y as scikit-learn does, where neither knowledge nor likelihood says what it is."""
-        if self.knowledge is not None or self.likelihood is not None:
-            return y
-        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
-        check_classification_targets(y)
-        return y
 
     def _keep(self, best, layout, labels, knowledge, e_step, samples):
         """Set the attributes of a fitted classifier."""

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
 from sknesy._validation import (
@@ -22,7 +24,7 @@ from sknesy._validation import (
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import observe
+from sknesy.likelihoods import Entries, observe, read_entries
 
 # Positions of samples -> the labels of their worlds
 Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
@@ -60,13 +62,21 @@ class LabelSpace(ABC):
 
     classes: Any  # the labels that can be predicted; of each output, if there are several
 
-    @abstractmethod
-    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different labels of y, and which of them each sample has, (n_samples,)."""
+    def read(self, y: Any) -> Entries:
+        """Read labels, sets of them and gaps, whatever dtype y has."""
+        return read_entries(y, self._read_labels, self._n_outputs)
 
-    def read_predicted(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+    def read_predicted(self, y: Any) -> Entries:
         """Read labels in the form of `name`."""
         return self.read(y)
+
+    @property
+    def _n_outputs(self) -> int:
+        return 1
+
+    @abstractmethod
+    def _read_labels(self, y: Any) -> list[Hashable]:
+        """Return the labels of rows that have one, as engines take them."""
 
     @abstractmethod
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
@@ -111,16 +121,18 @@ class SingleLabel(LabelSpace):
     """One output: a label is any hashable, and predictions are among those seen."""
 
     def __init__(self, knowledge: Knowledge | None) -> None:
-        self._read_labels = as_labels if knowledge is None else knowledge.read_labels
+        self._knowledge = knowledge
         self._labels: list[Hashable] = []  # in the order of `classes`
 
-    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different labels by their hashes, whatever dtype y has."""
-        return _factorise(self._read_labels(y))
+    def _read_labels(self, y: Any) -> list[Hashable]:
+        """Read labels by the knowledge; without any, those that scikit-learn takes for classes."""
+        return _read_classes(y) if self._knowledge is None else self._knowledge.read_labels(y)
 
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
-        """Take the labels seen, sorted."""
-        self._labels = in_order(compiled.output_states[0] if support is None else support)
+        """Take the labels that rows allow, sorted, in the knowledge's own values."""
+        names = compiled.output_states[0]
+        own = {name: name for name in names}
+        self._labels = in_order(names if support is None else [own[label] for label in support])
         self.classes = as_column(self._labels)
 
     def wanted(self, labels: Sequence[Hashable]) -> list[Hashable]:
@@ -186,7 +198,11 @@ class CodedLabel(SingleLabel):
         self._position = {name: code for code, name in enumerate(self.names)}
         self._holds_names: bool | None = None  # whether the y of `fit` does, in place of codes
 
-    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
+    def read_predicted(self, y: Any) -> Entries:
+        """Read codes."""
+        return read_entries(y, self._decode)
+
+    def _read_labels(self, y: Any) -> list[Hashable]:
         """Read codes, or labels themselves where y cannot be codes.
 
         A y that could be either is read as that of `fit`, which comes first, was.
@@ -207,17 +223,16 @@ class CodedLabel(SingleLabel):
         if is_new:
             self._holds_names = holds_names
         if holds_names:
-            return _factorise(values)
+            return values
         if is_new and is_either and any(self.names[int(code)] != code for code in set(values)):
             warn(
                 f"y is read as codes, positions in labels={join_names(self.names)}, but each entry "
                 "is also one of the labels. Pass labels=None if y holds labels.",
             )
-        return self.read_predicted(values)
+        return self._decode(values)
 
-    def read_predicted(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Read codes."""
-        return _factorise([self.names[int(code)] for code in y])
+    def _decode(self, codes: Iterable[Any]) -> list[Hashable]:
+        return [self.names[int(code)] for code in codes]
 
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
         """Take the codes of the labels seen, in order."""
@@ -253,9 +268,13 @@ class LabelRows(LabelSpace):
         self.knowledge = knowledge
         self.is_joined = _is_joined(y)  # whether labels are single values that knowledge splits
 
-    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different rows, which the knowledge makes of the labels."""
-        return _factorise(self.knowledge.read_labels(y))
+    def _read_labels(self, y: Any) -> list[Hashable]:
+        """Read rows, which the knowledge makes of the labels."""
+        return self.knowledge.read_labels(y)
+
+    @property
+    def _n_outputs(self) -> int:
+        return self.knowledge.n_outputs
 
     def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
         """Take the states of all outputs, seen or not."""
@@ -314,19 +333,33 @@ class LabelRows(LabelSpace):
         ]
 
 
-def _factorise(labels: Sequence[Hashable]) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-    """Find the different labels, and which of them each is."""
-    position: dict[Hashable, int] = {}
-    index = [position.setdefault(label, len(position)) for label in labels]
-    return list(position), np.array(index, dtype=np.int64)
+def _read_classes(y: Any) -> list[Hashable]:
+    """Read the classes of plain classification, and refuse what scikit-learn takes for others."""
+    if np.ndim(y) == 2 and np.shape(y)[1] == 1:
+        warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
+            "y to (n_samples,), for example using ravel().",
+            DataConversionWarning,
+        )
+    labels = as_labels(y)
+    if any(isinstance(label, float) for label in labels):
+        column = as_column(labels)
+        if column.dtype.kind == "f" and not np.isfinite(column).all():
+            raise ValueError("Input y contains infinity. Pass labels of classes.")
+        check_classification_targets(column)
+    return labels
 
 
 def _is_joined(y: Any) -> bool:
     """Tell whether y holds single values, rather than rows or tuples."""
     if np.ndim(y) != 1:
         return False
-    first = next(iter(y), None)
-    return not isinstance(first, tuple)
+    for row in y:
+        if isinstance(row, set | frozenset):
+            row = next(iter(row), None)
+        if row is not None and row is not np.ma.masked:
+            return not isinstance(row, tuple | list | np.ndarray)
+    return True
 
 
 def _check_names(labels: Iterable[Hashable]) -> list[Hashable]:

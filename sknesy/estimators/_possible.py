@@ -8,13 +8,22 @@ from sknesy._validation import warn
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference import Compiled, InferenceEngine
 from sknesy.knowledge import Knowledge
-from sknesy.layouts import Layout
+from sknesy.layouts import KnownSymbols, Layout
 from sknesy.likelihoods import Likelihood, Observed
 from sknesy.nets import Samples
 
-__all__ = ["check_each_sample", "check_predictable", "warn_of_no_information"]
+__all__ = ["check_each_sample", "check_predictable", "check_some_known", "warn_of_no_information"]
 
 _CHECKED_AT_ONCE = 256  # samples; bounds the memory of the check
+
+
+def check_some_known(observed: Observed, known: KnownSymbols | None) -> None:
+    """Check that something is known of some sample."""
+    if not observed.is_known.any() and (known is None or not known.is_known.any()):
+        raise ValueError(
+            f"y must hold the label of some sample, got {len(observed)} rows that are all unknown, "
+            "and no known symbol. Pass labels, sets of labels, or `symbols`."
+        )
 
 
 def check_each_sample(
@@ -24,29 +33,52 @@ def check_each_sample(
     samples: Samples,
     likelihood: Likelihood,
     observed: Observed,
+    known: KnownSymbols | None,
+    is_checked: bool,
 ) -> None:
-    """Check that each sample can be what y says of it, where not the same is possible for all."""
+    """Check that each sample can be what y and its known symbols say of it."""
     kinds = layout.kinds(samples)
-    if kinds is None:  # a label that one sample can have, all can: the engine has checked them
-        return
+    if kinds is None and known is None and is_checked:
+        return  # a label that one sample can have, all can
     # One sample for each kind and observation that occur together.
-    pairs = np.stack([kinds, observed.groups], axis=1)
-    _, first = np.unique(pairs, axis=0, return_index=True)
+    columns = [observed.groups, *([] if kinds is None else [kinds])]
+    if known is not None:
+        columns.extend(known.code.numpy().T)
+    _, first = np.unique(np.stack(columns, axis=1), axis=0, return_index=True)
     noise = likelihood.start(observed, seed=0)
-    for index in torch.from_numpy(first).split(_CHECKED_AT_ONCE):
+
+    def is_possible(index: Tensor, using: KnownSymbols | None) -> Tensor | None:
         log_prob = layout.leave_open(samples, index, max(compiled.n_states))
+        if using is not None:
+            log_prob, _ = using.condition(log_prob, index)
         evidence = likelihood.log_likelihood(observed, index, noise)
         posterior = engine.infer(compiled, log_prob, evidence)
         if posterior.kind != "exact":
-            return  # that nothing was found does not mean that nothing is there
-        impossible = index[posterior.log_evidence == -torch.inf]
-        if len(impossible):
-            i = int(impossible[0])
+            return None  # that nothing was found does not mean that nothing is there
+        possible: Tensor = posterior.log_evidence > -torch.inf
+        return possible
+
+    for index in torch.from_numpy(np.sort(first)).split(_CHECKED_AT_ONCE):
+        possible = is_possible(index, known)
+        if possible is None:
+            return
+        if bool(possible.all()):
+            continue
+        wrong = index[~possible][:1]
+        i = int(wrong)
+        if known is not None and bool(is_possible(wrong, None)):
+            single = [s for s in range(known.code.shape[1]) if known.code[i, s]]
+            alone = (s for s in single if not is_possible(wrong, known.only(s)))
             raise InconsistentLabelError(
-                f"y holds {observed.describe(i)} for {layout.describe(samples, i)}, which the "
-                "knowledge cannot conclude from so many. Check y, the length of the sequence, or "
-                "`knowledge`."
+                f"symbols says {known.describe(i, next(alone, None))} of sample {i}, with which "
+                f"the knowledge cannot conclude what y holds: {observed.describe(i)}. Correct "
+                "`symbols` or y."
             )
+        raise InconsistentLabelError(
+            f"y holds {observed.describe(i)} for {layout.describe(samples, i)}, which the "
+            f"knowledge cannot conclude{'' if kinds is None else ' from so many'} (sample {i}). "
+            f"Check y, {'' if kinds is None else 'the length of the sequence, '}or `knowledge`."
+        )
 
 
 def check_predictable(log_evidence: Tensor) -> None:
@@ -62,10 +94,12 @@ def check_predictable(log_evidence: Tensor) -> None:
 
 def warn_of_no_information(observed: Observed, knowledge: Knowledge | None) -> None:
     """Warn where y says the same of all samples: a net that ignores X may explain that."""
-    if knowledge is None or len(np.unique(observed.groups)) > 1 or len(observed) < 2:
+    known = observed.groups[observed.is_known]
+    if knowledge is None or len(np.unique(known)) != 1 or len(observed) < 2:
         return
+    first = int(observed.is_known.argmax())
     warn(
-        f"All {len(observed)} labels in y are {observed.describe(0)}, so that they do not tell one "
-        "sample from another: a net that says the same of all symbols may explain them, and "
+        f"All {len(known)} labels in y are {observed.describe(first)}, so that they do not tell "
+        "one sample from another: a net that says the same of all symbols may explain them, and "
         "the symbols may not be learned. Add samples with other labels.",
     )

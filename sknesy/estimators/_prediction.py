@@ -1,6 +1,7 @@
 """Predictions of a fitted estimator: the labels of samples, and their symbols."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +11,10 @@ from torch import Tensor
 
 from sknesy._validation import warn
 from sknesy.estimators._possible import check_predictable
-from sknesy.exceptions import ApproximationWarning
+from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import AutoEngine, Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactObserved
+from sknesy.likelihoods import ExactLikelihood, ExactObserved, Observed
 from sknesy.nets import Samples
 
 __all__ = ["PredictionMixin"]
@@ -87,15 +88,16 @@ class PredictionMixin:
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Observed labels, in the form that y had in `fit`.
+            Observed labels, in the form that y had in `fit`; or true labels, in one column.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples. Samples of weight 0 are left out, whatever y says of them.
 
         Returns
         -------
         float
-            Between 0 and 1: the weighted mean agreement, which is the share of samples whose label
-            is right, all outputs of it, where labels are exact.
+            Between 0 and 1: the weighted mean agreement. Where labels are exact, it is the share of
+            samples whose label is right, all outputs of it; of a set, any member is right. Rows of
+            which nothing is known are left out.
 
         See Also
         --------
@@ -109,9 +111,12 @@ class PredictionMixin:
             sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
         )
         kept = np.flatnonzero(weight)
-        labels = self._fit_state.labels
-        observed = self.likelihood_.read(_safe_indexing(y, kept), labels)
-        agreement = observed.agreement(ExactObserved(*labels.read_predicted(predicted[kept])))
+        labels, y = self._fit_state.labels, _safe_indexing(y, kept)
+        likelihood = self.likelihood_
+        if likelihood.reads_rows and (np.ndim(y) < 2 or np.shape(y)[1] == 1):  # true labels
+            likelihood = ExactLikelihood()
+        observed = likelihood.read(y, labels)
+        agreement = observed.agreement(ExactObserved(labels.read_predicted(predicted[kept])))
         is_known = ~np.isnan(agreement)
         if not is_known.any():
             raise ValueError(
@@ -120,31 +125,46 @@ class PredictionMixin:
             )
         return float(np.average(agreement[is_known], weights=weight[kept][is_known]))
 
-    def predict_symbols(self, X):
-        """Predict the symbols of each sample: its most probable world.
+    def predict_symbols(self, X, y=None, symbols=None):
+        """Predict the symbols of each sample: its most probable world, given what is known.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+        y : array-like, optional
+            What is observed of the samples, in the form that y had in `fit`. None: one of
+            `classes_`, unknown which.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_symbols), or list of ndarrays of shape (length,)
             Names of states. Together they are possible under the knowledge. A list, with an entry a
             sample, for knowledge of any number of symbols.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world agrees with what is known of a sample.
         """
-        seen = self._look(X)
+        seen = self._look(X, y, symbols)
         worlds, _ = self._mode(seen)
         return self.layout_.name_worlds(worlds, seen.knowledge, seen.samples)
 
-    def predict_symbols_proba(self, X):
-        """Compute the probability of each state of each symbol, the label unknown.
+    def predict_symbols_proba(self, X, y=None, symbols=None):
+        """Compute the probability of each state of each symbol, given what is known.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+        y : array-like, optional
+            What is observed of the samples, in the form that y had in `fit`. None: one of
+            `classes_`, unknown which.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known, as in `fit`.
 
         Returns
         -------
@@ -153,7 +173,7 @@ class PredictionMixin:
             have unlike numbers of states. A list of ndarrays of shape (length, n_states), without
             the state `END`, for knowledge of any number of symbols.
         """
-        seen = self._look(X)
+        seen = self._look(X, y, symbols)
         return self.layout_.split_marginals(self._infer(seen).symbol_marginals, seen.samples)
 
     def predict_net_proba(self, X, parts=False):
@@ -192,20 +212,23 @@ class PredictionMixin:
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
         return self.layout_.split_marginals(net.log_prob(samples).exp().cpu().numpy(), samples)
 
-    def posterior(self, X, y=None):
-        """Compute what is known of each sample, given its label or not.
+    def posterior(self, X, y=None, symbols=None):
+        """Compute what is known of each sample, given what is observed of it or not.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Labels, not necessarily seen in `fit`. None: one of `classes_`, unknown which.
+        y : array-like, optional
+            What is observed, in the form that y had in `fit`; labels need not be seen there. None:
+            one of `classes_`, unknown which.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known, as in `fit`.
 
         Returns
         -------
         Posterior
-            With numpy arrays: ``log_evidence`` (n_samples,) is log p(y | X) in nats,
+            With numpy arrays: ``log_evidence`` (n_samples,) is log p(y, symbols | X) in nats,
             ``symbol_marginals`` (n_samples, n_symbols, n_states) is what each symbol must be,
             ``output_marginals`` (n_samples, n_outputs, n_output_states) the probabilities of the
             output states, in the order of `classes_`; 0 for padding. Sequences are filled up to
@@ -218,34 +241,33 @@ class PredictionMixin:
         InconsistentLabelError
             When no world gives one of the labels.
         """
-        seen = self._look(X)
-        log_prob, compiled = seen.log_prob, seen.compiled
-        log_likelihood = self._candidates(seen)
-        if y is not None:
-            check_consistent_length(log_prob, y)
-            state, device = self._fit_state, log_prob.device
-            observed = state.likelihood.read(y, state.labels)
-            support = observed.support
-            wanted = None if support is None else state.labels.wanted(support)
-            compiled = self.engine_.compile(seen.knowledge, wanted, reuse=compiled).to(device)
-            observed = observed.bind(compiled.output_states).to(device)
-            everything = torch.arange(len(log_prob), device=device)
-            log_likelihood = state.likelihood.log_likelihood(observed, everything, state.noise)
-        posterior = self.engine_.infer(
-            compiled, log_prob, log_likelihood, self._generator()
-        ).numpy()
-        marginals = self._fit_state.labels.in_order(posterior.output_marginals, compiled)
+        seen = self._look(X, y, symbols)
+        posterior = self._condition(seen).numpy()
+        marginals = self._fit_state.labels.in_order(posterior.output_marginals, seen.compiled)
         return replace(posterior, output_marginals=marginals)
 
-    def _look(self, X):
-        """Show X to the net, and find the knowledge of as many symbols."""
+    def _look(self, X, y=None, symbols=None):
+        """Show X to the net, and find the knowledge of as many symbols and what else is known."""
         check_is_fitted(self, "n_iter_")
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
+        check_consistent_length(samples, y, symbols)
         knowledge, compiled = self.knowledge_, self.compiled_
         if samples.n_symbols > knowledge.n_symbols:
             knowledge, compiled = self._compile_longer(samples.n_symbols)
         samples = samples.fill_up_to(knowledge.n_symbols)
-        return _Seen(samples, self._fit_state.net.log_prob(samples), knowledge, compiled)
+        state, device = self._fit_state, self._fit_state.net.device
+        log_prob, log_share = state.net.log_prob(samples), 0.0
+        if symbols is not None:
+            known = self.layout_.read_symbols(symbols, knowledge, samples).to(device)
+            everything = torch.arange(len(log_prob), device=device)
+            log_prob, log_share = known.condition(log_prob, everything)
+        observed = None
+        if y is not None:
+            observed = state.likelihood.read(y, state.labels)
+            support = observed.support
+            wanted = None if support is None else state.labels.wanted(support)
+            compiled = self.engine_.compile(knowledge, wanted, reuse=compiled).to(device)
+        return _Seen(samples, log_prob, knowledge, compiled, observed, symbols, log_share)
 
     def _compile_longer(self, n_symbols):
         """Compile for sequences longer than those of `fit`; kept for the next time."""
@@ -255,50 +277,62 @@ class PredictionMixin:
             self._fit_state.longer = knowledge, compiled.to(self._fit_state.net.device)
         return self._fit_state.longer
 
-    def _candidates(self, seen):
-        """Return the evidence under which labels are predicted."""
-        row = self._fit_state.labels.candidates(seen.compiled).to(seen.log_prob.device)
-        return row.expand(len(seen.log_prob), -1, -1)
+    def _evidence(self, seen, compiled):
+        """Return the log-weights of the outputs: of what is observed, or of all `classes_`."""
+        state, device = self._fit_state, seen.log_prob.device
+        if seen.observed is None:
+            row = state.labels.candidates(compiled).to(device)
+            return row.expand(len(seen.log_prob), -1, -1)
+        everything = torch.arange(len(seen.log_prob), device=device)
+        observed = seen.observed.bind(compiled.output_states).to(device)
+        return state.likelihood.log_likelihood(observed, everything, state.noise)
+
+    def _condition(self, seen):
+        """Compute the posterior, given what is known."""
+        evidence = self._evidence(seen, seen.compiled)
+        posterior = self.engine_.infer(seen.compiled, seen.log_prob, evidence, self._generator())
+        return replace(posterior, log_evidence=posterior.log_evidence + seen.log_share)
 
     def _generator(self):
         """Return a source of randomness for engines that draw samples: the same for each call."""
         return torch.Generator(self._fit_state.net.device).manual_seed(self._fit_state.seed)
 
     def _infer(self, seen):
-        """Compute the posterior, given that the label is one of those predicted."""
-        evidence = self._candidates(seen)
-        posterior = self.engine_.infer(seen.compiled, seen.log_prob, evidence, self._generator())
+        """Compute the posterior, given what is known, or that the label is one of the classes."""
+        posterior = self._condition(seen)
         if posterior.kind == "exact":
-            check_predictable(posterior.log_evidence)
+            seen.check(posterior.log_evidence)
         else:
             _warn_of_dead(posterior.log_evidence)
         return posterior.numpy()
 
     def _mode(self, seen):
         """Find the most probable worlds and their outputs."""
-        evidence = self._candidates(seen)
+        evidence = self._evidence(seen, seen.compiled)
         try:
             found = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
         except NotImplementedError:  # belief propagation has marginals only
-            found = self._search_mode(seen, evidence)
+            found = self._search_mode(seen)
         log_joint, worlds, outputs = found
-        check_predictable(log_joint)
+        seen.check(log_joint)
         return worlds.cpu().numpy(), outputs.cpu().numpy()
 
-    def _search_mode(self, seen, evidence):
+    def _search_mode(self, seen):
         """Search for the most probable worlds by an engine made for it; compiled once."""
         # Auto tries a diagram, if the engines are its own: where it took none, none is to be had.
         is_auto = isinstance(self.engine_, AutoEngine) and self.engine_.engines is None
         engine = ModeEngine(max_width=1) if is_auto else ModeEngine()
         searches = self._fit_state.searches
         n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
+        labels, support = self._fit_state.labels, seen.observed and seen.observed.support
         if n_symbols not in searches:
-            wanted = self._fit_state.labels.wanted([]) or None
+            wanted = labels.wanted([]) or None
             searches[n_symbols] = engine.compile(seen.knowledge, wanted).to(device)
         compiled = searches[n_symbols]
-        if compiled.output_states != seen.compiled.output_states:
-            row = self._fit_state.labels.candidates(compiled).to(device)
-            evidence = row.expand(len(seen.log_prob), -1, -1)
+        if support:
+            wanted = labels.wanted(support)
+            compiled = engine.compile(seen.knowledge, wanted, reuse=compiled).to(device)
+        evidence = self._evidence(seen, compiled)
         log_joint, worlds, outputs = engine.mode(compiled, seen.log_prob, evidence)
         # The states of outputs are named by what the estimator's own engine compiled.
         names = [
@@ -323,9 +357,25 @@ def _warn_of_dead(log_evidence):
 
 @dataclass(frozen=True)
 class _Seen:
-    """Samples, what the net says of them, and the knowledge of as many symbols, compiled."""
+    """Samples, what the net says of them, the knowledge of as many symbols, and what is known."""
 
     samples: Samples
-    log_prob: Tensor
+    log_prob: Tensor  # given the known symbols
     knowledge: Knowledge
     compiled: Compiled
+    observed: Observed | None
+    symbols: Any
+    log_share: Tensor | float
+
+    def check(self, log_evidence: Tensor) -> None:
+        """Check that each sample can be what is known of it, (n_samples,)."""
+        if self.observed is None and self.symbols is None:
+            check_predictable(log_evidence)
+            return
+        for i in (log_evidence == -torch.inf).nonzero()[:1, 0].tolist():
+            said = "" if self.observed is None else f"y holds {self.observed.describe(i)}"
+            known = "" if self.symbols is None else f"symbols says {self.symbols[i]!r}"
+            raise InconsistentLabelError(
+                f"{' and '.join(filter(None, [said, known]))} of sample {i}, which no world agrees "
+                "with, or to which the net gives the probability 0. Correct y or `symbols`."
+            )

@@ -2,6 +2,15 @@
 
 from sknesy.layouts._base import Layout, choose_layout, detach
 from sknesy.layouts._grid import GridLayout
+from sknesy.layouts._known import KnownSymbols
 from sknesy.layouts._sequences import SequenceLayout, as_symbols
 
-__all__ = ["Layout", "GridLayout", "SequenceLayout", "as_symbols", "choose_layout", "detach"]
+__all__ = [
+    "Layout",
+    "GridLayout",
+    "SequenceLayout",
+    "KnownSymbols",
+    "as_symbols",
+    "choose_layout",
+    "detach",
+]

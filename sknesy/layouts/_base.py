@@ -1,6 +1,7 @@
 """The contract of layouts: what X is, and how its symbols are spoken of."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from sknesy._validation import warn
+from sknesy._validation import as_array, warn
 from sknesy.knowledge import Knowledge
+from sknesy.layouts._known import KnownSymbols, read_known
+from sknesy.likelihoods import is_missing
 from sknesy.nets import Grid, Samples, SymbolGroup
 
-__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach"]
+__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach", "read_rows"]
 
 _MAX_WHOLE = 2**24  # float32 holds every whole number up to here
 
@@ -113,6 +116,34 @@ class Layout(BaseEstimator, ABC):
         ndarray of shape (n_samples, n_symbols), or list of ndarrays of shape (length,)
             Names of the states of the symbols that are there.
         """
+
+    def read_symbols(self, Z: Any, knowledge: Knowledge, samples: Samples) -> KnownSymbols:
+        """Read the symbols that are known.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_symbols), or list of arrays of shape (length,)
+            Names of states in the form of `name_worlds`; sets of names, and None, NaN, NA or masked
+            where a symbol is unknown. A row None is a sample without any known symbol.
+        knowledge : Knowledge
+            As `unroll` returned it.
+        samples : Samples
+            The data.
+
+        Returns
+        -------
+        KnownSymbols
+            The states that are left of each symbol.
+
+        Raises
+        ------
+        ValueError
+            When Z has another number of symbols.
+        InconsistentLabelError
+            When Z names no state.
+        """
+        rows = read_rows(Z, [samples.n_symbols] * len(samples))
+        return read_known(rows, knowledge.symbol_states, max(map(len, knowledge.symbol_states)))
 
     def split_marginals(self, marginals: npt.NDArray[np.float64], samples: Samples) -> Any:
         """Leave out symbols that are not there.
@@ -224,6 +255,34 @@ def choose_layout(
 
     is_family = knowledge is not None and knowledge.is_family
     return (SequenceLayout if is_family else GridLayout)(symbol_shape)
+
+
+def read_rows(Z: Any, lengths: Sequence[int]) -> list[Any]:
+    """Return the known symbols of each sample, each row of its length, or None for a gap."""
+    array = as_array(Z)
+    is_flat = array.ndim == 1 and not any(isinstance(x, tuple | list | np.ndarray) for x in array)
+    if is_flat and set(lengths) == {1}:
+        array = array[:, None]
+    if len(array) != len(lengths):
+        raise ValueError(
+            f"symbols must hold a row for each of the {len(lengths)} samples, got {len(array)}. "
+            "Pass what predict_symbols returns, with None where a symbol is unknown."
+        )
+    rows: list[Any] = []
+    for i, (row, length) in enumerate(zip(array, lengths, strict=True)):
+        if isinstance(row, np.ndarray | list | tuple):
+            values = as_array(row).tolist() if not isinstance(row, tuple) else list(row)
+            if len(values) == length:
+                rows.append(values)
+                continue
+        elif is_missing(row):
+            rows.append(None)
+            continue
+        raise ValueError(
+            f"symbols[{i}] must hold {length} symbols, one for each of its sample, or be None, got "
+            f"{row!r}. Pass what predict_symbols returns, with None where a symbol is unknown."
+        )
+    return rows
 
 
 def as_tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:

@@ -11,7 +11,8 @@ from sklearn.utils import check_array
 from sknesy._validation import as_column
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge, StepKnowledge
-from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
+from sknesy.layouts._base import Layout, as_tensor, detach, read_rows, warn_of_rounding
+from sknesy.layouts._known import KnownSymbols, read_known
 from sknesy.nets import Samples, Sequences, SymbolGroup
 
 __all__ = ["SequenceLayout", "as_symbols"]
@@ -67,6 +68,12 @@ class SequenceLayout(Layout):
         """Replace indices of states by their names, an array of shape (length,) for each sample."""
         names = as_column(knowledge.symbol_states[0][:-1])
         return _split(names[worlds[samples.is_symbol.numpy()]], samples)
+
+    def read_symbols(self, Z: Any, knowledge: Knowledge, samples: Any) -> KnownSymbols:
+        """Read the symbols that are known of each bag; those past its end stay open."""
+        states = knowledge.symbol_states
+        rows = read_rows(Z, samples.lengths.tolist())
+        return read_known(rows, [names[:-1] for names in states], len(states[0]))
 
     def split_marginals(
         self, marginals: npt.NDArray[np.float64], samples: Any

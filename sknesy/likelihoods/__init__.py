@@ -1,6 +1,14 @@
 """Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
 from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State
+from sknesy.likelihoods._evidence import (
+    Entries,
+    as_evidence,
+    describe_cell,
+    is_missing,
+    read_cell,
+    read_entries,
+)
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
 from sknesy.likelihoods._weights import observe, select_states, unobserved
 
@@ -10,6 +18,12 @@ __all__ = [
     "Observed",
     "ExactObserved",
     "LabelReader",
+    "Entries",
+    "as_evidence",
+    "describe_cell",
+    "is_missing",
+    "read_cell",
+    "read_entries",
     "State",
     "observe",
     "select_states",

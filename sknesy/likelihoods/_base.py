@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
+
+from sknesy.likelihoods._evidence import Entries
 
 __all__ = ["LabelReader", "Likelihood", "Observed", "State", "Statistics"]
 
@@ -19,20 +21,19 @@ Statistics = dict[str, Tensor]  # expected counts; those of several batches are 
 class LabelReader(Protocol):
     """View of the labels that a likelihood is handed: it knows no knowledge."""
 
-    def read(self, y: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
-        """Find the different labels of y.
+    def read(self, y: Any) -> Entries:
+        """Read what y says of each sample.
 
         Parameters
         ----------
         y : array-like
-            One exact label for each sample.
+            For each sample a label, a set of candidates, or a gap.
 
         Returns
         -------
-        labels : list of hashable
-            The different labels, as engines take them: with several outputs tuples of names.
-        index : ndarray of shape (n_samples,), int64
-            Which of them each sample has.
+        Entries
+            The different entries, and which each sample has. Labels are as engines take them: with
+            several outputs tuples of names.
 
         Raises
         ------
@@ -49,14 +50,22 @@ class Observed(ABC):
 
     Attributes
     ----------
+    labels : list of hashable
+        The labels that y names. Without knowledge, they are all there are.
     support : list of hashable or None
-        The labels that an engine must serve; None for all that the knowledge has.
+        The labels that an engine must serve; None for all that the knowledge has. After `bind`, the
+        labels that can be predicted, None for all: those that some row allows, if none is wrong.
     """
 
     @property
     @abstractmethod
+    def labels(self) -> list[Hashable]:
+        """Labels that y names."""
+
+    @property
     def support(self) -> list[Hashable] | None:
         """Labels that an engine must serve; None for all."""
+        return None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -88,8 +97,8 @@ class Observed(ABC):
 
         Parameters
         ----------
-        predicted : Observed
-            Exact labels, read as y was.
+        predicted : ExactObserved
+            Exact labels.
 
         Returns
         -------
@@ -117,6 +126,16 @@ class Observed(ABC):
         """Equal numbers for samples of which y says the same, int64 of shape (n_samples,)."""
         return np.arange(len(self))
 
+    @property
+    def single(self) -> npt.NDArray[np.int64]:
+        """Position in `labels` of rows with exactly one label, else -1, (n_samples,)."""
+        return np.full(len(self), -1)
+
+    @property
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Mask of the samples that y says something of, (n_samples,)."""
+        return np.ones(len(self), dtype=bool)
+
     def to(self, device: torch.device | str) -> "Observed":
         """Return it with its tensors on a device."""
         return self
@@ -132,7 +151,15 @@ class Likelihood(BaseEstimator, ABC):
 
     After `fit`, ``likelihood_`` is a clone that has the winning state as attributes: what the state
     calls ``rate`` is there as ``rate_``.
+
+    Attributes
+    ----------
+    reads_rows : bool
+        Whether a sample has a row of y, with an entry for each label or person. True labels, which
+        `score` takes as well, are then told by their one column.
     """
+
+    reads_rows: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, y: Any, labels: LabelReader) -> Observed:

@@ -23,7 +23,7 @@ from sknesy.em import (
 from sknesy.exceptions import DivergenceError
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import FunctionKnowledge
-from sknesy.likelihoods import ExactLikelihood
+from sknesy.likelihoods import ExactLikelihood, read_entries
 from sknesy.nets import Grid, SymbolNet
 from sknesy.transforms import Annealing, Temperature
 
@@ -64,8 +64,7 @@ class CountingNet(SymbolNet):
 
 class Reader:
     def read(self, y):
-        labels, index = np.unique(y, return_inverse=True)
-        return labels.tolist(), index
+        return read_entries(y, np.ndarray.tolist)
 
 
 def make_data(seed, n=200, flipped=0.0):

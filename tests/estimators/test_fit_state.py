@@ -28,7 +28,7 @@ from sknesy.exceptions import (
     NoSignalError,
 )
 from sknesy.inference import AutoEngine, BeliefPropagationEngine, ModeEngine, SamplingEngine
-from sknesy.knowledge import AnyOf, ClauseKnowledge, FunctionKnowledge, IdentityKnowledge
+from sknesy.knowledge import AnyOf, ClauseKnowledge, FunctionKnowledge
 from sknesy.layouts import GridLayout, SequenceLayout
 from sknesy.likelihoods import ExactObserved
 from sknesy.transforms import PosteriorTransform, Temperature
@@ -286,11 +286,10 @@ def test_noise_allows_all_labels_of_the_knowledge():
     assert clf.classes_.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_noise_without_knowledge_needs_the_labels_there_are():
+def test_noise_without_knowledge_has_the_labels_that_y_names():
     X, y, _ = blobs(60)
-    with pytest.raises(ValueError, match=r"knowledge must be given with FlipLikelihood.*Identity"):
-        make(None, likelihood=FlipLikelihood()).fit(X[:, 0], y)
-    make(IdentityKnowledge(range(5)), likelihood=FlipLikelihood(), max_iter=1).fit(X[:, :1], y)
+    clf = make(None, likelihood=FlipLikelihood(), max_iter=1).fit(X[:, 0], y)
+    assert clf.classes_.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_noise_goes_on_where_the_net_does():
@@ -314,7 +313,7 @@ class Half(FlipLikelihood):
     """Says nothing of a predicted label."""
 
     def read(self, y, labels):
-        return Silent(*labels.read(y), is_certain=False)
+        return Silent(labels.read(y), is_certain=False)
 
 
 class Silent(ExactObserved):

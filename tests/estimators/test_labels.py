@@ -88,22 +88,45 @@ def test_a_single_column_fits_and_scores_as_the_labels_in_it(as_column):
     assert clf.score(X, as_column(y)) == flat.score(X, y)
 
 
-@pytest.mark.parametrize(
-    ("hole", "message"),
-    [
-        (lambda y: [None, *y[1:]], "got None for sample 0: it is missing"),
-        (lambda y: [*y[:-1], float("nan")], "got nan for sample 39: it is missing"),
-        (lambda y: np.where(np.arange(40) == 3, np.nan, y), "got nan for sample 3"),
-        (lambda y: pd.Series(y, dtype="Int64").where(y != 0), r"got (<NA>|nan) for sample"),
-        (lambda y: np.ma.masked_array(y, np.arange(40) == 5), "got None for sample 5"),
-    ],
-)
-def test_missing_labels_are_named_and_not_trained_on(hole, message):
+HOLES = [
+    lambda y, gap: [None if g else v for v, g in zip(y.tolist(), gap, strict=True)],
+    lambda y, gap: [float("nan") if g else v for v, g in zip(y.tolist(), gap, strict=True)],
+    lambda y, gap: np.where(gap, np.nan, y),
+    lambda y, gap: pd.Series(y, dtype="Int64").mask(gap),
+    lambda y, gap: pd.Series(y).mask(gap),
+    lambda y, gap: np.ma.masked_array(y, gap),
+    lambda y, gap: [np.ma.masked if g else v for v, g in zip(y.tolist(), gap, strict=True)],
+    lambda y, gap: [{0, 1, 2, 3, 4} if g else v for v, g in zip(y.tolist(), gap, strict=True)],
+]
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_an_unknown_label_is_one_of_all_labels_however_it_is_written(hole):
     X, symbols = draw(40)
-    y = hole(symbols.sum(1))
-    with pytest.raises(InconsistentLabelError, match=message) as caught:
-        make().fit(X, y)
-    assert "Leave the sample out, or give it sample_weight 0" in str(caught.value)
+    y, gap = symbols.sum(1), np.arange(40) % 4 == 0
+    clf = make().fit(X, hole(y, gap))
+    assert clf.lower_bounds_ == make().fit(X, HOLES[0](y, gap)).lower_bounds_
+    assert clf.classes_.tolist() == [0, 1, 2, 3, 4]
+    assert clf.score(X, hole(y, gap)) >= clf.score(X[~gap], y[~gap])  # sets agree with all
+    evidence = clf.posterior(X, hole(y, gap)).log_evidence
+    assert np.abs(evidence[gap]).max() < 1e-12
+    assert (evidence[~gap] < 0).all()
+
+
+@pytest.mark.parametrize("hole", HOLES[:6])
+def test_plain_classification_learns_from_gaps_too(hole):
+    X, symbols = draw(60)
+    gap = np.arange(60) % 4 == 0
+    clf = make(None, max_iter=5).fit(X[:, 0], hole(symbols[:, 0], gap))
+    assert clf.classes_.tolist() == [0, 1, 2]
+    assert clf.classes_.dtype.kind == "i"
+    assert clf.score(X[:, 0], hole(symbols[:, 0], gap)) == clf.score(X[~gap, 0], symbols[~gap, 0])
+
+
+def test_that_nothing_at_all_is_known_is_an_error():
+    X, _ = draw(40)
+    with pytest.raises(ValueError, match="y must hold the label of some sample, got 40 rows"):
+        make().fit(X, [None] * 40)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +149,9 @@ def test_weight_0_leaves_a_sample_out_before_its_label_is_read(hole):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ({1, 2}, r"got \{1, 2\} \(set\) for sample 0. A set is no label"),
-        (frozenset([1]), "A set is no label"),
+        (set(), r"y holds set\(\) for sample 0: an empty set leaves no label. Pass None"),
+        ({1, None}, "a set must hold labels only, not unknown ones. Pass None for the whole row"),
+        ({1, 7}, "y holds 7, which the knowledge cannot conclude"),
         ({"a": 1}, r"hashable label for each sample, got \{'a': 1\} \(dict\) for sample 0"),
         ("three", "y holds 'three', which the knowledge cannot conclude"),
         ((1, 2), r"y holds \(1, 2\), which the knowledge cannot conclude"),

@@ -1,0 +1,139 @@
+"""Symbols that are known of some samples: which states of each are possible."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sknesy._validation import join_names, plain
+from sknesy.exceptions import InconsistentLabelError
+from sknesy.likelihoods import describe_cell, read_cell
+
+__all__ = ["KnownSymbols", "read_known"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownSymbols:
+    """States that are left of each symbol of each sample.
+
+    Attributes
+    ----------
+    code : Tensor of shape (n_samples, n_symbols), int64
+        Row of `allowed` for each symbol; 0 where nothing is known.
+    allowed : Tensor of shape (n_codes, n_states), bool
+        The states that are possible.
+    names : list of str
+        What each code says, for messages.
+    """
+
+    code: Tensor
+    allowed: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    @property
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Mask of the samples of which a symbol is known, (n_samples,)."""
+        known: npt.NDArray[np.bool_] = (self.code != 0).any(dim=1).numpy()
+        return known
+
+    def condition(self, log_prob: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what the net says, given the known symbols of some samples.
+
+        Parameters
+        ----------
+        log_prob : Tensor of shape (n_batch, n_symbols, n_states), float64
+            What the net says, in nats.
+        index : Tensor of shape (n_batch,), int64
+            The samples.
+
+        Returns
+        -------
+        log_prob : Tensor of this shape
+            Normalised over the states that are left; -inf where the net excludes all of them.
+        log_share : Tensor of shape (n_batch,)
+            log p(known symbols | x): what normalising takes from the log-evidence.
+        """
+        left = log_prob.masked_fill(~self.allowed[self.code[index]], -torch.inf)
+        log_share = left.logsumexp(dim=-1)
+        # Rounding must not move a symbol of which nothing is known: its share is 1.
+        log_share = log_share.masked_fill(self.code[index] == 0, 0.0)
+        shift = log_share.masked_fill(log_share == -torch.inf, 0.0)
+        return left - shift[..., None], log_share.sum(dim=1)
+
+    def fill_up_to(self, n_symbols: int) -> "KnownSymbols":
+        """Return the same, with nothing known of symbols past those that it has."""
+        missing = n_symbols - self.code.shape[1]
+        return replace(self, code=torch.nn.functional.pad(self.code, (0, missing)))
+
+    def only(self, symbol: int) -> "KnownSymbols":
+        """Return the same of one symbol, with nothing known of the others."""
+        is_it = torch.arange(self.code.shape[1]) == symbol
+        return replace(self, code=self.code * is_it)
+
+    def to(self, device: torch.device | str) -> "KnownSymbols":
+        """Return it with its tensors on a device."""
+        return replace(self, code=self.code.to(device), allowed=self.allowed.to(device))
+
+    def describe(self, i: int, only: int | None = None) -> str:
+        """Return what is known of a sample, or of one of its symbols, for an error message."""
+        codes = self.code[i].tolist()
+        known = [s for s, code in enumerate(codes) if code and only in (None, s)]
+        return ", ".join(f"symbol {s} = {self.names[codes[s]]}" for s in known)
+
+
+def read_known(
+    rows: Sequence[Sequence[Any] | None], states: Sequence[Sequence[Hashable]], width: int
+) -> KnownSymbols:
+    """Read what is known of the symbols of each sample.
+
+    Parameters
+    ----------
+    rows : sequence of sequences
+        For each sample its symbols: a name, a set of names, or unknown; None for a sample of which
+        no symbol is known.
+    states : sequence of sequences of hashable
+        The names of the states of each symbol.
+    width : int
+        Number of states, as engines see them; a state without a name, such as the end of a
+        sequence, is left open where nothing is known.
+
+    Returns
+    -------
+    KnownSymbols
+        What is known.
+    """
+    code = np.zeros((len(rows), len(states)), dtype=np.int64)
+    allowed, words = [np.ones(width, dtype=bool)], ["unknown"]
+    kinds: dict[Any, int] = {}
+    kind = [kinds.setdefault(tuple(names), len(kinds)) for names in states]
+    found: dict[Any, int] = {}
+    for i, row in enumerate(rows):
+        for s, value in enumerate(() if row is None else row):
+            is_plain = type(value) in (int, str, bool)
+            cell = value if is_plain else read_cell(value, f"symbols[{i}] of symbol {s}")
+            if cell is None:
+                continue
+            key = (kind[s], cell)
+            if key not in found:
+                members = cell if isinstance(cell, frozenset) else (cell,)
+                for name in members:
+                    if name not in states[s]:
+                        raise InconsistentLabelError(
+                            f"symbols holds {plain(name)!r} for symbol {s} of sample {i}, which "
+                            f"is none of its states: {join_names(states[s])}. Pass names of "
+                            "states, a set of them, or None where the symbol is unknown."
+                        )
+                found[key] = len(allowed)
+                mask = np.zeros(width, dtype=bool)
+                mask[[states[s].index(name) for name in members]] = True
+                allowed.append(mask)
+                words.append(describe_cell(plain(cell)))
+            code[i, s] = found[key]
+    return KnownSymbols(torch.from_numpy(code), torch.from_numpy(np.stack(allowed)), words)
