@@ -140,7 +140,7 @@ def _try_all(
     shape = tuple(knowledge.n_states.tolist())
     kept: list[npt.NDArray[np.int64]] = []
     found: list[Hashable] = []
-    start, size = 0, 16  # doubled while that is quick: a slow function meets its limit early
+    start, size = 0, 1  # doubled while that is quick: a slow function meets its limit early
     while start < n_worlds:
         began = time.monotonic()
         index = np.arange(start, min(start + size, n_worlds))

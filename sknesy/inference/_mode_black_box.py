@@ -26,6 +26,7 @@ from sknesy.numerics.best_first import best_worlds
 __all__ = ["BlackBoxSearch", "compile_black_box_search", "find_best_first"]
 
 _MAX_BATCH = 512  # worlds that are concluded at once
+_QUICK = 0.05  # seconds for a batch, after which the next one may be larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +112,11 @@ def find_best_first(
     best: list[tuple[float, tuple[int, ...], tuple[int, ...]]] = []  # a heap, the least on top
     worlds = best_worlds(log_prob)
     end = time.monotonic() + seconds
-    n_tried, size = 0, max(8, limits.n_worlds)
+    n_tried, size = 0, 1  # doubled while that is quick: a slow function meets its limit early
     is_optimal = most == float("-inf")
-    while not is_optimal and n_tried < limits.max_tried:
+    # No time at all is that of the samples behind one that took it: a function may be slow.
+    while seconds > 0 and not is_optimal and n_tried < limits.max_tried:
+        began = time.monotonic()
         batch = list(islice(worlds, min(size, limits.max_tried - n_tried)))
         if not batch:
             is_optimal = True
@@ -130,9 +133,11 @@ def find_best_first(
                     heapq.heappop(best)
         is_optimal = len(best) == limits.n_worlds and best[0][0] >= batch[-1][0] + most
         n_tried += len(batch)
-        size = min(2 * size, _MAX_BATCH)
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             break
+        if now - began < _QUICK:
+            size = min(2 * size, _MAX_BATCH)
     return [Candidate(*found) for found in best], is_optimal
 
 

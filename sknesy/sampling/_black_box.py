@@ -246,7 +246,9 @@ class _Judge:
                 column = found if codes.shape[-1] == 1 else [x and x[o] for x in found]  # type: ignore[index]
                 measured = self._measure(worlds[is_aimed], column, names, pairs)
                 distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
-        is_label = torch.tensor([label is not None for label in found], device=index.device)
+        is_label = torch.tensor(
+            [label is not None for label in found], dtype=torch.bool, device=index.device
+        )
         # What is ruled out, or infinitely far, has no distance that could be weighed.
         is_possible = is_label[index] & (distance < torch.inf)
         log_weight.masked_fill_(~is_possible, -torch.inf)
@@ -339,19 +341,22 @@ def compile_black_box(
     if output_states is None and labels is not None:
         output_states = (tuple(dict.fromkeys(labels)),)
     if output_states is None:
-        output_states = (_try_labels(knowledge, n_states),)
+        output_states = (_try_labels(knowledge, n_states, options),)
     return BlackBoxSampler(knowledge, n_states, output_states, options)
 
 
-def _try_labels(knowledge: Knowledge, n_states: tuple[int, ...]) -> tuple[Hashable, ...]:
-    """Return the labels of all worlds, or of many random ones."""
+def _try_labels(
+    knowledge: Knowledge, n_states: tuple[int, ...], options: SamplerOptions
+) -> tuple[Hashable, ...]:
+    """Return the labels of all worlds, or of many random ones, as far as time allows."""
     n_worlds = math.prod(n_states)
     if n_worlds <= _N_TRIED:
         worlds = np.stack(np.unravel_index(np.arange(n_worlds), n_states), axis=1)
     else:
         rng = np.random.default_rng(0)
         worlds = rng.integers(n_states, size=(_N_TRIED, len(n_states)))
-    found = dict.fromkeys(knowledge.conclude(worlds.astype(np.int64)).tolist())
+    end = math.inf if options.time_limit is None else time.monotonic() + options.time_limit
+    found = dict.fromkeys(_conclude(knowledge, worlds.astype(np.int64), options.n_jobs, end))
     found.pop(None, None)
     if not found:
         raise InvalidKnowledgeError(

@@ -28,7 +28,7 @@ from sknesy.inference import (
     EnumerationEngine,
     SDDEngine,
 )
-from sknesy.knowledge import ClauseKnowledge, LinearConstraint
+from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, LinearConstraint
 
 
 def bounded(n):
@@ -106,3 +106,17 @@ def test_large_knowledge_ends_in_time(engine, kind):
     with suppress(IntractableError, UnsupportedKnowledgeError):
         engine(time_limit=1.0).compile(knowledge)
     assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.parametrize(
+    "engine", [EnumerationEngine, DiagramEngine, SDDEngine, BeliefPropagationEngine]
+)
+def test_a_slow_function_meets_the_limit_before_its_second_dozen_of_calls(engine):
+    def add_slowly(a, b):
+        time.sleep(0.4)
+        return a + b
+
+    start = time.monotonic()
+    with pytest.raises(TimeLimitError, match="worlds tried"):
+        engine(time_limit=0.5).compile(FunctionKnowledge(add_slowly, [range(10)] * 2))
+    assert time.monotonic() - start < 2.5

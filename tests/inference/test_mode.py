@@ -339,3 +339,18 @@ def test_clauses_that_contradict_each_other_are_an_error():
 def test_parameters_are_checked(parameters, message):
     with pytest.raises(ValueError, match=message):
         ModeEngine(**parameters).compile(SMALL_PROBLEMS[0].knowledge)
+
+
+def test_a_slow_function_meets_the_limit_of_a_batch():
+    def add_slowly(a, b):
+        time.sleep(0.3)
+        return a + b
+
+    engine = ModeEngine(max_width=1, time_limit=1.0)
+    knowledge = FunctionKnowledge(add_slowly, [range(10)] * 2)
+    compiled = Compiled(BlackBoxSearch(knowledge, (10, 10), ((1, 3),)), (10, 10), ((1, 3),))
+    log_prob = torch.full((32, 2, 10), -math.log(10), dtype=torch.float64)
+    start = time.monotonic()
+    posterior = engine.infer(compiled, log_prob, torch.zeros(32, 1, 2, dtype=torch.float64))
+    assert time.monotonic() - start < 3.0
+    assert not posterior.diagnostics["is_optimal"].any()
