@@ -206,13 +206,18 @@ class SkorchNet(SymbolNet):
             fresh = {k: v for k, v in filled.items() if k in accepted and k not in given}
             check_keywords(net.module, given, "net__module__")
             net.set_params(**{f"module__{k}": v for k, v in fresh.items()})
+        if not callable(net.optimizer):
+            raise InvalidNetError(
+                f"net__optimizer must be a class of torch.optim, got {net.optimizer!r}. Pass for "
+                "example torch.optim.Adam."
+            )
         optimizer_given = [k for k in net.get_params_for("optimizer") if k != "lr"]
         check_keywords(net.optimizer, optimizer_given, "net__optimizer__")
         check_batch_sizes(net)
         try:
             with self._stream.lend():
                 net.initialize()
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InvalidNetError(
                 f"The net must be buildable from its parameters, but skorch says: {error} "
                 "Check the `net__` parameters, or the NeuralNet passed as `net`."
@@ -315,7 +320,7 @@ class SkorchNet(SymbolNet):
     def _batch_size(self, name: str, n_samples: int) -> int:
         """Return the number of samples in a mini-batch of an iterator."""
         batch_size = self.net.get_params_for(name).get("batch_size", self.net.batch_size)
-        return n_samples if batch_size == -1 else batch_size
+        return n_samples if batch_size == -1 else int(batch_size)  # torch takes no int of numpy's
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

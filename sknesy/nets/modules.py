@@ -5,13 +5,18 @@ names in, for these modules and for any other.
 """
 
 from math import prod
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sknesy._validation import check_number
+
 __all__ = ["MLP", "ConvNet", "LeNet", "default_module"]
 
 _MIN_IMAGE_SIDE = 5
+_MIN_LENET_SIDE = 16
 
 
 class MLP(nn.Module):
@@ -29,9 +34,10 @@ class MLP(nn.Module):
 
     def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
         super().__init__()
+        _check_widths(n_states, hidden)
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(prod(symbol_shape), hidden),
+            nn.Linear(prod(_as_shape(symbol_shape)), hidden),
             nn.ReLU(),
             nn.Linear(hidden, n_states),
         )
@@ -56,6 +62,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
         super().__init__()
+        _check_widths(n_states, hidden)
         shape = _as_image(symbol_shape)
         features = nn.Sequential(
             nn.Conv2d(shape[0], 16, 3, padding=1),
@@ -93,7 +100,13 @@ class LeNet(nn.Module):
 
     def __init__(self, symbol_shape: tuple[int, ...], n_states: int) -> None:
         super().__init__()
+        _check_widths(n_states)
         self.image_shape = _as_image(symbol_shape)
+        if min(self.image_shape[1:]) < _MIN_LENET_SIDE:
+            raise ValueError(
+                f"symbol_shape must be that of images of at least {_MIN_LENET_SIDE} x "
+                f"{_MIN_LENET_SIDE} for LeNet, got {symbol_shape!r}. Use ConvNet."
+            )
         features = nn.Sequential(
             nn.Conv2d(self.image_shape[0], 6, 5),
             nn.MaxPool2d(2),
@@ -137,17 +150,39 @@ def default_module(symbol_shape: tuple[int, ...], n_states: int, hidden: int = 6
     torch.nn.Module
         The module, with fresh weights.
     """
+    symbol_shape = _as_shape(symbol_shape)
     is_image = len(symbol_shape) in (2, 3) and min(symbol_shape[-2:]) >= _MIN_IMAGE_SIDE
     return (ConvNet if is_image else MLP)(symbol_shape, n_states, hidden)
 
 
 def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return a shape as (channels, height, width)."""
+    symbol_shape = _as_shape(symbol_shape)
     if len(symbol_shape) == 2:
         return (1, *symbol_shape)
     if len(symbol_shape) == 3:
-        return tuple(symbol_shape)
+        return symbol_shape
     raise ValueError(
         f"symbol_shape must be (height, width) or (channels, height, width) for a net of images, "
         f"got {symbol_shape}. Pass `symbol_shape` to the estimator, or use MLP."
     )
+
+
+def _as_shape(symbol_shape: Any) -> tuple[int, ...]:
+    """Return a shape as a tuple, after a check."""
+    is_shape = isinstance(symbol_shape, list | tuple)
+    if not is_shape or any(
+        not isinstance(side, Integral) or isinstance(side, bool) or side < 1
+        for side in symbol_shape
+    ):
+        raise TypeError(
+            f"symbol_shape must be a tuple of ints of at least 1, got {symbol_shape!r}. Pass for "
+            "example (28, 28)."
+        )
+    return tuple(map(int, symbol_shape))
+
+
+def _check_widths(n_states: int, hidden: int = 1) -> None:
+    """Check the numbers of states and of hidden units."""
+    check_number(n_states, "n_states", int, 1, example=10)
+    check_number(hidden, "hidden", int, 1, example=64)

@@ -412,3 +412,41 @@ def test_a_net_pickles_within_a_session():
         net.m_step(lambda log_prob, index, _: one_hot()[index])
         copy = pickle.loads(pickle.dumps(net))
     assert torch.equal(copy.log_prob(data()), net.log_prob(data()))
+
+
+@pytest.mark.parametrize("module", [MLP, ConvNet, LeNet, default_module])
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("n_states", -1, ValueError),
+        ("n_states", 2.5, TypeError),
+        ("n_states", None, TypeError),
+        ("symbol_shape", 16, TypeError),
+        ("symbol_shape", (16, -16), TypeError),
+        ("symbol_shape", "ab", TypeError),
+    ],
+)
+def test_sizes_of_nets_are_checked_by_name(module, name, value, error):
+    arguments = {"symbol_shape": (16, 16), "n_states": 3, name: value}
+    with pytest.raises(error, match=rf"{name} must be .*got .*[Pp]ass for example"):
+        module(**arguments)
+
+
+def test_batch_sizes_may_be_ints_of_numpy():
+    nets = [make(MLP, batch_size=size) for size in (8, np.int64(8))]
+    ours, theirs = (train(net, data(), one_hot(), 2) for net in nets)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("optimizer", "adam", "net__optimizer must be a class of torch.optim, got 'adam'"),
+        ("callbacks", ["a", "b"], "must be buildable from its parameters"),
+        ("module__hidden", -3, "hidden must be an int of at least 1, got -3"),
+    ],
+)
+def test_parts_of_a_net_that_are_none_are_an_error_of_the_net(name, value, message):
+    net = as_neural_net(MLP).set_params(**{name: value})
+    with pytest.raises(InvalidNetError, match=message):
+        make(net)
