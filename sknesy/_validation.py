@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Sequence, Sized
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -22,12 +22,14 @@ __all__ = [
     "as_objects",
     "as_rows",
     "as_worlds",
+    "check_flag",
     "check_label",
     "check_labels",
     "check_number",
     "check_option",
     "encode_labels",
     "in_order",
+    "is_collection",
     "is_hashable",
     "is_label",
     "is_nan",
@@ -71,6 +73,11 @@ def plain(name: Any) -> Any:
     return name.item() if isinstance(name, np.generic) else name
 
 
+def is_collection(value: Any) -> bool:
+    """Tell whether a value holds others; arrays and tensors of no axis call themselves iterable."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
 def is_hashable(value: Any) -> bool:
     """Tell whether a value has a hash; tuples of unhashable values have none."""
     try:
@@ -104,10 +111,15 @@ def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> t
     ValueError
         When there is none, too many, or one comes twice.
     """
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+    if isinstance(names, str | bytes) or not is_collection(names):
         raise TypeError(
             f"{where} must be a collection of names of states, got {names!r}. "
             "Give one name a state, for example range(10)."
+        )
+    if isinstance(names, set | frozenset):
+        raise TypeError(
+            f"{where} must be names of states in their order, got {names!r}. A set has none: pass "
+            "a list, sorted, say."
         )
     states = tuple(map(plain, take(names, where, MAX_STATES, "Use digits for numbers, say.")))
     if not states:
@@ -129,7 +141,7 @@ def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> t
 
 def take(items: Iterable[T], where: str, most: int, cure: str = "Pass fewer.") -> list[T]:
     """Return what a collection holds; raise, before memory is full, if that is too much."""
-    if not isinstance(items, Iterable):
+    if not is_collection(items):
         raise TypeError(
             f"{where} must be a collection, got {items!r} ({type(items).__name__}). Pass a list."
         )
@@ -242,11 +254,13 @@ def as_array(y: Any) -> npt.NDArray[Any]:
         return np.where(np.ma.getmaskarray(y), None, y.astype(object).data)
     if hasattr(y, "__array__"):
         return np.asarray(y)
-    if isinstance(y, str | bytes) or not isinstance(y, Iterable):
+    if isinstance(y, str | bytes | set | frozenset | Mapping) or not is_collection(y):
         raise InconsistentLabelError(
-            f"y must hold one label for each sample, got {y!r}. Pass a list or an array."
+            f"y must hold one label for each sample, got {y!r}. Pass a list or an array, in the "
+            "order of the samples."
         )
-    labels = list(y)
+    # Entries that are arrays or tensors of no axis, as data sets of torch give them, are scalars.
+    labels = [label.item() if getattr(label, "ndim", 1) == 0 else label for label in y]
     if labels and all(isinstance(row, list | np.ndarray) for row in labels):
         lengths = {len(row) for row in labels}
         if len(lengths) == 1 and lengths != {0}:
@@ -280,6 +294,12 @@ def check_option(value: Any, name: str, options: Sequence[str]) -> None:
     """Check a parameter that is one of several words."""
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {join_names(options)}, got {value!r}.")
+
+
+def check_flag(value: Any, name: str) -> None:
+    """Check a parameter that is True or False; "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
 
 
 def check_number(

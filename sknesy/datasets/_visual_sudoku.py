@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sknesy._validation import as_count
+from sknesy._validation import as_count, check_flag
 from sknesy.datasets._digit_images import deal_images, read_images
 from sknesy.knowledge import ClauseKnowledge
 
@@ -105,6 +105,7 @@ def make_visual_sudoku(
     array([0, 2, 1, 2])
     """
     _check(n_samples, size, n_known, lowest_digit)
+    check_flag(is_paired, "is_paired")
     images, digits = read_images(images, digits)
     rng = check_random_state(random_state)
     n_valid = n_samples if n_known else n_samples - n_samples // 2

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from sknesy._validation import warn
+from sknesy._validation import check_flag, warn
 from sknesy.exceptions import (
     ApproximationWarning,
     IntractableError,
@@ -246,6 +246,7 @@ class AutoEngine(InferenceEngine):
         self._check_number("max_width", int, 1, or_none="no limit")
         self._check_number("max_edges", int, 1, or_none="no limit")
         self._check_number("time_limit", float, 0, or_none="no limit")
+        check_flag(self.exact_only, "exact_only")
         if self.engines is None:
             return
         is_sequence = isinstance(self.engines, list | tuple) and len(self.engines) > 0

@@ -441,8 +441,19 @@ def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[T
 def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) -> Tensor:
     """Check and cast log-weights of the states of variables."""
     if isinstance(values, Tensor):
-        array = values
+        if values.layout != torch.strided or values.is_meta:
+            what_it_is = "a tensor without values" if values.is_meta else "a sparse tensor"
+            raise TypeError(
+                f"{name} must be a tensor or array that holds all its values, got {what_it_is}. "
+                "Pass a dense one: what a sparse one leaves out would be probability one."
+            )
+        array = values.detach()
     else:
+        if np.ma.is_masked(values):
+            raise TypeError(
+                f"{name} must hold a number everywhere, got masked entries. Fill them: -inf where "
+                "a state is impossible."
+            )
         try:
             numbers = np.asarray(values)
         except ValueError:  # rows of unlike lengths

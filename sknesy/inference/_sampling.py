@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sknesy._validation import check_option
+from sknesy._validation import check_flag, check_number, check_option
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, leave_open
 from sknesy.knowledge import Knowledge
@@ -220,6 +220,8 @@ class SamplingEngine(InferenceEngine):
         self._check_number("max_states", int, 1)
         self._check_number("block_size", int, 1, or_none="a quarter of the symbols")
         self._check_number("time_limit", float, 0, or_none="no limit")
+        check_flag(self.look_ahead, "look_ahead")
+        check_number(self.n_jobs, "n_jobs", int, -math.inf, example=2, or_none="one job")
         for name, idle in (("min_ess", 0.1), ("n_moves", 0)):
             if self.distance is None and getattr(self, name) != idle:
                 raise ValueError(

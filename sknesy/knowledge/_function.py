@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, is_label, join_names, plain
+from sknesy._validation import as_worlds, check_flag, is_label, join_names, plain
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import as_symbol_states
@@ -92,11 +92,7 @@ class FunctionKnowledge(Knowledge):
                 "the states of all symbols alike. Pass n_symbols=2, or symbol_states=[range(10), "
                 "range(10)] for one collection a symbol."
             )
-        if not isinstance(batched, bool | np.bool_):
-            raise TypeError(
-                f"batched must be True or False, got {batched!r}. Pass True where the function "
-                "takes an array of many worlds."
-            )
+        check_flag(batched, "batched")
         _check_takes(function, named, bool(batched))
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "_symbol_states", named)

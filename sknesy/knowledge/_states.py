@@ -46,8 +46,9 @@ def as_symbol_states(states: Any, n_symbols: Any, symbol_states: Any) -> tuple[N
 
 def as_answers(names: Any) -> tuple[Hashable, ...]:
     """Return the labels that stand for False and True."""
-    answers = as_names(names, "names", are_labels=True)
-    if isinstance(names, set | frozenset) or len(answers) != 2:  # a set has no order
+    is_set = isinstance(names, set | frozenset)  # which has no order
+    answers = () if is_set else as_names(names, "names", are_labels=True)
+    if len(answers) != 2:
         raise ValueError(
             "names must be a pair of labels, where the knowledge does not hold and where it does, "
             f"got {names!r}. Pass for example names=('neg', 'pos')."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_count, as_worlds, is_hashable, plain, take
+from sknesy._validation import as_count, as_worlds, check_flag, is_hashable, plain, take
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import MAX_SYMBOLS, as_length, as_symbol_states
@@ -128,6 +128,7 @@ class StepKnowledge(Knowledge):
         output_order: Sequence[int] | None = None,
         max_states: int = 1_000_000,
     ) -> None:
+        check_flag(emits, "emits")
         if final is None:
             final = () if emits else (_same,)
         functions = tuple(final) if isinstance(final, Sequence) else (final,)

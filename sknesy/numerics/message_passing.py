@@ -96,7 +96,8 @@ class _Scale:
 
     def divide(self, message: Tensor, peak: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
         """Divide a message by its peak, whose last axis is the samples; return what by."""
-        flat = peak.reshape(-1, len(self.least))
+        n = len(self.least)
+        flat = peak.reshape(-1, n) if n else self.least[None]  # of no samples, -1 is ambiguous
         self.least = torch.minimum(self.least, flat.amin(0) if len(flat) > 1 else flat[0])
         # With nothing left to divide by, the message is zero and stays so.
         safe = peak.clamp(min=torch.finfo(peak.dtype).tiny)

@@ -335,7 +335,7 @@ def _pair(table: Table, log_label: Tensor, width: int) -> _Pairs:
 
 def _log_joint(pairs: _Pairs, log_block: Tensor, log_label: Tensor) -> Tensor:
     """Compute the log-probability of each pair: its row and its label."""
-    log_world = log_block.view(-1).take(pairs.cell).sum(-1)
+    log_world = log_block.take(pairs.cell).sum(-1)
     return log_world.add_(log_label.take(pairs.sample * log_label.shape[1] + pairs.label))
 
 

@@ -6,6 +6,7 @@ import learners
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from learners import ADDITION, blobs
 from problems import add
 from sklearn.ensemble import VotingClassifier
@@ -323,3 +324,20 @@ def test_a_plain_classifier_still_refuses_what_scikit_learn_refuses():
     X, _ = draw(40)
     with pytest.raises(ValueError, match="Unknown label type"):
         make(None).fit(X[:, 0], np.linspace(0, 1, 40))
+
+
+@pytest.mark.parametrize("wrap", [np.array, torch.tensor, lambda v: np.array(v, dtype=object)])
+def test_a_list_of_arrays_of_no_axis_holds_labels(wrap):
+    X, y, _ = blobs()
+    y = y.tolist()
+    clf = learners.make(max_iter=2).fit(X, list(map(wrap, y)))
+    assert clf.score(X, list(map(wrap, y))) == clf.score(X, y)
+    assert clf.classes_.tolist() == sorted(set(y))
+
+
+@pytest.mark.parametrize("holder", [lambda y: dict(enumerate(y)), set])
+def test_labels_without_an_order_of_their_own_are_refused(holder):
+    X, y, _ = blobs()
+    n = len(set(y.tolist()))
+    with pytest.raises(InconsistentLabelError, match="Pass a list or an array, in the order of"):
+        ADDITION.read_labels(holder(y.tolist()[:n]))

@@ -23,7 +23,7 @@ from sknesy.inference import (
     SamplingEngine,
     SDDEngine,
 )
-from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, SymbolSum
+from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, StepKnowledge, SymbolSum
 
 ENGINES = [
     AutoEngine(),
@@ -345,3 +345,86 @@ def test_an_approximate_engine_of_ones_own_is_rated_by_what_it_says_of_itself():
 def test_engines_to_choose_from_are_checked(parameters, message):
     with pytest.raises((TypeError, ValueError), match=message):
         AutoEngine(**parameters).compile(CLAUSES)
+
+
+def count_and_emit(state, symbol, position):
+    return ((state + symbol) % 2,) * 2
+
+
+# Several outputs, emitted on the way; one label, of a function.
+OTHERS = [
+    StepKnowledge(count_and_emit, [0, 1], 3, emits=True),
+    FunctionKnowledge(max, [range(2), range(4)]),
+]
+
+
+@every_engine
+@pytest.mark.parametrize("knowledge", OTHERS, ids=["emits", "function"])
+def test_tensors_count_by_their_values_however_they_lie_in_memory(engine, knowledge):
+    compiled = engine.compile(knowledge)
+    log_prob, log_likelihood = open_evidence(compiled, 2)
+    turned = log_prob.transpose(1, 2).contiguous().transpose(1, 2)
+    once = log_prob[:1].expand(2, -1, -1)
+    tracked = log_prob.clone().requires_grad_()
+    for view in ("infer", *sorted(engine.supports)):
+        results = []
+        for array in (log_prob, turned, once, tracked):
+            count = (3, torch.Generator().manual_seed(0)) if view == "sample" else ()
+            found = getattr(engine, view)(compiled, array, log_likelihood, *count)
+            first = found.log_evidence if view == "infer" else found[0]
+            assert not first.requires_grad
+            results.append(first)
+        assert all(torch.equal(result, results[0]) for result in results)
+
+
+@every_engine
+@pytest.mark.parametrize("knowledge", [CLAUSES, *OTHERS], ids=["clauses", "emits", "function"])
+def test_no_samples_give_no_posteriors(engine, knowledge):
+    compiled = engine.compile(knowledge)
+    evidence = open_evidence(compiled, 0)
+    assert engine.infer(compiled, *evidence).log_evidence.shape == (0,)
+    if "mode" in engine.supports:
+        assert engine.mode(compiled, *evidence)[0].shape == (0,)
+    if "sample" in engine.supports:
+        assert engine.sample(compiled, *evidence, 3)[0].shape[:2] == (3, 0)
+
+
+@every_engine
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: np.ma.masked_less(x.numpy(), 0), "masked entries. Fill them: -inf"),
+        (lambda x: x.to_sparse(), "got a sparse tensor. Pass a dense one"),
+        (lambda x: x.to("meta"), "got a tensor without values"),
+    ],
+    ids=["masked", "sparse", "meta"],
+)
+def test_evidence_that_lacks_values_is_refused(engine, change, message):
+    compiled = engine.compile(CLAUSES)
+    log_prob, log_likelihood = open_evidence(compiled, 2)
+    with pytest.raises(TypeError, match=f"log_prob.*{message}"):
+        engine.infer(compiled, change(log_prob), log_likelihood)
+
+
+def open_evidence(compiled, n_samples):
+    """Say of all states of symbols and outputs that they are alike."""
+    n_states, n_output_states = compiled.n_states, list(map(len, compiled.output_states))
+    shape = n_samples, len(n_states), max(n_states)
+    log_prob = torch.full(shape, -float(np.log(max(n_states))), dtype=torch.float64)
+    return log_prob, log_prob.new_zeros(n_samples, len(n_output_states), max(n_output_states))
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [(AutoEngine(exact_only="no"), "exact_only"), (SamplingEngine(look_ahead="no"), "look_ahead")],
+)
+def test_a_switch_of_an_engine_is_true_or_false(engine, name):
+    with pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
+        engine.compile(CLAUSES)
+
+
+@pytest.mark.parametrize("n_jobs", ["two", 2.5, True])
+def test_jobs_are_counted_in_ints(n_jobs):
+    engine = SamplingEngine(proposal="net", n_jobs=n_jobs)
+    with pytest.raises(TypeError, match=f"n_jobs must be an int .*got {n_jobs!r}.*n_jobs=2"):
+        engine.compile(OTHERS[1])

@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
+from sknesy.datasets import make_visual_sudoku
 from sknesy.knowledge import (
     AnyOf,
     ClauseKnowledge,
@@ -13,6 +15,7 @@ from sknesy.knowledge import (
     FunctionKnowledge,
     IdentityKnowledge,
     LinearConstraint,
+    Parity,
     StepKnowledge,
     SymbolSum,
 )
@@ -127,3 +130,43 @@ def endless():
 def test_more_than_memory_holds_is_an_error_at_once(make):
     with pytest.raises(ValueError, match=r"must (hold|give|have) at most .*, got .*\. (Use|Pass) "):
         make()
+
+
+@pytest.mark.parametrize("scalar", [np.array(3), torch.tensor(3)])
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        ("states", lambda x: FunctionKnowledge(max, states=x, n_symbols=2)),
+        ("states", lambda x: AnyOf(3, states=x)),
+        ("names", lambda x: Parity(3, names=x)),
+        ("clauses", lambda x: ClauseKnowledge(x, [[1]])),
+        ("symbols", lambda x: ClauseKnowledge([], x)),
+        ("weights", lambda x: LinearConstraint([1], x, ">=", 1)),
+    ],
+)
+def test_an_array_of_no_axis_is_no_collection(name, build, scalar):
+    with pytest.raises(TypeError, match=rf"{name} must be a collection.*got .*3"):
+        build(scalar)
+
+
+@pytest.mark.parametrize("build", [AnyOf, lambda **k: FunctionKnowledge(max, n_symbols=2, **k)])
+def test_names_in_a_set_are_refused_as_it_has_no_order(build):
+    with pytest.raises(TypeError, match=r"states must be names .* order, got \{.*pass a list"):
+        build(states={"b", "a"})
+
+
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        ("emits", lambda x: StepKnowledge(lambda s, v, p: s, [0, 1], 2, emits=x)),
+        (
+            "batched",
+            lambda x: FunctionKnowledge(lambda w: w, states=[0, 1], n_symbols=2, batched=x),
+        ),
+        ("is_paired", lambda x: make_visual_sudoku(2, is_paired=x)),
+    ],
+)
+@pytest.mark.parametrize("value", ["no", 1, None, np.array([1, 2])])
+def test_a_switch_is_true_or_false(name, build, value):
+    with pytest.raises(TypeError, match=rf"{name} must be True or False, got"):
+        build(value)
