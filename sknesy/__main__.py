@@ -21,7 +21,7 @@ _SHADES = " .:-=+*#%@"
 def main() -> None:
     """Learn handwritten digits from nothing but sums of pairs, and show what was learned."""
     parser = argparse.ArgumentParser(prog="python -m sknesy", description=main.__doc__)
-    parser.add_argument("--samples", type=int, default=700, help="sums to learn from (up to 898)")
+    parser.add_argument("--samples", type=int, default=700, help="sums to learn from (up to 897)")
     parser.add_argument("--seed", type=int, default=0, help="seed of data and net")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args()

@@ -97,7 +97,7 @@ def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> t
     where : str
         What holds them, for messages, such as ``"states[3]"``.
     are_labels : bool, default=False
-        Whether they name an output, so that sets are refused.
+        Whether they name an output, so that sets and None are refused.
 
     Returns
     -------
@@ -125,8 +125,9 @@ def as_names(names: Iterable[Any], where: str, *, are_labels: bool = False) -> t
     if not states:
         raise ValueError(f"{where} must hold at least one state, got none. Give one name a state.")
     for name in states:
-        if not is_hashable(name) or is_nan(name) or (are_labels and not is_label(name)):
-            others = "NaN and sets" if are_labels else "NaN"
+        is_no_label = are_labels and (name is None or not is_label(name))  # None: ruled out
+        if not is_hashable(name) or is_nan(name) or is_no_label:
+            others = "NaN, None and sets" if are_labels else "NaN"
             raise TypeError(
                 f"{where} must hold hashable names other than {others}, got {name!r} "
                 f"({type(name).__name__}). Use a number, a string or a tuple."

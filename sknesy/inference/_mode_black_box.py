@@ -20,8 +20,9 @@ from sknesy.inference._mode_search import (
     compile_search,
     search_one_by_one,
 )
-from sknesy.knowledge import Knowledge
+from sknesy.knowledge import Knowledge, StepKnowledge
 from sknesy.numerics.best_first import best_worlds
+from sknesy.sat import Deadline
 
 __all__ = ["BlackBoxSearch", "compile_black_box_search", "find_best_first"]
 
@@ -91,6 +92,20 @@ def compile_black_box_search(
             "and there are too many. Pass the labels that will be observed, `labels`."
         )
     return BlackBoxSearch(knowledge, tuple(knowledge.n_states.tolist()), states)
+
+
+@compile_search.register
+def compile_step_search(
+    knowledge: StepKnowledge, labels: Sequence[Hashable] | None, limits: SearchLimits
+) -> Search:
+    """Make a state machine ready for the search: read it, in the half of the time that is left."""
+    half = None if limits.time_limit is None else limits.time_limit / 2
+    deadline = Deadline(half, "Reading the state machine")
+    n_symbols = knowledge.n_symbols
+    knowledge.transitions(
+        lambda width, n, position: deadline.check(f" ({position} of {n_symbols} symbols read)")
+    )
+    return compile_black_box_search(knowledge, labels, limits)
 
 
 def find_best_first(

@@ -17,6 +17,7 @@ from weights import seeded
 from sknesy.exceptions import (
     InconsistentLabelError,
     InvalidKnowledgeError,
+    TimeLimitError,
     UndeterminedPropositionWarning,
     UnsupportedKnowledgeError,
 )
@@ -30,7 +31,13 @@ from sknesy.inference import (
 )
 from sknesy.inference._mode_black_box import compile_black_box_search
 from sknesy.inference._mode_search import SearchLimits
-from sknesy.knowledge import AtLeast, ClauseKnowledge, DigitAddition, FunctionKnowledge
+from sknesy.knowledge import (
+    AtLeast,
+    ClauseKnowledge,
+    DigitAddition,
+    FunctionKnowledge,
+    StepKnowledge,
+)
 
 LIMITS = SearchLimits(n_worlds=1, max_tried=10_000, time_limit=60.0)
 
@@ -354,3 +361,15 @@ def test_a_slow_function_meets_the_limit_of_a_batch():
     posterior = engine.infer(compiled, log_prob, torch.zeros(32, 1, 2, dtype=torch.float64))
     assert time.monotonic() - start < 3.0
     assert not posterior.diagnostics["is_optimal"].any()
+
+
+def test_a_machine_that_takes_long_to_read_meets_the_limit():
+    def step_slowly(state, symbol, position):
+        time.sleep(0.2)
+        return state + symbol
+
+    knowledge = StepKnowledge(step_slowly, range(2), 30)
+    start = time.monotonic()
+    with pytest.raises(TimeLimitError, match=r"\(. of 30 symbols read\)"):
+        ModeEngine(time_limit=1.0).compile(knowledge, [0, 1])
+    assert time.monotonic() - start < 3.0

@@ -170,3 +170,16 @@ def test_names_in_a_set_are_refused_as_it_has_no_order(build):
 def test_a_switch_is_true_or_false(name, build, value):
     with pytest.raises(TypeError, match=rf"{name} must be True or False, got"):
         build(value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: AnyOf(2, names=("no", None)),
+        lambda: ClauseKnowledge([[-2, 1]], [[1]], [[2]], output_states=[["a", None]]),
+        lambda: IdentityKnowledge([None, 1]),
+    ],
+)
+def test_none_is_no_name_of_a_label_as_it_rules_worlds_out(build):
+    with pytest.raises(TypeError, match=r"NaN, None and sets, got None \(NoneType\)"):
+        build()
