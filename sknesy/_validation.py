@@ -260,14 +260,21 @@ def as_array(y: Any) -> npt.NDArray[Any]:
             f"y must hold one label for each sample, got {y!r}. Pass a list or an array, in the "
             "order of the samples."
         )
-    # Entries that are arrays or tensors of no axis, as data sets of torch give them, are scalars.
-    labels = [label.item() if getattr(label, "ndim", 1) == 0 else label for label in y]
+    labels = [_open_scalar(label) if getattr(label, "ndim", 1) == 0 else label for label in y]
     if labels and all(isinstance(row, list | np.ndarray) for row in labels):
         lengths = {len(row) for row in labels}
         if len(lengths) == 1 and lengths != {0}:
             columns = zip(*labels, strict=True)
             return stack_columns([plain(name) for name in column] for column in columns)
     return as_objects(labels)
+
+
+def _open_scalar(label: Any) -> Any:
+    """Return what an array or tensor of no axis holds, as data sets of torch give it."""
+    if not isinstance(label, np.ndarray | np.generic):
+        return label.item()
+    label = label[()]  # unlike `item`, it keeps dates, and does not make 0 of what is masked
+    return None if label is np.ma.masked else label
 
 
 def _as_list(y: Any) -> list[Any]:

@@ -1,7 +1,9 @@
 """Callbacks of skorch: the data that they need, and the files that they write."""
 
+import dis
 import os
 import shutil
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +13,7 @@ from skorch.callbacks import BatchScoring, EpochScoring, LRScheduler
 
 from sknesy.exceptions import InvalidNetError
 
-__all__ = ["TrialFiles", "check_callbacks"]
+__all__ = ["TrialFiles", "check_callbacks", "is_wish_to_stop"]
 
 
 def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
@@ -44,6 +46,18 @@ def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
                 "train_split=skorch.dataset.ValidSplit(5), or monitor "
                 f"{monitor.replace('valid', 'train')!r}."
             )
+
+
+def is_wish_to_stop(error: KeyboardInterrupt) -> bool:
+    """Tell a callback's wish to stop from Ctrl-C: the one is raised by a statement of its code."""
+    handler = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
+    link = error.__traceback__
+    while link is not None:
+        code, position, link = link.tb_frame.f_code, link.tb_lasti, link.tb_next
+        if code is handler:  # one of Python's, which raises by a statement, too
+            return False
+    # Python's own handler has no frame: the innermost one is what it broke into, at any place.
+    return code.co_code[position : position + 1] == bytes([dis.opmap["RAISE_VARARGS"]])
 
 
 class TrialFiles:

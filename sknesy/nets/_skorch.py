@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampl
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
-from sknesy.nets._callbacks import TrialFiles, check_callbacks
+from sknesy.nets._callbacks import TrialFiles, check_callbacks, is_wish_to_stop
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import check_batch_sizes, check_device, check_keywords
 from sknesy.nets._random import RandomStream
@@ -137,7 +137,9 @@ class SkorchNet(SymbolNet):
         net.run_single_epoch(valid, training=False, prefix="valid", step_fn=net.validation_step)
         try:
             net.notify("on_epoch_end", **self._datasets)
-        except KeyboardInterrupt:  # the way in which skorch's callbacks stop
+        except KeyboardInterrupt as error:  # the way in which skorch's callbacks stop
+            if not is_wish_to_stop(error):
+                raise
             return True
         return False
 

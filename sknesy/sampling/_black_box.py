@@ -356,11 +356,12 @@ def _try_labels(
         rng = np.random.default_rng(0)
         worlds = rng.integers(n_states, size=(_N_TRIED, len(n_states)))
     end = math.inf if options.time_limit is None else time.monotonic() + options.time_limit
-    found = dict.fromkeys(_conclude(knowledge, worlds.astype(np.int64), options.n_jobs, end))
+    labels = _conclude(knowledge, worlds.astype(np.int64), options.n_jobs, end)
+    found = dict.fromkeys(labels)
     found.pop(None, None)
     if not found:
         raise InvalidKnowledgeError(
-            f"The knowledge must allow at least one world, but it rules out all {len(worlds)} that "
+            f"The knowledge must allow at least one world, but it rules out all {len(labels)} that "
             "were tried. Check when it gives None, or pass the labels that are observed."
         )
     return tuple(in_order(found))

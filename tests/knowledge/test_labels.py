@@ -110,6 +110,8 @@ def test_numbers_of_libraries_are_plain():
         ([1.0, np.nan], "got nan for sample 1: it is missing"),
         (pd.Series([1, None], dtype="Int64"), "got nan for sample 1: it is missing"),
         (np.ma.masked_array([1, 2], mask=[0, 1]), "got None for sample 1: it is missing"),
+        ([1, np.ma.masked], "got None for sample 1: it is missing"),
+        ([1, np.ma.array(2, mask=True)], "got None for sample 1: it is missing"),
         ([1, {1, 2}], r"got \{1, 2\} \(set\) for sample 1. A set is no label; name .* tuples"),
         ([1, frozenset([2])], r"got frozenset\(\{2\}\).* A set is no label"),
         ([[1, 2], [3]], r"hashable label .* got \[1, 2\] \(list\) for sample 0. Use tuples"),

@@ -1,6 +1,7 @@
 """skorch's callbacks and splits: they work, or are refused before training with the cure."""
 
 import pickle
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -88,6 +89,76 @@ def test_an_error_in_training_is_not_replaced_by_one_of_tidying_up(event, error)
 def test_an_error_of_tidying_up_alone_is_raised():
     with pytest.raises(FileNotFoundError, match="nothing to tidy up"):
         train(with_callbacks(Failing("never", None)), X, TARGETS)
+
+
+class Acting(Callback):
+    """Does something at the end of each epoch."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def on_epoch_end(self, net, **kwargs):
+        self.act()
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def stop_after_tidying_up():
+    try:
+        raise KeyboardInterrupt("enough")
+    finally:
+        len("tidy")
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+def press_ctrl_c_and_tidy_up():
+    try:
+        sorted([2, 1], key=lambda _: signal.raise_signal(signal.SIGINT))
+    except KeyboardInterrupt:
+        len("tidy")
+        raise
+
+
+def one_m_step(act):
+    net = with_callbacks(Acting(act))
+    with net.training(X, WEIGHT, None) as session:
+        return session.m_step(lambda log_prob, index, _: TARGETS[index])
+
+
+@pytest.mark.parametrize("wish", [stop, stop_after_tidying_up])
+def test_a_callback_stops_training_by_a_keyboard_interrupt(wish):
+    assert one_m_step(wish)
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+class Shell:
+    """Handles signals by a method, as notebooks do."""
+
+    def interrupt(self, number, frame):
+        interrupt_deeper()
+
+
+def interrupt_deeper():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, interrupt, Shell().interrupt])
+@pytest.mark.parametrize("press", [press_ctrl_c, press_ctrl_c_and_tidy_up])
+def test_ctrl_c_while_a_callback_runs_is_no_wish_of_the_callback(press, handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            one_m_step(press)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_net_pickles_in_training_and_the_copy_predicts_and_trains():
