@@ -108,6 +108,7 @@ def test_large_knowledge_ends_in_time(engine, kind):
     assert time.monotonic() - began < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine", [EnumerationEngine, DiagramEngine, SDDEngine, BeliefPropagationEngine]
 )

@@ -348,6 +348,7 @@ def test_parameters_are_checked(parameters, message):
         ModeEngine(**parameters).compile(SMALL_PROBLEMS[0].knowledge)
 
 
+@pytest.mark.slow
 def test_a_slow_function_meets_the_limit_of_a_batch():
     def add_slowly(a, b):
         time.sleep(0.3)
@@ -363,6 +364,7 @@ def test_a_slow_function_meets_the_limit_of_a_batch():
     assert not posterior.diagnostics["is_optimal"].any()
 
 
+@pytest.mark.slow
 def test_a_machine_that_takes_long_to_read_meets_the_limit():
     def step_slowly(state, symbol, position):
         time.sleep(0.2)
