@@ -382,7 +382,9 @@ def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDA
     return array
 
 
-def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> None:
+def check_labels(
+    labels: Iterable[Hashable], possible: Iterable[Hashable], where: str = "y"
+) -> None:
     """Check that each label is among those of worlds.
 
     Parameters
@@ -391,6 +393,8 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
         The labels that are observed, in any order and as often as they come.
     possible : iterable of hashable
         The labels of worlds.
+    where : str, default="y"
+        What holds the labels, for the message.
 
     Raises
     ------
@@ -401,7 +405,7 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
     given = list(labels)
     for label in given:
         if label not in known:
-            cure = "Check y or `knowledge`."
+            cure = f"Check {where} or `knowledge`."
             two = in_order(set(given))
             are_answers = all(isinstance(name, bool) for name in known)
             if are_answers and len(two) == 2 and not {False, True}.issuperset(two):
@@ -410,7 +414,7 @@ def check_labels(labels: Iterable[Hashable], possible: Iterable[Hashable]) -> No
                     f"AnyOf(names=({join_names(two)})): first the label for False."
                 )
             raise InconsistentLabelError(
-                f"y holds {plain(label)!r}, which the knowledge cannot conclude (labels: "
+                f"{where} holds {plain(label)!r}, which the knowledge cannot conclude (labels: "
                 f"{join_names(in_order(known))}). {cure}"
             )
 

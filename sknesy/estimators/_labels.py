@@ -24,7 +24,7 @@ from sknesy._validation import (
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import Entries, observe, read_entries
+from sknesy.likelihoods import Entries, is_missing, observe, read_entries
 
 # Positions of samples -> the labels of their worlds
 Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
@@ -352,12 +352,12 @@ def _read_classes(y: Any) -> list[Hashable]:
 
 def _is_joined(y: Any) -> bool:
     """Tell whether y holds single values, rather than rows or tuples."""
-    if np.ndim(y) != 1:
+    if getattr(y, "ndim", 1) != 1:
         return False
     for row in y:
         if isinstance(row, set | frozenset):
             row = next(iter(row), None)
-        if row is not None and row is not np.ma.masked:
+        if not is_missing(row):
             return not isinstance(row, tuple | list | np.ndarray)
     return True
 

@@ -14,7 +14,7 @@ from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import AutoEngine, Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactLikelihood, ExactObserved, Observed
+from sknesy.likelihoods import ExactLikelihood, ExactObserved, Observed, has_rows
 from sknesy.nets import Samples
 
 __all__ = ["PredictionMixin"]
@@ -113,7 +113,7 @@ class PredictionMixin:
         kept = np.flatnonzero(weight)
         labels, y = self._fit_state.labels, _safe_indexing(y, kept)
         likelihood = self.likelihood_
-        if likelihood.reads_rows and (np.ndim(y) < 2 or np.shape(y)[1] == 1):  # true labels
+        if likelihood.reads_rows and not has_rows(y):  # true labels
             likelihood = ExactLikelihood()
         observed = likelihood.read(y, labels)
         agreement = observed.agreement(ExactObserved(labels.read_predicted(predicted[kept])))

@@ -1,15 +1,29 @@
 """Contract of knowledge: symbols, their states, and the label that they give."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_array, as_column, as_labels, as_rows, as_worlds, stack_columns
+from sknesy._validation import (
+    as_array,
+    as_column,
+    as_labels,
+    as_rows,
+    as_worlds,
+    check_labels,
+    in_order,
+    join_names,
+    stack_columns,
+)
+from sknesy.exceptions import UnsupportedKnowledgeError
 
 __all__ = ["Knowledge"]
+
+_MAX_TRIED = 1_000_000  # worlds
 
 
 class Knowledge(ABC):
@@ -136,6 +150,89 @@ class Knowledge(ABC):
         """
         labels = self.split_labels(y).tolist()
         return labels if self.n_outputs == 1 else list(map(tuple, labels))
+
+    def labels_between(self, low: Any, high: Any) -> set[Hashable]:
+        """Return the labels from `low` to `high`, both included: evidence that a label is there.
+
+        Parameters
+        ----------
+        low, high : object
+            Labels, or what compares with labels.
+
+        Returns
+        -------
+        set of hashable
+            The labels, which stand in y as one entry: the label is one of them.
+
+        Raises
+        ------
+        UnsupportedKnowledgeError
+            When labels cannot be listed.
+        ValueError
+            When there is none.
+        """
+        return self._choose_labels(lambda label: low <= label <= high, f"from {low!r} to {high!r}")
+
+    def labels_except(self, *labels: Hashable) -> set[Hashable]:
+        """Return all labels but some: evidence that the label is none of them.
+
+        Parameters
+        ----------
+        *labels : hashable
+            What the label is not.
+
+        Returns
+        -------
+        set of hashable
+            The other labels, which stand in y as one entry.
+
+        Raises
+        ------
+        UnsupportedKnowledgeError
+            When labels cannot be listed.
+        InconsistentLabelError
+            When one of `labels` is none of the knowledge.
+        ValueError
+            When none is left.
+
+        Examples
+        --------
+        >>> from sknesy.knowledge import AtMost, SymbolSum
+        >>> sorted(SymbolSum(2, states=range(3)).labels_except(4))
+        [0, 1, 2, 3]
+        >>> sorted(SymbolSum(2).labels_between(15, 99))
+        [15, 16, 17, 18]
+        """
+        check_labels(labels, self._list_labels(), where="labels")
+        return self._choose_labels(lambda label: label not in labels, f"other than {labels}")
+
+    def _choose_labels(self, is_meant: Callable[[Any], bool], which: str) -> set[Hashable]:
+        """Return the labels that pass a test, at least one."""
+        chosen = {label for label in self._list_labels() if is_meant(label)}
+        if not chosen:
+            raise ValueError(
+                f"The knowledge must have labels {which}, got none (labels: "
+                f"{join_names(in_order(self._list_labels()))}). Pass other bounds."
+            )
+        return chosen
+
+    def _list_labels(self) -> list[Hashable]:
+        """Return all labels of one output, by trying all worlds if nothing else tells."""
+        if self.n_outputs > 1:
+            raise UnsupportedKnowledgeError(
+                f"{self!r} has {self.n_outputs} outputs, so that its labels cannot be listed. In "
+                "y, use a row with a set for each column."
+            )
+        if self.output_states is not None:
+            return list(self.output_states[0])
+        n_worlds = math.prod(self.n_states.tolist())
+        if n_worlds > _MAX_TRIED:
+            raise UnsupportedKnowledgeError(
+                f"{self!r} has {n_worlds:,} worlds, too many to list its labels by trying them. "
+                "Write the set of labels down."
+            )
+        worlds = np.stack(np.unravel_index(np.arange(n_worlds), self.n_states), axis=1)
+        return [label for label in dict.fromkeys(self.conclude(worlds)) if label is not None]
 
     def join_labels(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
         """Turn the states of the outputs into labels; the inverse of `split_labels`.

@@ -31,6 +31,7 @@ __all__ = [
     "as_evidence",
     "describe_cell",
     "factorise",
+    "has_rows",
     "is_missing",
     "read_cell",
     "read_entries",
@@ -234,6 +235,14 @@ def as_evidence(y: Any) -> npt.NDArray[np.object_]:
 def is_missing(value: Any) -> bool:
     """Tell whether a value stands for an unknown label."""
     return value is None or value is np.ma.masked or (is_hashable(value) and is_nan(value))
+
+
+def has_rows(y: Any) -> bool:
+    """Tell whether y has several entries a sample, rather than one column."""
+    array = as_array(y)
+    if array.ndim == 1:
+        return any(isinstance(row, tuple | list | np.ndarray) for row in array)
+    return array.shape[1] > 1
 
 
 def describe_cell(cell: Entry) -> str:
