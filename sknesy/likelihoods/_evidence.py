@@ -242,7 +242,7 @@ def has_rows(y: Any) -> bool:
     array = as_array(y)
     if array.ndim == 1:
         return any(isinstance(row, tuple | list | np.ndarray) for row in array)
-    return array.shape[1] > 1
+    return bool(array.shape[1] > 1)
 
 
 def describe_cell(cell: Entry) -> str:
@@ -270,6 +270,10 @@ def read_cell(value: Any, where: str) -> Entry:
 
 def _fill_gaps(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return whole numbers of float columns with gaps as ints, and None for the gaps."""
+    if array.dtype.kind == "O" and array.ndim == 1:
+        known = [value for value in array.tolist() if not is_missing(value)]
+        if known and all(type(value) is float for value in known):
+            array = np.array([np.nan if is_missing(v) else v for v in array.tolist()])
     if array.dtype.kind != "f":
         return array
     is_gap = np.isnan(array)
