@@ -116,6 +116,8 @@ class PredictionMixin:
         if likelihood.reads_rows and not has_rows(y):  # true labels
             likelihood = ExactLikelihood()
         observed = likelihood.read(y, labels)
+        if likelihood.reads_rows:  # the knowledge names the columns
+            observed = observed.bind(self.compiled_.output_states)
         agreement = observed.agreement(ExactObserved(labels.read_predicted(predicted[kept])))
         is_known = ~np.isnan(agreement)
         if not is_known.any():

@@ -1,6 +1,7 @@
 """Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
 from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State
+from sknesy.likelihoods._candidates import CandidateLikelihood
 from sknesy.likelihoods._evidence import (
     Entries,
     as_evidence,
@@ -11,11 +12,14 @@ from sknesy.likelihoods._evidence import (
     read_entries,
 )
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
+from sknesy.likelihoods._soft import SoftLikelihood
 from sknesy.likelihoods._weights import observe, select_states, unobserved
 
 __all__ = [
     "Likelihood",
     "ExactLikelihood",
+    "CandidateLikelihood",
+    "SoftLikelihood",
     "Observed",
     "ExactObserved",
     "LabelReader",
