@@ -10,6 +10,7 @@ from oracle import conclude_clauses, holds
 from sknesy.knowledge import (
     END,
     AtLeast,
+    ClassCounts,
     ClauseKnowledge,
     DigitAddition,
     FunctionKnowledge,
@@ -277,6 +278,15 @@ def sequences():
     return Problem("sequences", family.unroll(3), names, conclude)
 
 
+def class_counts():
+    """Bags of up to four instances of three classes, filled up with END, which is state 3."""
+    names = (tuple(range(5)),) * 3
+    family = ClassCounts(["a", "b", "c"])
+    return Problem(
+        "class counts", family.unroll(4), names, lambda w: tuple(w.count(k) for k in range(3))
+    )
+
+
 SMALL_PROBLEMS = [
     addition(),
     mixed(),
@@ -296,6 +306,7 @@ SMALL_PROBLEMS = [
     automaton(),
     transducer(),
     sequences(),
+    class_counts(),
 ]
 
 __all__ = ["SMALL_PROBLEMS", "Problem", "add", "holds"]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
@@ -24,7 +23,7 @@ from sknesy._validation import (
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import Entries, is_missing, observe, read_entries
+from sknesy.likelihoods import Entries, is_missing, observe, read_entries, unobserved
 
 # Positions of samples -> the labels of their worlds
 Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
@@ -285,12 +284,8 @@ class LabelRows(LabelSpace):
         return list(labels)
 
     def candidates(self, compiled: Compiled) -> Tensor:
-        """Allow any label whose parts are among `classes`; longer sequences may have more."""
-        counts = tuple(map(len, compiled.output_states))
-        log_likelihood = torch.full((1, len(counts), max(counts)), -torch.inf, dtype=torch.float64)
-        for o, codes in enumerate(self._codes(compiled)):
-            log_likelihood[0, o, codes] = 0.0
-        return log_likelihood
+        """Allow any label: longer sequences may have more than there are in `classes`."""
+        return unobserved(1, tuple(map(len, compiled.output_states)))
 
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled

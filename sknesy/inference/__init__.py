@@ -3,6 +3,7 @@
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
@@ -20,6 +21,7 @@ __all__ = [
     "BlackBoxSearch",
     "ClauseSearch",
     "Compiled",
+    "CountsEngine",
     "DiagramEngine",
     "DiagramSearch",
     "EnumerationEngine",

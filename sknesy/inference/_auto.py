@@ -19,6 +19,7 @@ from sknesy.exceptions import (
 )
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, count_worlds
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._mode import ModeEngine
@@ -56,7 +57,7 @@ class AutoEngine(InferenceEngine):
 
     Exact engines compile the knowledge, one after the other: to a decision diagram, and to a table
     of its worlds where these are few, or too wide for a diagram. The one whose evaluation is
-    estimated to be the cheapest is kept.
+    estimated to be the cheapest is kept. `ClassCounts` has an engine of its own, `CountsEngine`.
 
     Where nothing exact reaches, engines that approximate are tried on made-up evidence: belief
     propagation, weighted draws, and the most probable world. The one that is best by its own
@@ -151,7 +152,9 @@ class AutoEngine(InferenceEngine):
             return _choose(reuse.engine, compiled, reuse.reason)
         budget = Budget(self.time_limit)
         candidates = self._candidates()
-        exact = [engine for engine in candidates if engine.kind == Kind.EXACT]
+        exact = [e for e in candidates if e.kind == Kind.EXACT and e.made_for is None]
+        # What is made for this knowledge has no rival.
+        exact = [e for e in candidates if e.made_for and isinstance(knowledge, e.made_for)] or exact
         rivals: list[tuple[InferenceEngine, Compiled]] = []
         refusals: list[tuple[InferenceEngine, SknesyError]] = []
         for engine in exact:
@@ -175,6 +178,7 @@ class AutoEngine(InferenceEngine):
             DiagramEngine(
                 max_width=self.max_width, max_edges=self.max_edges, time_limit=self.time_limit
             ),
+            CountsEngine(exact_only=self.exact_only),
             EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit),
             BeliefPropagationEngine(time_limit=self.time_limit),
             SamplingEngine(time_limit=self.time_limit),

@@ -145,10 +145,14 @@ class InferenceEngine(BaseEstimator, ABC):
         Further views of the posterior that the engine has: of "mode" and "sample".
     kind : Kind
         Promise for all its posteriors. "exact" lets `AutoEngine` take it without a trial.
+    made_for : type of Knowledge or None
+        The only class of knowledge that the engine takes; None for any. `AutoEngine` takes it for
+        that without a rival, and for no other.
     """
 
     supports: ClassVar[frozenset[str]] = frozenset()
     kind: ClassVar[Kind | str] = Kind.ESTIMATE
+    made_for: ClassVar[type[Knowledge] | None] = None
 
     @abstractmethod
     def compile(

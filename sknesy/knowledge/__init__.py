@@ -2,6 +2,7 @@
 
 from sknesy._validation import as_names, as_worlds, check_labels, encode_labels
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._class_counts import ClassCounts
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._constraints import LinearConstraint
 from sknesy.knowledge._counting import (
@@ -38,6 +39,7 @@ __all__ = [
     "AnyOf",
     "AllOf",
     "Parity",
+    "ClassCounts",
     "END",
     "Transitions",
     "from_cpmpy",

@@ -72,6 +72,31 @@ class Knowledge(ABC):
         """True if it is about any number of symbols, and must be unrolled to one first."""
         return False
 
+    def unroll(self, n_symbols: int) -> "Knowledge":
+        """Return the knowledge of up to so many symbols, if it is a family.
+
+        Each symbol of it has one more state, `END`, the last, for those that a sample lacks.
+
+        Parameters
+        ----------
+        n_symbols : int
+            The largest number of symbols of a sample.
+
+        Returns
+        -------
+        Knowledge
+            Knowledge of `n_symbols` symbols.
+
+        Raises
+        ------
+        UnsupportedKnowledgeError
+            When it is not a family.
+        """
+        raise UnsupportedKnowledgeError(
+            f"{self!r} has {self.n_symbols} symbols and cannot be unrolled. Use a family, such as "
+            "AnyOf()."
+        )
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs; one where `output_states` is None."""

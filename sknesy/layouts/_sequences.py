@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 
 from sknesy._validation import as_column
 from sknesy.exceptions import UnsupportedKnowledgeError
-from sknesy.knowledge import Knowledge, StepKnowledge
+from sknesy.knowledge import Knowledge
 from sknesy.layouts._base import Layout, as_tensor, detach, read_rows, warn_of_rounding
 from sknesy.layouts._known import KnownSymbols, read_known
 from sknesy.nets import Samples, Sequences, SymbolGroup
@@ -34,13 +34,13 @@ class SequenceLayout(Layout):
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and put their symbols one after the other."""
         if reset:
-            if not isinstance(knowledge, StepKnowledge) or not knowledge.is_family:
+            if knowledge is None or not knowledge.is_family:
                 raise UnsupportedKnowledgeError(
                     "knowledge must be a family, for any number of symbols, where samples differ "
                     f"in length, got {knowledge!r}. Give it n_symbols=None, as "
                     "sknesy.knowledge.AnyOf() has."
                 )
-            if knowledge.emits:
+            if getattr(knowledge, "emits", False):
                 raise UnsupportedKnowledgeError(
                     f"knowledge must read the label off its last state (`final`) where sequences "
                     f"differ in length, got {knowledge!r}, which emits an output at each symbol. "
@@ -53,7 +53,6 @@ class SequenceLayout(Layout):
 
     def unroll(self, knowledge: Knowledge, samples: Any) -> Knowledge:
         """Unroll the knowledge to the longest sample."""
-        assert isinstance(knowledge, StepKnowledge)
         return knowledge.unroll(int(samples.lengths.max()))
 
     def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:

@@ -2,6 +2,7 @@
 
 from sknesy.inference import (
     BeliefPropagationEngine,
+    CountsEngine,
     DiagramEngine,
     EnumerationEngine,
     ModeEngine,
@@ -16,6 +17,7 @@ EXACT = [
     DiagramEngine(symbol_order="force"),
     SDDEngine(),
     SDDEngine(vtree="right"),
+    CountsEngine(),
 ]
 
 # Never above the exact log-evidence.
@@ -32,3 +34,6 @@ LOOPY = [BeliefPropagationEngine()]
 
 # The names of the problems that an engine refuses, by the name of the engine.
 REFUSED = {"BeliefPropagationEngine": {"at most"}}
+
+# The names of the problems that an engine takes, where it refuses all others.
+TAKEN = {"CountsEngine": {"class counts"}}
