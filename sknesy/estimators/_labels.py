@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
@@ -284,8 +285,14 @@ class LabelRows(LabelSpace):
         return list(labels)
 
     def candidates(self, compiled: Compiled) -> Tensor:
-        """Allow any label: longer sequences may have more than there are in `classes`."""
-        return unobserved(1, tuple(map(len, compiled.output_states)))
+        """Allow any label whose parts are among `classes`; longer sequences may have more."""
+        counts = tuple(map(len, compiled.output_states))
+        if self.knowledge.is_open_ended:
+            return unobserved(1, counts)
+        log_likelihood = torch.full((1, len(counts), max(counts)), -torch.inf, dtype=torch.float64)
+        for o, codes in enumerate(self._codes(compiled)):
+            log_likelihood[0, o, codes] = 0.0
+        return log_likelihood
 
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled

@@ -193,8 +193,10 @@ def plan(rows: CountRows, counts_open: bool) -> Jobs:
     low = np.where(is_open, 0, rows.low)
     slack = length - low.sum(axis=1)
     caps = np.where(is_open, 0, np.minimum(rows.high, low + slack[:, None]))
-    is_possible: BoolArray = np.column_stack([slack >= 0, is_open | (caps >= rows.low)]).all(axis=1)
-    has_open = is_open.any(axis=1) & counts_open
+    is_possible: BoolArray = np.all(np.column_stack([slack >= 0, is_open | (caps >= rows.low)]), 1)
+    has_open: BoolArray = np.any(is_open, axis=1)
+    if not counts_open:
+        has_open = np.zeros_like(has_open)
     row, extra = np.nonzero(np.column_stack([is_open & has_open[:, None], ~has_open]))
     n_classes = is_open.shape[1]
     extra = np.where(extra == n_classes, -1, extra)

@@ -72,6 +72,14 @@ class Knowledge(ABC):
         """True if it is about any number of symbols, and must be unrolled to one first."""
         return False
 
+    @property
+    def is_open_ended(self) -> bool:
+        """True if samples of more symbols than in `fit` may be predicted to have further labels.
+
+        Only of knowledge with several outputs. `predict_proba` has columns for those of `fit`.
+        """
+        return False
+
     def unroll(self, n_symbols: int) -> "Knowledge":
         """Return the knowledge of up to so many symbols, if it is a family.
 

@@ -42,6 +42,9 @@ class ClassCounts(Knowledge):
     Where y holds proportions, multiply them by the sizes of the bags and round. A count that is
     unknown is None, several that are possible are a set.
 
+    Bags may be larger in `predict` than in `fit`. `predict_proba` has a column for each count of
+    the largest bag of `fit`; of a larger bag its rows lack the probability of larger counts.
+
     References
     ----------
     N. Quadrianto, A. J. Smola, T. S. Caetano and Q. V. Le (2009). Estimating labels from label
@@ -79,6 +82,11 @@ class ClassCounts(Knowledge):
     def is_family(self) -> bool:
         """True if it is about bags of any size, and must be unrolled to one first."""
         return self._n_symbols is None
+
+    @property
+    def is_open_ended(self) -> bool:
+        """True: larger bags have larger counts."""
+        return True
 
     @property
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
@@ -147,14 +155,14 @@ class ClassCounts(Knowledge):
                 if not _is_count(count):
                     raise InconsistentLabelError(
                         f"y must hold counts, whole numbers of at least 0, got {plain(count)!r} in "
-                        f"row {i}, {_write(row)}. Multiply proportions by the size of the bag and "
-                        "round them so that they add up to it."
+                        f"{_write(row)}, row {i} of those without gaps. Multiply proportions by "
+                        "the size of the bag, and round them so that they add up to it."
                     )
             if not self.is_family and not self.is_padded and sum(row) != self.n_symbols:
                 raise InconsistentLabelError(
                     f"y must hold counts that add up to the {self.n_symbols} symbols of a sample, "
-                    f"got {_write(row)} in row {i}, which add up to {sum(row):g}. Correct the row, "
-                    "or pass None for a count that is unknown."
+                    f"got {_write(row)}, which add up to {sum(row):g}, in row {i} of those without "
+                    "gaps. Correct the row, or pass None for a count that is unknown."
                 )
         return rows.astype(np.int64) if len(rows) else rows
 
