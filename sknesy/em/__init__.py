@@ -3,6 +3,7 @@
 from sknesy.em._callbacks import Callbacks, EMCallback, MaxTime, Progress, StopTraining
 from sknesy.em._convergence import Convergence
 from sknesy.em._e_step import EStep
+from sknesy.em._held_out import HeldOut, hold_out
 from sknesy.em._loop import choose_start, run_em
 from sknesy.em._run import Run
 
@@ -12,6 +13,8 @@ __all__ = [
     "EStep",
     "Run",
     "Convergence",
+    "HeldOut",
+    "hold_out",
     "EMCallback",
     "Callbacks",
     "Progress",

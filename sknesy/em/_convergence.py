@@ -22,11 +22,23 @@ class Convergence:
     tol: float
     n_iter_no_change: int
     lower_bounds: list[float] = field(default_factory=list)
+    validation_lower_bounds: list[float] = field(default_factory=list)
     converged: bool = False
     _best: float = -float("inf")
     _n_stale: int = 0
 
-    def record(self, lower_bound: float, asked_to_stop: bool, is_moving: bool = False) -> None:
+    @property
+    def watched(self) -> list[float]:
+        """Bounds that decide: of samples that are held out, if there are any."""
+        return self.validation_lower_bounds or self.lower_bounds
+
+    def record(
+        self,
+        lower_bound: float,
+        asked_to_stop: bool,
+        is_moving: bool = False,
+        held_out: float | None = None,
+    ) -> None:
         """Record one iteration.
 
         Parameters
@@ -37,6 +49,8 @@ class Convergence:
             Whether a callback ends the training.
         is_moving : bool
             Whether the bound cannot be compared with the next one, as the temperature changes.
+        held_out : float or None
+            Mean log-evidence of samples that are held out; None where there are none.
         """
         if lower_bound != lower_bound:  # NaN
             raise DivergenceError(
@@ -45,6 +59,9 @@ class Convergence:
                 "sample_weight."
             )
         self.lower_bounds.append(lower_bound)
+        if held_out is not None:
+            lower_bound = held_out
+            self.validation_lower_bounds.append(held_out)
         if is_moving:
             self._best, self._n_stale = -float("inf"), 0
         else:

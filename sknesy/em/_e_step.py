@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Posterior
 from sknesy.layouts import KnownSymbols
-from sknesy.likelihoods import Likelihood, Observed
+from sknesy.likelihoods import Likelihood, Observed, Statistics
 from sknesy.transforms import PosteriorTransform
 
-__all__ = ["Diagnostics", "EStep"]
+__all__ = ["Diagnostics", "EStep", "mean_bound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +36,13 @@ class EStep:
     observed : Observed
         What y says, bound to the outputs of `compiled`, on the net's device.
     weight : Tensor of shape (n_samples,), float64
-        Weights of the samples, on the net's device.
+        Weights of the samples, with the mean 1, on the net's device.
     transforms : tuple of PosteriorTransform
         What stands around the engine.
     known : KnownSymbols or None
         Symbols that are known, on the net's device.
+    rows : Tensor of shape (n_samples,), int64, or None
+        Where the samples are in `observed` and `known`; None where they are all of these.
     """
 
     engine: InferenceEngine
@@ -48,6 +52,18 @@ class EStep:
     weight: Tensor
     transforms: tuple[PosteriorTransform, ...] = ()
     known: KnownSymbols | None = None
+    rows: Tensor | None = None
+
+    def select(self, rows: Tensor) -> "EStep":
+        """Return the same for some of the samples, counted anew."""
+        weight = self.weight[rows]
+        return replace(self, weight=weight / weight.mean(), rows=self._find(rows))
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """Equal numbers for samples of which y says the same, (n_samples,)."""
+        groups = self.observed.groups
+        return groups if self.rows is None else groups[self.rows.cpu().numpy()]
 
     def infer(self, run: Run, log_prob: Tensor, index: Tensor, n_iter: float) -> Posterior:
         """Compute the posterior of a mini-batch.
@@ -70,10 +86,11 @@ class EStep:
         """
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             log_prob = transform.before(log_prob, index, n_iter, memory)
-        log_likelihood = self.likelihood.log_likelihood(self.observed, index, run.noise)
+        rows = self._find(index)
+        log_likelihood = self.likelihood.log_likelihood(self.observed, rows, run.noise)
         log_share: Tensor | float = 0.0
         if self.known is not None:  # behind the transforms: what is known is not flattened
-            log_prob, log_share = self.known.condition(log_prob, index)
+            log_prob, log_share = self.known.condition(log_prob, rows)
         posterior = self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
         if self.known is not None:
             posterior = replace(posterior, log_evidence=posterior.log_evidence + log_share)
@@ -81,9 +98,24 @@ class EStep:
             posterior = transform.after(posterior, index, n_iter, memory)
         return posterior
 
+    def count(self, posterior: Posterior, index: Tensor) -> Statistics:
+        """Compute the expected counts of a mini-batch, for the M-step of the noise."""
+        return self.likelihood.count(
+            self.observed, self._find(index), posterior.output_marginals, self.weight[index]
+        )
+
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the bounds of an iteration and the next cannot be compared."""
         return any(transform.is_moving(n_iter) for transform in self.transforms)
+
+    def _find(self, index: Tensor) -> Tensor:
+        return index if self.rows is None else self.rows[index]
+
+
+def mean_bound(log_evidence: Tensor, weight: Tensor) -> float:
+    """Compute the weighted mean log-evidence (n_samples,) of the samples that have one, not NaN."""
+    weight = weight.masked_fill(log_evidence.isnan(), 0.0)
+    return float((weight @ log_evidence.nan_to_num(neginf=-torch.inf)) / weight.sum())
 
 
 class Diagnostics:

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from sknesy.em._callbacks import EMCallback, StopTraining
-from sknesy.em._e_step import Diagnostics, EStep
+from sknesy.em._e_step import Diagnostics, EStep, mean_bound
+from sknesy.em._held_out import HeldOut
 from sknesy.em._run import Run
 from sknesy.exceptions import DivergenceError, NoSignalError
 from sknesy.inference import Posterior
@@ -40,6 +41,7 @@ def run_em(
     m_steps: int,
     max_iter: int,
     callbacks: EMCallback,
+    held_out: HeldOut | None = None,
 ) -> bool:
     """Run EM until it has converged, or `max_iter` is reached, or a callback stops it.
 
@@ -59,6 +61,8 @@ def run_em(
         Largest number of iterations, with those behind it.
     callbacks : EMCallback
         Watches, and may stop.
+    held_out : HeldOut or None, default=None
+        Samples whose evidence decides, in place of that of the others, whether EM has converged.
 
     Returns
     -------
@@ -82,7 +86,8 @@ def run_em(
             run.diagnostics.append(iteration.diagnostics.means())
             _check_signal(run.diagnostics[-1])
             is_moving = e_step.is_moving(run.n_iter + 1)
-            run.convergence.record(iteration.lower_bound(), asked_to_stop, is_moving)
+            watched = None if held_out is None else held_out.measure(run)
+            run.convergence.record(iteration.lower_bound(), asked_to_stop, is_moving, watched)
             callbacks.on_iteration_end(run)
     except StopTraining:
         return True
@@ -147,14 +152,8 @@ class _Iteration:
         posterior = e_step.infer(self.run, log_prob, index, self.run.n_iter + 1 + passed)
         self.diagnostics.record(posterior.diagnostics, len(index))
         if is_training:
-            log_evidence = posterior.log_evidence
-            if posterior.kind != "exact":  # that no draw agrees is no bound
-                log_evidence = log_evidence.masked_fill(log_evidence == -torch.inf, torch.nan)
-            self.log_evidence[index] = log_evidence
-            counted = e_step.likelihood.count(
-                e_step.observed, index, posterior.output_marginals, e_step.weight[index]
-            )
-            for name, count in counted.items():
+            self.log_evidence[index] = posterior.bound
+            for name, count in e_step.count(posterior, index).items():
                 total = self.statistics.get(name)
                 self.statistics[name] = count if total is None else total + count
         return posterior
@@ -166,9 +165,7 @@ class _Iteration:
 
     def lower_bound(self) -> float:
         """Compute the weighted mean log-evidence of the samples that have one."""
-        weight = self.e_step.weight.masked_fill(self.log_evidence.isnan(), 0.0)
-        log_evidence = self.log_evidence.nan_to_num(neginf=-torch.inf)
-        return float((weight @ log_evidence) / weight.sum())
+        return mean_bound(self.log_evidence, self.e_step.weight)
 
 
 def _iterate_by_batch(run: Run, samples: Samples, iteration: _Iteration, m_steps: int) -> bool:

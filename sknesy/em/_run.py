@@ -33,6 +33,9 @@ class Run:
         Source of randomness, for engines that draw.
     diagnostics : list of dict
         Means over the samples of what the engine reported, for each iteration.
+    best : tuple or None
+        Held-out evidence, state of the net and noise of the best iteration, if samples are held
+        out.
     n_seen : int
         Samples that the net has been trained on, in all iterations.
     bound_so_far : callable or None
@@ -46,6 +49,7 @@ class Run:
     memories: list[dict[str, Any]] = field(default_factory=list)
     generator: torch.Generator | None = None
     diagnostics: list[dict[str, float]] = field(default_factory=list)
+    best: tuple[float, dict[str, Any], dict[str, Tensor]] | None = None
     n_seen: int = 0
     bound_so_far: Callable[[], float] | None = None
 
@@ -56,8 +60,11 @@ class Run:
 
     @property
     def lower_bound(self) -> float:
-        """Mean log-evidence of the last iteration, in nats a sample; -inf before the first."""
-        return self.convergence.lower_bounds[-1] if self.n_iter else -torch.inf
+        """Mean log-evidence of the last iteration, in nats a sample; -inf before the first.
+
+        It is that of samples that are held out, if there are any.
+        """
+        return self.convergence.watched[-1] if self.n_iter else -torch.inf
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "bound_so_far": None}

@@ -22,6 +22,7 @@ from sknesy.em import (
     Progress,
     Run,
     choose_start,
+    hold_out,
     run_em,
 )
 from sknesy.estimators._fit_state import FitState, VersionedPickle
@@ -74,6 +75,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
@@ -106,6 +108,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         max_time=None,
         tol=1e-4,
         n_iter_no_change=10,
+        validation_fraction=None,
         batch_size=None,
         learning_rate=None,
         random_state=None,
@@ -134,6 +137,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         self.max_time = max_time
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
@@ -268,14 +272,24 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             self._make_transforms(knowledge, is_fresh),
             None if known is None else known.to(device),
         )
+        held_out = None
+        if self.validation_fraction is not None:
+            samples, e_step, held_out = hold_out(
+                samples, e_step, self.validation_fraction, int(seeds[-1])
+            )
         n_states = [n for group in groups for n in group.n_states]
         runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
         if known is None:
             warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
-        best, self.init_lower_bounds_, stopped_by = self._train(runs, samples, e_step, callbacks)
-        best.net.recompute_statistics(samples)
+        best, self.init_lower_bounds_, stopped_by = self._train(
+            runs, samples, e_step, callbacks, held_out
+        )
+        if held_out is None:  # else the net is kept as it was measured
+            best.net.recompute_statistics(samples)
+        else:
+            held_out.restore(best)
         self._keep(best, layout, labels, knowledge, e_step, samples)
         self._fit_state = FitState(  # last: an interrupt before it leaves the estimator as it was
             best.net, self.knowledge, labels, likelihood, best.noise, int(seeds[-1])
@@ -309,7 +323,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                 Convergence(self.tol, self.n_iter_no_change),
                 start=i,
                 noise=e_step.likelihood.start(e_step.observed, seeds[i]),
-                memories=[t.start(len(e_step.observed), n_states) for t in e_step.transforms],
+                memories=[t.start(len(e_step.weight), n_states) for t in e_step.transforms],
                 generator=torch.Generator(net.device).manual_seed(seeds[-1]),
             )
             for i, net in enumerate(nets)
@@ -407,11 +421,11 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             n_iter = int(n_iter)
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
-    def _train(self, runs, samples, e_step, callbacks):
+    def _train(self, runs, samples, e_step, callbacks, held_out=None):
         """Run EM: the best of several starts goes on. What stops it comes back."""
         n_passes = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
         n_passes *= self.m_steps if self.e_step == "epoch" else 1
-        y = e_step.observed.groups
+        y = e_step.groups
 
         def run_to(run, max_iter):
             try:
@@ -423,6 +437,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                     m_steps=self.m_steps,
                     max_iter=min(max_iter, self.max_iter),
                     callbacks=watchers,
+                    held_out=held_out,
                 )
             except KeyboardInterrupt as interrupt:  # the user's: it stops EM as a callback does
                 if not any(run.n_seen for run in runs):
@@ -458,6 +473,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         self.symbol_shape_ = samples.symbol_shape
         self.layout_ = clone(layout).set_params(symbol_shape=samples.symbol_shape)
         self.lower_bounds_ = best.convergence.lower_bounds
+        self.validation_lower_bounds_ = best.convergence.validation_lower_bounds
         self.diagnostics_ = best.diagnostics
         self.n_iter_ = best.n_iter
         self.converged_ = best.convergence.converged

@@ -95,6 +95,13 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Smallest rise of the mean log-evidence, in nats a sample, that counts as progress.
     n_iter_no_change : int, default=10
         Iterations without progress after which EM has converged.
+    validation_fraction : float or None, default=None
+        Share of the samples that is held out by `fit`, stratified by what y says of them; rows
+        of which nothing is known are trained on. `tol` and `n_iter_no_change` then watch the mean
+        log-evidence of these samples, under the net as it is, never flattened. The weights and the
+        noise of the iteration with the highest are kept, and of several starts the one with the
+        highest goes on. It guards small sets from overfitting. None watches the log-evidence of the
+        training samples.
     batch_size : int or None, default=None
         Samples in a mini-batch. None is 32, or that of a NeuralNet, which has its own.
     learning_rate : float or None, default=None
@@ -142,6 +149,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
         net before the iteration; with "batch" the mean over the mini-batches on the way. As the
         engine computes it: an estimate if it estimates, without samples for which it found nothing.
+    validation_lower_bounds_ : list of float
+        Mean log-evidence of the samples held out, after each iteration; empty without
+        `validation_fraction`.
     diagnostics_ : list of dict of str to float
         For each iteration, what the engine reported of its own accuracy, as means over the
         samples: ``effective_sample_size``, ``is_dead`` (the share of samples without a draw that

@@ -70,6 +70,13 @@ class Posterior:
         check_option(self.kind, "kind", [kind.value for kind in Kind])
         object.__setattr__(self, "kind", Kind(self.kind))
 
+    @property
+    def bound(self) -> Any:
+        """`log_evidence`, with NaN where an engine that is not exact found no world."""
+        if self.kind == "exact":
+            return self.log_evidence
+        return self.log_evidence.masked_fill(self.log_evidence == -torch.inf, torch.nan)
+
     def numpy(self) -> "Posterior":
         """Return the posterior with numpy arrays in place of tensors."""
         return replace(

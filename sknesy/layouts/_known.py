@@ -40,7 +40,7 @@ class KnownSymbols:
     @property
     def is_known(self) -> npt.NDArray[np.bool_]:
         """Mask of the samples of which a symbol is known, (n_samples,)."""
-        known: npt.NDArray[np.bool_] = (self.code != 0).any(dim=1).numpy()
+        known: npt.NDArray[np.bool_] = (self.code != 0).any(dim=1).cpu().numpy()
         return known
 
     def condition(self, log_prob: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

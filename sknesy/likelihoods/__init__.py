@@ -1,6 +1,6 @@
 """Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
-from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State
+from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State, Statistics
 from sknesy.likelihoods._candidates import CandidateLikelihood
 from sknesy.likelihoods._evidence import (
     Entries,
@@ -31,6 +31,7 @@ __all__ = [
     "read_cell",
     "read_entries",
     "State",
+    "Statistics",
     "observe",
     "select_states",
     "unobserved",
