@@ -57,7 +57,7 @@ class HeldOut:
 def hold_out(
     samples: Samples, e_step: EStep, fraction: float, seed: int
 ) -> tuple[Samples, EStep, HeldOut]:
-    """Part the samples: those to train on, with their E-step, and those held out.
+    """Split the samples: those to train on, with their E-step, and those held out.
 
     Samples of which nothing is known are trained on: they have no evidence.
     """
