@@ -19,6 +19,7 @@ from benchmarks import (
     starts,
     sudoku,
     sum_n,
+    weak,
 )
 from sknesy.datasets import load_mnist
 
@@ -45,6 +46,7 @@ BENCHMARKS = {
     ),
     "paths": lambda mnist, args: paths.run(seed=args.seed),
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
+    "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 
 
@@ -64,6 +66,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
     parser.add_argument("--seeds", type=int, default=16, help="random starts of `starts`")
     parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
+    parser.add_argument("--data", help="folder of `weak`; default: SKNESY_WEAK_DATA")
+    parser.add_argument(
+        "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"
+    )
     args = parser.parse_args()
     for name in args.names:
         if name not in BENCHMARKS:

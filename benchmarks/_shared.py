@@ -1,5 +1,6 @@
 """Pieces that several benchmarks use."""
 
+from math import prod
 from statistics import NormalDist
 
 import numpy as np
@@ -21,6 +22,20 @@ def make_net(module, **options):
     return NeuralNet(
         module, criterion=nn.CrossEntropyLoss, train_split=None, verbose=0, lr=1e-3, **options
     )
+
+
+class DropNet(nn.Sequential):
+    """A linear net, or one with a hidden layer, that drops inputs and hidden units in training."""
+
+    def __init__(self, symbol_shape, n_states, hidden=0, dropout=0.0, input_dropout=0.0):
+        n_features = prod(symbol_shape)
+        layers = [nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
+        super().__init__(
+            nn.Flatten(),
+            nn.Dropout(input_dropout),
+            *layers,
+            nn.Linear(hidden or n_features, n_states),
+        )
 
 
 def all_epochs(n_epochs):
