@@ -36,7 +36,7 @@ FLOORS = {
     "em": 7,
     "estimators": 8,
 }
-SIDES = {"datasets", "plotting", "preprocessing"}
+SIDES = {"datasets", "inspection", "model_selection", "plotting", "preprocessing"}
 TOP = {"__init__", "__main__"}
 
 

@@ -86,9 +86,9 @@ class _Scorer(ABC):
 class LogEvidenceScorer(_Scorer):
     """Mean log-evidence of held-out samples: log p(y, known symbols | x), in nats.
 
-    It chooses among models where no true label is known, and is higher for better ones. The evidence
-    is that of ``posterior``: under the likelihood, of the net as it is, whatever temperature it was
-    trained with.
+    It chooses among models where no true label is known, and is higher for better ones. The
+    evidence is that of ``posterior``: under the likelihood, and of the net as it is, whatever
+    temperature it was trained with.
 
     Call it with a fitted estimator, which may be a Pipeline or a search: ``(estimator, X, y,
     symbols=None, sample_weight=None)``. Or pass it to scikit-learn as ``scoring=``. Known symbols
@@ -97,9 +97,9 @@ class LogEvidenceScorer(_Scorer):
     Notes
     -----
     Samples of which nothing is known are left out. An impossible label raises
-    InconsistentLabelError, as ``posterior`` does. A sample of log-evidence -inf counts as -1e6 nats,
-    so that searches can rank what they find: engines that draw found no world for it, or the net
-    excludes it. Engines that are not exact score an estimate, or a lower bound.
+    InconsistentLabelError, as ``posterior`` does. A sample of log-evidence -inf counts as -1e6
+    nats, so that searches can rank what they find: it is too short for its label, or engines that
+    draw found no world for it. Engines that are not exact score an estimate, or a lower bound.
 
     Examples
     --------
@@ -140,8 +140,8 @@ class SymbolScorer(_Scorer):
     Cells of `symbols` that hold one state count; gaps and sets of several do not. y is not used.
 
     Call it with a fitted estimator, which may be a Pipeline or a search: ``(estimator, X, y,
-    symbols, sample_weight=None)``. In scikit-learn's tools symbols reach it through metadata routing:
-    ``symbol_score.set_score_request(symbols=True)``.
+    symbols, sample_weight=None)``. In scikit-learn's tools symbols reach it through metadata
+    routing: ``symbol_score.set_score_request(symbols=True)``.
 
     Examples
     --------
@@ -149,20 +149,23 @@ class SymbolScorer(_Scorer):
     >>> import sklearn
     >>> from sklearn.model_selection import cross_validate
     >>> from sknesy import EMNeSyClassifier
-    >>> from sknesy.datasets import make_digit_sum
-    >>> from sknesy.model_selection import symbol_score
-    >>> X, y, digits, addition = make_digit_sum(300, random_state=0)
-    >>> digits = np.ma.masked_array(digits, np.arange(600).reshape(300, 2) % 10 > 0)
-    >>> clf = EMNeSyClassifier(addition, learning_rate=0.003, max_iter=25, tol=0.05)
+    >>> from sknesy.knowledge import SymbolSum
+    >>> from sknesy.model_selection import EvidenceKFold, symbol_score
+    >>> numbers = np.random.default_rng(0).integers(3, size=(60, 2))
+    >>> X, y = np.eye(3)[numbers], numbers.sum(axis=1)
+    >>> Z = np.ma.masked_array(numbers, np.arange(120).reshape(60, 2) % 10 > 0)  # a tenth is known
+    >>> clf = EMNeSyClassifier(SymbolSum(2, range(3)), learning_rate=0.03, tol=0.05, random_state=0)
     >>> with sklearn.config_context(enable_metadata_routing=True):
     ...     found = cross_validate(
-    ...         clf.set_params(random_state=0).set_fit_request(symbols=False),
-    ...         X, y, cv=3,
+    ...         clf.set_fit_request(symbols=True),
+    ...         X,
+    ...         y,
+    ...         cv=EvidenceKFold(2),
     ...         scoring=symbol_score.set_score_request(symbols=True),
-    ...         params={"symbols": digits},
+    ...         params={"symbols": Z},
     ...     )
-    >>> bool(found["test_score"].mean() > 0.9)
-    True
+    >>> found["test_score"]
+    array([1., 1.])
     """
 
     _name = "symbol_score"

@@ -17,8 +17,8 @@ __all__ = ["EvidenceKFold"]
 class EvidenceKFold(BaseCrossValidator):
     """Folds that each have their share of every entry of y: labels, sets, gaps.
 
-    Rows of equal entries are a stratum: one label, one set of candidates, nothing known; with several
-    columns, one row of them. scikit-learn's StratifiedKFold takes exact labels only.
+    Rows of equal entries are a stratum: one label, one set of candidates, nothing known; with
+    several columns, one row of them. scikit-learn's StratifiedKFold takes exact labels only.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ class EvidenceKFold(BaseCrossValidator):
     ) -> Iterator[npt.NDArray[np.bool_]]:
         """Mark the samples of each fold; scikit-learn's base makes positions of it."""
         if y is None:
-            raise ValueError("y must hold what is known of the samples, got None. Pass y, or KFold.")
+            raise ValueError(
+                "y must hold what is known of the samples, got None. Pass y, or KFold."
+            )
         check_consistent_length(X, y)
         stratum = _strata(y)
         if len(stratum) < self.n_splits:
