@@ -66,8 +66,12 @@ class SuspectLabels:
         ImportError
             When pandas is not installed.
         """
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "to_frame needs pandas, which is not installed. Use pip install pandas."
+            ) from error
         columns = {name: getattr(self, name) for name in _COLUMNS}
         cells = {name: [_as_cell(row) for row in column] for name, column in columns.items()}
         return pd.DataFrame(cells, index=pd.Index(self.index, name="sample"))

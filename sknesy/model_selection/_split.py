@@ -9,6 +9,8 @@ import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
+from sknesy._validation import is_hashable
+from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods import as_evidence
 
 __all__ = ["EvidenceKFold"]
@@ -140,7 +142,8 @@ class EvidenceKFold(BaseCrossValidator):
 def _strata(y: Any) -> npt.NDArray[np.int64]:
     """Number the entries of y, the most frequent first, (n_samples,)."""
     position: dict[Hashable, int] = {}
-    index = [position.setdefault(_key(row), len(position)) for row in as_evidence(y).tolist()]
+    keys = map(_key, as_evidence(y).tolist())
+    index = [position.setdefault(key, len(position)) for key in keys]
     counts = np.bincount(index)
     rank = np.empty(len(counts), dtype=np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
@@ -151,4 +154,11 @@ def _key(entry: Any) -> Hashable:
     """Return what equal entries have in common."""
     if isinstance(entry, list | tuple | np.ndarray):
         return tuple(map(_key, entry))
-    return frozenset(entry) if isinstance(entry, set) else entry
+    if isinstance(entry, set):
+        return frozenset(entry)
+    if not is_hashable(entry):
+        raise InconsistentLabelError(
+            f"y must hold labels, sets of labels, or None where nothing is known, got {entry!r} "
+            f"({type(entry).__name__}). Use tuples for labels of several parts."
+        )
+    return entry

@@ -44,7 +44,8 @@ def bags_from_groups(X, y, groups):
 
     Notes
     -----
-    X is copied once, and the bags are views of the copy.
+    X is copied once, and the bags are views of the copy. Known symbols of the instances become
+    those of bags in the same way: ``bags_from_groups(Z, None, groups)``.
 
     Examples
     --------

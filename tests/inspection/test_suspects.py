@@ -1,5 +1,7 @@
 """Audits of labels: rows that fits which did not see them find improbable."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +142,13 @@ def test_bags_behind_each_symbol_are_audited_and_framed():
         "predicted",
         "symbols",
     ]
+
+
+def test_a_frame_needs_pandas(monkeypatch):
+    found = find_suspect_labels(quick(max_iter=1), X, Y, cv=2)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="to_frame needs pandas.*pip install pandas"):
+        found.to_frame()
 
 
 def test_labels_of_several_outputs_are_rows_of_a_frame():

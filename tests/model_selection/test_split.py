@@ -19,6 +19,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
+from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import AnyOf
 from sknesy.model_selection import EvidenceKFold, as_evidence
 
@@ -102,6 +103,11 @@ def test_shuffling_depends_on_the_seed_alone():
 def test_folds_that_cannot_be_are_refused(options, error, message):
     with pytest.raises(error, match=f"(?s){message}"):
         folds_of([1] * 10, **options)
+
+
+def test_what_is_no_label_is_named():
+    with pytest.raises(InconsistentLabelError, match="y must hold.*got {'a': 1}.*Use tuples"):
+        folds_of([{"a": 1}] * 10)
 
 
 def test_folds_need_y():
