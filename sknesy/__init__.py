@@ -1,7 +1,7 @@
 """Neurosymbolic learning in scikit-learn: nets that learn from weak labels and knowledge."""
 
-from sknesy.estimators import EMNeSyClassifier, final
+from sknesy.estimators import EMNeSyClassifier, EMNeSyRegressor, final
 
-__all__ = ["EMNeSyClassifier", "final", "__version__"]
+__all__ = ["EMNeSyClassifier", "EMNeSyRegressor", "final", "__version__"]
 
 __version__ = "0.1.0.dev0"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import DataConversionWarning
 
 from sknesy.exceptions import InconsistentLabelError
 
@@ -38,6 +39,7 @@ __all__ = [
     "stack_columns",
     "take",
     "warn",
+    "warn_of_column",
 ]
 
 _MAX_NAMES = 12
@@ -58,6 +60,15 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of_column() -> None:
+    """Warn of a y that is a column, in scikit-learn's words."""
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )
 
 
 def join_names(names: Iterable[Any]) -> str:

@@ -2,5 +2,6 @@
 
 from sknesy.estimators._classifier import EMNeSyClassifier
 from sknesy.estimators._final import final
+from sknesy.estimators._regressor import EMNeSyRegressor
 
-__all__ = ["EMNeSyClassifier", "final"]
+__all__ = ["EMNeSyClassifier", "EMNeSyRegressor", "final"]

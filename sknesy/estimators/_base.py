@@ -26,7 +26,6 @@ from sknesy.em import (
     run_em,
 )
 from sknesy.estimators._fit_state import FitState, VersionedPickle
-from sknesy.estimators._labels import make_label_space
 from sknesy.estimators._possible import (
     check_each_sample,
     check_some_known,
@@ -47,8 +46,12 @@ _N_SEEDS = np.iinfo(np.int32).max
 
 
 class BaseEMNeSy(VersionedPickle, BaseEstimator):
-    """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it."""
+    """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
+    An estimator says how labels are read and predicted by `_make_label_space`.
+    """
+
+    _default_likelihood: ClassVar[type[Likelihood]] = ExactLikelihood
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "knowledge": [Knowledge, None],
         "net": "no_validation",
@@ -241,8 +244,10 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         callbacks = self._check_parameters()
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
-        labels = make_label_space(self.knowledge, self.labels, y)
-        likelihood = ExactLikelihood() if self.likelihood is None else clone(self.likelihood)
+        labels = self._make_label_space(y)
+        likelihood = (
+            self._default_likelihood() if self.likelihood is None else clone(self.likelihood)
+        )
         observed = likelihood.read(y, labels)
         knowledge = self._choose_knowledge(layout, samples, observed)
         samples = samples.fill_up_to(knowledge.n_symbols)

@@ -1,11 +1,15 @@
 """`EMNeSyClassifier`: scikit-learn's contract of classifiers around EM."""
 
+import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight
 
 from sknesy.estimators._base import BaseEMNeSy
-from sknesy.estimators._labels import has_several_outputs
+from sknesy.estimators._labels import has_several_outputs, make_label_space
 from sknesy.estimators._prediction import PredictionMixin
 from sknesy.knowledge import Knowledge
+from sknesy.likelihoods import ExactLikelihood, ExactObserved, has_rows
 
 __all__ = ["EMNeSyClassifier"]
 
@@ -205,6 +209,115 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     >>> bool((clf.predict_symbols(X) == digits).mean() > 0.9)
     True
     """
+
+    def predict(self, X):
+        """Predict the most probable label of each sample; see `decision`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, in the form that y had in `fit`.
+        """
+        seen = self._look(X)
+        if self.decision == "world":
+            worlds, outputs = self._mode(seen)
+            return self._fit_state.labels.name(
+                outputs, seen.compiled, lambda rows: seen.knowledge.conclude(worlds[rows])
+            )
+        return self._fit_state.labels.most_probable(
+            self._infer(seen).output_marginals, seen.compiled
+        )
+
+    def predict_proba(self, X):
+        """Compute the probability of each label, or of each state of each output.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or list of n_outputs such arrays, float64
+            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1. With several
+            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
+        """
+        seen = self._look(X)
+        return self._fit_state.labels.proba(self._infer(seen).output_marginals, seen.compiled)
+
+    def predict_log_proba(self, X):
+        """Compute the log-probability of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or list of them, float64
+            Natural logarithm of `predict_proba`; -inf where a probability underflows to 0.
+        """
+        proba = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
+
+    def score(self, X, y, sample_weight=None):
+        """Compute how far predicted labels agree with what was observed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Observed labels, in the form that y had in `fit`; or true labels, in one column.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples. Samples of weight 0 are left out, whatever y says of them.
+
+        Returns
+        -------
+        float
+            Between 0 and 1: the weighted mean agreement. Where labels are exact, it is the share of
+            samples whose label is right, all outputs of it; of a set, any member is right. Rows of
+            which nothing is known are left out.
+
+        See Also
+        --------
+        sknesy.metrics.output_accuracy : The accuracy of each output.
+        """
+        if y is None:
+            raise ValueError("y must hold the observed labels, got None. Pass them.")
+        predicted = self.predict(X)
+        check_consistent_length(predicted, y)
+        weight = _check_sample_weight(
+            sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
+        )
+        kept = np.flatnonzero(weight)
+        labels, y = self._fit_state.labels, _safe_indexing(y, kept)
+        likelihood = self.likelihood_
+        if likelihood.reads_rows and not has_rows(y):  # true labels
+            likelihood = ExactLikelihood()
+        observed = likelihood.read(y, labels)
+        if likelihood.reads_rows:  # the knowledge names the columns
+            observed = observed.bind(self.compiled_.output_states)
+        entries = labels.read_predicted(predicted[kept])
+        agreement = observed.agreement(ExactObserved(entries, allowed=labels.wanted([]) or None))
+        is_known = ~np.isnan(agreement)
+        if not is_known.any():
+            raise ValueError(
+                "y must say something of at least one sample of positive weight, got labels that "
+                f"are all unknown for {len(kept)} samples. Pass samples with labels."
+            )
+        return float(np.average(agreement[is_known], weights=weight[kept][is_known]))
+
+    def _make_label_space(self, y):
+        """Choose how labels are read, and in which form they are predicted."""
+        return make_label_space(self.knowledge, self.labels, y)
 
     def _keep(self, best, layout, labels, knowledge, e_step, samples):
         """Set the attributes of a fitted classifier."""

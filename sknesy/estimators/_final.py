@@ -19,14 +19,14 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     estimator : estimator
-        A fitted `EMNeSyClassifier`, or a Pipeline that ends with one, or a search over one
-        (``best_estimator_``), nested as deep as you like.
+        A fitted `EMNeSyClassifier` or `EMNeSyRegressor`, or a Pipeline that ends with one, or a
+        search over one (``best_estimator_``), nested as deep as you like.
     X : array-like
         Samples, as the outermost estimator takes them.
 
     Returns
     -------
-    estimator : EMNeSyClassifier
+    estimator : EMNeSyClassifier or EMNeSyRegressor
         The fitted estimator at the end.
     X : array-like
         The samples, transformed by the steps before it.
@@ -60,8 +60,9 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
             estimator = estimator.estimator_
         else:
             raise TypeError(
-                "estimator must be a fitted EMNeSyClassifier, or a fitted Pipeline or search that "
-                f"ends with one, got {type(estimator).__name__}. Fit a search before (with "
+                "estimator must be a fitted EMNeSyClassifier or EMNeSyRegressor, or a fitted "
+                "Pipeline or search that ends with one, got "
+                f"{type(estimator).__name__}. Fit a search before (with "
                 "refit=True), and pass one member of an ensemble."
             )
     check_is_fitted(estimator, "n_iter_")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
@@ -20,16 +19,24 @@ from sknesy._validation import (
     join_names,
     plain,
     warn,
+    warn_of_column,
 )
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import Entries, is_missing, observe, read_entries, unobserved
+from sknesy.likelihoods import (
+    Entries,
+    is_missing,
+    observe,
+    read_entries,
+    read_values,
+    unobserved,
+)
 
 # Positions of samples -> the labels of their worlds
 Conclude = Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
 
-__all__ = ["CodedLabel", "LabelRows", "LabelSpace", "SingleLabel", "make_label_space"]
+__all__ = ["CodedLabel", "LabelRows", "LabelSpace", "SingleLabel", "Values", "make_label_space"]
 
 
 def make_label_space(
@@ -185,6 +192,28 @@ class SingleLabel(LabelSpace):
         return encode_labels(self._labels, compiled.output_states)[:, 0]
 
 
+class Values(SingleLabel):
+    """Numbers: whatever the knowledge can conclude may be predicted, seen or not."""
+
+    def settle(self, support: Sequence[Hashable] | None, compiled: Compiled) -> None:
+        """Take all values, after a check that they are numbers."""
+        self.classes = np.sort(read_values(compiled.output_states))
+
+    def wanted(self, labels: Sequence[Hashable]) -> list[Hashable]:
+        """Return the labels alone: predictions need none."""
+        return list(labels)
+
+    def candidates(self, compiled: Compiled) -> Tensor:
+        """Allow every value; longer sequences may have more."""
+        return unobserved(1, list(map(len, compiled.output_states)))
+
+    def in_order(
+        self, output_marginals: npt.NDArray[np.float64], compiled: Compiled
+    ) -> npt.NDArray[np.float64]:
+        """Sort the columns by value."""
+        return output_marginals[:, :, np.argsort(read_values(compiled.output_states))]
+
+
 class CodedLabel(SingleLabel):
     """Codes of labels: y and predictions hold positions in a list of labels.
 
@@ -338,11 +367,7 @@ class LabelRows(LabelSpace):
 def _read_classes(y: Any) -> list[Hashable]:
     """Read the classes of plain classification, and refuse what scikit-learn takes for others."""
     if np.ndim(y) == 2 and np.shape(y)[1] == 1:
-        warn(
-            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
-            "y to (n_samples,), for example using ravel().",
-            DataConversionWarning,
-        )
+        warn_of_column()
     labels = as_labels(y)
     if any(isinstance(label, float) for label in labels):
         column = as_column(labels)

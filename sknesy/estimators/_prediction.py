@@ -1,12 +1,11 @@
-"""Predictions of a fitted estimator: the labels of samples, and their symbols."""
+"""Predictions of a fitted estimator about symbols, given whatever is known."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sknesy._validation import warn
@@ -14,7 +13,7 @@ from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import AutoEngine, Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactLikelihood, ExactObserved, Observed, has_rows
+from sknesy.likelihoods import Observed
 from sknesy.nets import Samples
 
 __all__ = ["PredictionMixin"]
@@ -22,110 +21,6 @@ __all__ = ["PredictionMixin"]
 
 class PredictionMixin:
     """Methods of a fitted estimator, from log-probabilities of the net and the knowledge."""
-
-    def predict(self, X):
-        """Predict the most probable label of each sample; see `decision`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, in the form that y had in `fit`.
-        """
-        seen = self._look(X)
-        if self.decision == "world":
-            worlds, outputs = self._mode(seen)
-            return self._fit_state.labels.name(
-                outputs, seen.compiled, lambda rows: seen.knowledge.conclude(worlds[rows])
-            )
-        return self._fit_state.labels.most_probable(
-            self._infer(seen).output_marginals, seen.compiled
-        )
-
-    def predict_proba(self, X):
-        """Compute the probability of each label, or of each state of each output.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or list of n_outputs such arrays, float64
-            p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1. With several
-            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
-        """
-        seen = self._look(X)
-        return self._fit_state.labels.proba(self._infer(seen).output_marginals, seen.compiled)
-
-    def predict_log_proba(self, X):
-        """Compute the log-probability of each label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or list of them, float64
-            Natural logarithm of `predict_proba`; -inf where a probability underflows to 0.
-        """
-        proba = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
-
-    def score(self, X, y, sample_weight=None):
-        """Compute how far predicted labels agree with what was observed.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Observed labels, in the form that y had in `fit`; or true labels, in one column.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples. Samples of weight 0 are left out, whatever y says of them.
-
-        Returns
-        -------
-        float
-            Between 0 and 1: the weighted mean agreement. Where labels are exact, it is the share of
-            samples whose label is right, all outputs of it; of a set, any member is right. Rows of
-            which nothing is known are left out.
-
-        See Also
-        --------
-        sknesy.metrics.output_accuracy : The accuracy of each output.
-        """
-        if y is None:
-            raise ValueError("y must hold the observed labels, got None. Pass them.")
-        predicted = self.predict(X)
-        check_consistent_length(predicted, y)
-        weight = _check_sample_weight(
-            sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
-        )
-        kept = np.flatnonzero(weight)
-        labels, y = self._fit_state.labels, _safe_indexing(y, kept)
-        likelihood = self.likelihood_
-        if likelihood.reads_rows and not has_rows(y):  # true labels
-            likelihood = ExactLikelihood()
-        observed = likelihood.read(y, labels)
-        if likelihood.reads_rows:  # the knowledge names the columns
-            observed = observed.bind(self.compiled_.output_states)
-        agreement = observed.agreement(ExactObserved(labels.read_predicted(predicted[kept])))
-        is_known = ~np.isnan(agreement)
-        if not is_known.any():
-            raise ValueError(
-                "y must say something of at least one sample of positive weight, got labels that "
-                f"are all unknown for {len(kept)} samples. Pass samples with labels."
-            )
-        return float(np.average(agreement[is_known], weights=weight[kept][is_known]))
 
     def predict_symbols(self, X, y=None, symbols=None):
         """Predict the symbols of each sample: its most probable world, given what is known.
@@ -136,7 +31,7 @@ class PredictionMixin:
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like, optional
             What is observed of the samples, in the form that y had in `fit`. None: one of
-            `classes_`, unknown which.
+            the labels that are predicted, unknown which.
         symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
             Symbols that are known, as in `fit`.
 
@@ -164,7 +59,7 @@ class PredictionMixin:
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like, optional
             What is observed of the samples, in the form that y had in `fit`. None: one of
-            `classes_`, unknown which.
+            the labels that are predicted, unknown which.
         symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
             Symbols that are known, as in `fit`.
 
@@ -223,7 +118,7 @@ class PredictionMixin:
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like, optional
             What is observed, in the form that y had in `fit`; labels need not be seen there. None:
-            one of `classes_`, unknown which.
+            one of those that are predicted, unknown which.
         symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
             Symbols that are known, as in `fit`.
 
@@ -233,7 +128,7 @@ class PredictionMixin:
             With numpy arrays: ``log_evidence`` (n_samples,) is log p(y, symbols | X) in nats,
             ``symbol_marginals`` (n_samples, n_symbols, n_states) is what each symbol must be,
             ``output_marginals`` (n_samples, n_outputs, n_output_states) the probabilities of the
-            output states, in the order of `classes_`; 0 for padding. Sequences are filled up to
+            output states, sorted by name; 0 for padding. Sequences are filled up to
             ``knowledge_.n_symbols``, or the longest of X, with symbols in their last state, `END`;
             where one is too short or too long for its label, its log-evidence is -inf and its
             marginals are 0.
@@ -280,7 +175,7 @@ class PredictionMixin:
         return self._fit_state.longer
 
     def _evidence(self, seen, compiled):
-        """Return the log-weights of the outputs: of what is observed, or of all `classes_`."""
+        """Return the log-weights of the outputs: of what is observed, or of all predicted."""
         state, device = self._fit_state, seen.log_prob.device
         if seen.observed is None:
             row = state.labels.candidates(compiled).to(device)

@@ -12,6 +12,8 @@ from sknesy.likelihoods._evidence import (
     read_entries,
 )
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
+from sknesy.likelihoods._gaussian import GaussianLikelihood
+from sknesy.likelihoods._numbers import NumberObserved, read_numbers, read_values
 from sknesy.likelihoods._soft import SoftLikelihood
 from sknesy.likelihoods._weights import observe, select_states, unobserved
 
@@ -20,8 +22,10 @@ __all__ = [
     "ExactLikelihood",
     "CandidateLikelihood",
     "SoftLikelihood",
+    "GaussianLikelihood",
     "Observed",
     "ExactObserved",
+    "NumberObserved",
     "LabelReader",
     "Entries",
     "as_evidence",
@@ -30,6 +34,8 @@ __all__ = [
     "is_missing",
     "read_cell",
     "read_entries",
+    "read_numbers",
+    "read_values",
     "State",
     "Statistics",
     "observe",
