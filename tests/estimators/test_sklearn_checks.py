@@ -9,7 +9,8 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sknesy import EMNeSyClassifier
+from sknesy import EMNeSyClassifier, EMNeSyRegressor
+from sknesy.knowledge import IdentityKnowledge
 
 # The reason that scikit-learn gives for its own AdaBoostClassifier and KMeans.
 _NOT_EXACT = (
@@ -21,9 +22,14 @@ EXPECTED_FAILED = {
 }
 
 
+# One symbol, the states of which are numbers: the knowledge covers y of mean 0 and deviation 1.
+REGRESSOR = EMNeSyRegressor(IdentityKnowledge(np.linspace(-4, 8, 49).tolist()))
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:y is far from the values")  # some checks have a y up to 300
 @parametrize_with_checks(
-    [EMNeSyClassifier()],
+    [EMNeSyClassifier(), REGRESSOR],
     expected_failed_checks=lambda estimator: EXPECTED_FAILED,
     xfail_strict=True,
 )
@@ -40,8 +46,9 @@ def test_sklearn_checks(estimator, check):
         "check_inplace_ensure_writeable",
     ],
 )
-def test_checks_that_are_not_yielded(name):
-    getattr(estimator_checks, name)("EMNeSyClassifier", EMNeSyClassifier())
+@pytest.mark.parametrize("estimator", [EMNeSyClassifier(), REGRESSOR], ids=["classes", "numbers"])
+def test_checks_that_are_not_yielded(name, estimator):
+    getattr(estimator_checks, name)(type(estimator).__name__, estimator)
 
 
 def test_checks_pass_with_the_array_api_switched_on():
