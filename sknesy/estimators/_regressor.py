@@ -180,14 +180,15 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
 
     Examples
     --------
-    Learn digits from the sums of pairs, each measured with an error of about one:
+    Learn digits from the sums of pairs, each measured with an error of about a half:
 
     >>> import numpy as np
     >>> from sknesy import EMNeSyRegressor
     >>> from sknesy.datasets import make_digit_sum
     >>> X, total, digits, addition = make_digit_sum(800, random_state=0)
-    >>> y = total + np.random.default_rng(0).normal(0, 1, size=800)
-    >>> reg = EMNeSyRegressor(addition, learning_rate=0.003, max_iter=40, random_state=0).fit(X, y)
+    >>> y = total + np.random.default_rng(0).normal(0, 0.5, size=800)
+    >>> reg = EMNeSyRegressor(addition, learning_rate=0.003, tol=0.02, n_iter_no_change=3)
+    >>> reg = reg.set_params(random_state=0).fit(X, y)
     >>> bool((reg.predict_symbols(X) == digits).mean() > 0.9)
     True
     >>> mean, std = reg.predict(X, return_std=True)  # of a further measurement

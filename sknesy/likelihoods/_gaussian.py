@@ -17,7 +17,7 @@ _LEAST = 0.01  # of the smallest gap between values: below it, noise tells nothi
 
 
 class GaussianLikelihood(Likelihood):
-    r"""Observe the value of the one output with Gaussian noise.
+    r"""Observation of the value of the one output with Gaussian noise.
 
     .. math:: \log p(y \mid v) = -\frac{(y - v)^2}{2 \sigma^2} - \log \sigma
               - \tfrac{1}{2} \log 2 \pi
@@ -99,7 +99,7 @@ class GaussianLikelihood(Likelihood):
         return log_density.where(is_known, 0.0)[:, None]
 
     def start(self, observed: NumberObserved, seed: int) -> State:
-        """Begin with a noise that explains all of y, or the one given."""
+        """Make the first noise: one that explains all of y, or the one given."""
         known = observed.number[~observed.number.isnan()]
         spread = known.std(correction=0) if len(known) else known.new_tensor(1.0)
         sigma = spread if self.sigma is None else torch.full_like(spread, self.sigma)
