@@ -91,9 +91,7 @@ class GaussianLikelihood(Likelihood):
 
     def log_likelihood(self, observed: NumberObserved, index: Tensor, state: State) -> Tensor:
         """Compute the log-density of y at each value; 0 where y is unknown."""
-        sigma = state["sigma"]
-        if not self.learn:  # whatever a fit before has learned
-            sigma = torch.full_like(sigma, self.sigma)
+        sigma = state["sigma"] if self.learn else self._held()  # whatever a fit before has learned
         residual, is_known = self._residual(observed, index)
         log_density = -0.5 * (residual / sigma) ** 2 - sigma.log() - 0.5 * math.log(2 * math.pi)
         return log_density.where(is_known, 0.0)[:, None]
@@ -102,7 +100,7 @@ class GaussianLikelihood(Likelihood):
         """Make the first noise: one that explains all of y, or the one given."""
         known = observed.number[~observed.number.isnan()]
         spread = known.std(correction=0) if len(known) else known.new_tensor(1.0)
-        sigma = spread if self.sigma is None else torch.full_like(spread, self.sigma)
+        sigma = spread if self.sigma is None else self._held().to(spread)
         return {"sigma": sigma.clamp(min=_LEAST * observed.gap) if self.learn else sigma}
 
     def count(
@@ -121,12 +119,16 @@ class GaussianLikelihood(Likelihood):
     def m_step(self, state: State, statistics: Mapping[str, Tensor]) -> State:
         """Set sigma to the root of the mean expected square, or to its floor."""
         if not self.learn:
-            return {"sigma": torch.full_like(state["sigma"], self.sigma)}
+            return {"sigma": self._held().to(state["sigma"])}
         weight = statistics.get("weight")
         if weight is None or not weight > 0:
             return dict(state)
         sigma = (statistics["squares"] / weight).sqrt()
         return {"sigma": sigma.maximum(statistics["least"] / weight)}
+
+    def _held(self) -> Tensor:
+        """Return the sigma that was given, ()."""
+        return torch.tensor(self.sigma, dtype=torch.float64)
 
     def _residual(self, observed: NumberObserved, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return y minus each value, (n_batch, n_output_states), and where y is known."""

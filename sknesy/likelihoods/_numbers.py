@@ -137,7 +137,7 @@ def read_values(output_states: Sequence[Sequence[Hashable]]) -> Numbers:
     states = output_states[0]
     for name in states:
         is_number = isinstance(name, Real) and not isinstance(name, bool)
-        if not is_number or not abs(name) <= _LARGEST:  # type: ignore[operator]
+        if not is_number or not abs(name) <= _LARGEST:  # type: ignore[arg-type]
             cure = "Count symbols by Count" if isinstance(name, bool) else "Name labels by numbers"
             raise InvalidKnowledgeError(
                 f"knowledge must conclude finite numbers where y holds noisy ones, got the label "
