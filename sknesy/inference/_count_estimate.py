@@ -101,8 +101,8 @@ def _count_each(
     jobs = make_jobs(job, k, members, caps, length[row])
     total, outputs = log_prob.new_full((len(row),), -torch.inf), torch.zeros_like(weight[:, 0])
     message = log_prob.new_zeros((len(row), n_there))
-    for part in jobs.parts():
-        found = solve(part, each, weight)
+    for part, lattice in jobs.parts():
+        found = solve(part, lattice, each, weight)
         at, own = np.arange(len(part)), part.extra
         total[part.row], outputs[part.row] = found.log_total, found.outputs[at, own]
         more = found.messages[at, :, own] - found.messages[..., -1]

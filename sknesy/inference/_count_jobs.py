@@ -9,7 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy.numerics.count_lattice import count_nodes, join_lattices
+from sknesy.numerics.count_lattice import (
+    Lattice,
+    count_nodes,
+    find_lattice,
+    forward_pass,
+    sum_paths,
+    walk_back,
+)
 from sknesy.numerics.logspace import add_gumbel
 
 __all__ = [
@@ -28,6 +35,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _MAX_ENTRIES = 2_000_000  # neighbours of nodes that are held at once
+_COST_OF_LEVEL = 5_000  # neighbours that are looked up while torch calls the functions of a level
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +142,7 @@ class Jobs:
     members : ndarray of shape (n_jobs, n_classes + 1), bool
         The classes in the rest, and whether `END` is.
     column : ndarray of shape (n_jobs, n_groups), int64
-        The groups; -1 is none.
+        The groups; those behind the last cap that is not 0 are none.
     caps : ndarray of shape (n_jobs, n_groups), int64
         Their largest counts, descending.
     length : ndarray of shape (n_jobs,), int64
@@ -158,16 +166,54 @@ class Jobs:
     def __len__(self) -> int:
         return len(self.row)
 
-    def parts(self) -> Iterator["Jobs"]:
-        """Split them into parts that fit into memory, without groups that no job of them has."""
-        if not len(self):
-            return
-        work = self.n_nodes * max(self.caps.shape[1], 1)
-        part = (np.cumsum(work) // _MAX_ENTRIES).astype(np.int64)
-        for jobs in np.split(np.arange(len(self)), np.flatnonzero(np.diff(part)) + 1):
-            some = self.take(jobs)
-            n_groups = int((some.caps > 0).sum(axis=1).max(initial=0))
-            yield replace(some, column=some.column[:, :n_groups], caps=some.caps[:, :n_groups])
+    def parts(self) -> Iterator[tuple["Jobs", Lattice]]:
+        """Split them by their lattices, into parts that fit into memory."""
+        for jobs, caps, length in self._share_lattices():
+            lattice = find_lattice(caps, length)
+            size = max(1, _MAX_ENTRIES // max(lattice.before.numel(), 1))
+            for i in range(0, len(jobs), size):
+                part, n_groups = self.take(jobs[i : i + size]), len(caps)
+                column, own = part.column[:, :n_groups], part.caps[:, :n_groups]
+                yield replace(part, column=column, caps=own), lattice
+
+    def _share_lattices(self) -> Iterator[tuple[IntArray, tuple[int, ...], int]]:
+        """Yield jobs, caps and length of lattices.
+
+        Jobs of like caps share that of their largest, where a pass over more nodes costs less than
+        a pass more.
+        """
+        keys = np.column_stack([self.length, self.caps])
+        different, which = np.unique(keys, axis=0, return_inverse=True)
+        sizes = np.bincount(which.ravel(), minlength=len(different))
+        together: list[int] = []
+        widest: list[int] = []
+        cost = 0.0
+        for key, (length, *caps) in enumerate(different.tolist()):
+            own = sizes[key] * _cost(caps, length)
+            if together:
+                last = int(different[together[-1], 0])
+                union = list(map(max, widest, caps))
+                n_jobs = int(sizes[[*together, key]].sum())
+                merged = n_jobs * _cost(union, length)
+                if length == last and merged <= cost + own + _COST_OF_LEVEL * length:
+                    together, widest, cost = [*together, key], union, merged
+                    continue
+                yield np.flatnonzero(np.isin(which.ravel(), together)), _trim(widest), last
+            together, widest, cost = [key], caps, own
+        if together:
+            last = int(different[together[-1], 0])
+            yield np.flatnonzero(np.isin(which.ravel(), together)), _trim(widest), last
+
+
+def _trim(caps: list[int]) -> tuple[int, ...]:
+    """Return caps without the zeros at the end."""
+    return tuple(cap for cap in caps if cap)
+
+
+def _cost(caps: list[int], length: int) -> float:
+    """Return the number of neighbours in a lattice."""
+    key = _trim(caps)
+    return count_nodes(key, length) * len(key)
 
 
 def make_jobs(
@@ -176,7 +222,6 @@ def make_jobs(
     """Make jobs from the largest count of each class and of the rest, (n_jobs, n_classes + 1)."""
     column = np.argsort(-caps, axis=1, kind="stable")
     caps = np.take_along_axis(caps, column, axis=1)
-    column[caps == 0] = -1
     keys, which = np.unique(np.column_stack([length, caps]), axis=0, return_inverse=True)
     counts = [count_nodes(tuple(c for c in rest if c), n) for n, *rest in keys.tolist()]
     n_nodes = np.array(counts, dtype=np.float64)[which.ravel()]
@@ -220,31 +265,27 @@ class Solved(NamedTuple):
     outputs: Tensor  # (n_jobs, n_classes, n_counts), probabilities of counts
 
 
-def solve(jobs: Jobs, log_prob: Tensor, log_weight: Tensor) -> Solved:
-    """Make the passes of jobs that fit into memory; `log_prob` and `log_weight` as in the rows."""
+def solve(jobs: Jobs, lattice: Lattice, log_prob: Tensor, log_weight: Tensor) -> Solved:
+    """Make the passes of jobs of one lattice; `log_prob` and `log_weight` as in the rows."""
     device, n_there = log_prob.device, log_prob.shape[1]
     weights, column = _weigh(jobs, log_prob)
-    paths = join_lattices(jobs.caps, jobs.length).to(device)
-    chosen = _choose(weights, column)[:, : len(paths.starts) - 2]
-    log_last = _weigh_last(jobs, log_weight, paths.digits, column)
-    forward = paths.forward(chosen)
-    scores = forward[paths.last] + log_last
-    log_total = scores.logsumexp(1)
-    backward = paths.backward(chosen, log_last)
-    found = paths.messages(forward, backward)
+    lattice = lattice.to(device)
+    chosen = _choose(jobs, weights, column)[:, : lattice.length]
+    log_last = _weigh_last(jobs, log_weight, lattice.digits, column)
+    log_total, found, scores = sum_paths(lattice, chosen, log_last)
+    found = found.masked_fill(chosen == -torch.inf, -torch.inf)
 
     n_jobs, n_columns = weights.shape[0], weights.shape[2]
-    messages = weights.new_full((n_jobs, n_there, n_columns + 1), -torch.inf)
-    index = torch.where(column < 0, n_columns, column)  # a column more for groups that are none
-    messages[:, : found.shape[1]].scatter_(2, index[:, None].expand(-1, found.shape[1], -1), found)
+    messages = weights.new_full((n_jobs, n_there, n_columns), -torch.inf)
+    messages[:, : lattice.length].scatter_(2, column[:, None].expand(-1, lattice.length, -1), found)
     share = (scores - torch.where(log_total > -torch.inf, log_total, 0.0)[:, None]).exp()
-    outputs = share.new_zeros((n_jobs, n_columns + 1, log_weight.shape[2]))
-    at = (torch.arange(n_jobs, device=device)[:, None, None], index[:, None], paths.digits)
-    outputs.index_put_(at, share[..., None].expand(paths.digits.shape), accumulate=True)
-    is_counted = torch.zeros((n_jobs, n_columns + 1), dtype=torch.bool, device=device)
-    is_counted.scatter_(1, index, True)
+    outputs = share.new_zeros((n_jobs, n_columns, log_weight.shape[2]))
+    at = torch.arange(n_jobs, device=device)[:, None, None], column[:, None], lattice.digits
+    outputs.index_put_(at, share[..., None].expand(-1, -1, column.shape[1]), accumulate=True)
+    is_counted = torch.zeros((n_jobs, n_columns), dtype=torch.bool, device=device)
+    is_counted.scatter_(1, column, True)
     outputs[..., 0] += torch.where(is_counted, 0.0, share.sum(1, keepdim=True))
-    return Solved(log_total, messages[..., :-1], weights, outputs[:, : n_columns - 1])
+    return Solved(log_total, messages, weights, outputs[:, :-1])
 
 
 def infer_jobs(rows: CountRows, jobs: Jobs) -> tuple[Tensor, Tensor, Tensor]:
@@ -254,9 +295,9 @@ def infer_jobs(rows: CountRows, jobs: Jobs) -> tuple[Tensor, Tensor, Tensor]:
     log_evidence = rows.base.new_full((n,), -torch.inf)
     symbols = rows.base.new_zeros((n, n_there, n_columns))
     outputs = torch.zeros_like(rows.log_weight[:, :-1])
-    for part in jobs.parts():
+    for part, lattice in jobs.parts():
         row = torch.from_numpy(part.row).to(device)
-        found = solve(part, rows.log_prob, rows.log_weight)
+        found = solve(part, lattice, rows.log_prob, rows.log_weight)
         log_evidence[row] = found.log_total + rows.base[row]
         symbols[row] = split_rest(part, rows.log_prob, _normalise(found.messages + found.log_prob))
         # Of an open class its own job tells, of others any.
@@ -308,27 +349,27 @@ def draw_worlds(
     def pick(scores: Tensor) -> Tensor:
         return (scores if is_max else add_gumbel(scores, generator)).argmax(-1)
 
-    for part in jobs.parts():
+    for part, lattice in jobs.parts():
         row = torch.from_numpy(part.row).to(device)
         weights, column = _weigh(part, rows.log_prob, is_max)
-        paths = join_lattices(part.caps, part.length).to(device)
-        chosen = _choose(weights, column)[:, : len(paths.starts) - 2]
-        forward = paths.forward(chosen, is_max)
-        scores = forward[paths.last] + _weigh_last(part, rows.log_weight, paths.digits, column)
+        lattice = lattice.to(device)
+        chosen = _choose(part, weights, column)[:, : lattice.length]
+        forward = forward_pass(lattice, chosen, is_max)
+        log_last = _weigh_last(part, rows.log_weight, lattice.digits, column)
+        scores = forward[:, lattice.level(lattice.length)] + log_last
         best = scores.amax(1)
         log_joint[row] = (best if is_max else scores.logsumexp(1)) + rows.base[row]
-        found = (best > -torch.inf).nonzero()[:, 0].repeat(n_times)
-        end = paths.last[found].gather(1, pick(scores[found])[:, None])[:, 0]
-        group = paths.walk_back(forward, chosen, found, end, pick)
-        state = column[found].gather(1, group.clamp(min=0))
+        found = (best > -torch.inf).nonzero()[:, 0]
+        time = torch.arange(n_times, device=device).repeat_interleave(len(found))
+        found = found.repeat(n_times)
+        end = lattice.starts[-2] + pick(scores[found])
+        state = column[found].gather(1, walk_back(lattice, forward, chosen, found, end, pick))
         members = torch.from_numpy(part.members).to(device)[found]
         path, t = (state == weights.shape[2] - 1).nonzero(as_tuple=True)
         inside = rows.log_prob[row[found[path]], t].masked_fill(~members[path], -torch.inf)
         state[path, t] = pick(inside)
-        state[group < 0] = rows.log_prob.shape[2] - 1
-        full = state.new_full((len(found), n_symbols), rows.log_prob.shape[2] - 1)
+        full = state.new_full((len(found), n_symbols), weights.shape[2] - 1)
         full.scatter_(1, rows.order[row[found], : state.shape[1]], state)
-        time = torch.arange(n_times, device=device).repeat_interleave(len(found) // n_times)
         worlds[time, row[found]] = full
     return log_joint, worlds
 
@@ -344,22 +385,21 @@ def _weigh(jobs: Jobs, log_prob: Tensor, is_max: bool = False) -> tuple[Tensor, 
     return weights, torch.from_numpy(jobs.column).to(device)
 
 
-def _choose(weights: Tensor, column: Tensor) -> Tensor:
+def _choose(jobs: Jobs, weights: Tensor, column: Tensor) -> Tensor:
     """Return the log-weights of the groups, (n_jobs, n_there, n_groups)."""
-    index = column.clamp(min=0)[:, None].expand(-1, weights.shape[1], -1)
-    return weights.gather(2, index).masked_fill_((column < 0)[:, None], -torch.inf)
+    is_none = torch.from_numpy(jobs.caps == 0).to(weights.device)
+    chosen = weights.gather(2, column[:, None].expand(-1, weights.shape[1], -1))
+    return chosen.masked_fill_(is_none[:, None], -torch.inf)
 
 
 def _weigh_last(jobs: Jobs, log_weight: Tensor, digits: Tensor, column: Tensor) -> Tensor:
     """Return the log-weights of final counts, (n_jobs, n_last), by all classes."""
     own = log_weight[torch.from_numpy(jobs.row).to(log_weight.device)]  # (n_jobs, n_columns, W)
     job = torch.arange(len(own), device=own.device)
-    weights = own[job[:, None, None], column.clamp(min=0)[:, None], digits]
-    weights = torch.where((column < 0)[:, None], 0.0, weights).sum(2)
+    weights = own[job[:, None, None], column[:, None], digits].sum(2)
     # A class that is in no group has the count 0; that of the rest, or of open ones, weighs 0.
     is_group = torch.zeros(own.shape[:2], dtype=torch.bool, device=own.device)
-    at, group = (column >= 0).nonzero(as_tuple=True)
-    is_group[at, column[at, group]] = True
+    is_group.scatter_(1, column, True)
     return weights + torch.where(is_group, 0.0, own[..., 0]).sum(1, keepdim=True)
 
 

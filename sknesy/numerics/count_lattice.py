@@ -5,24 +5,24 @@ count by one; paths from zero to the counts wanted are the ways. Nodes with one 
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy.numerics.logspace import sum_rows
+__all__ = ["Lattice", "count_nodes", "find_lattice", "forward_pass", "sum_paths", "walk_back"]
 
-__all__ = ["Paths", "count_nodes", "join_lattices"]
-
-IntArray = npt.NDArray[np.int64]
 Pick = Callable[[Tensor], Tensor]
 
-_MAX_KEPT = 4_096  # nodes of a lattice that is kept for the next batch
+_MAX_KEPT = 20_000_000  # neighbours of nodes in lattices that are kept for the next batch
 _MAX_TABLE = 2**23  # entries of a table of all vectors
+_LEAST = 1e-200  # share of a level's peak; what rescaling may lose is less than 1e-300 of it
 
 
 @lru_cache(maxsize=4_096)
@@ -32,8 +32,8 @@ def count_nodes(caps: tuple[int, ...], length: int) -> float:
     ways[0] = 1.0
     for cap in caps:
         total = np.cumsum(ways)
-        total[cap + 1 :] -= total[: -cap - 1].copy() if cap < length else 0.0
-        ways = total
+        ways = total.copy()
+        ways[cap + 1 :] -= total[: max(0, length - cap)]
     return float(ways.sum())
 
 
@@ -43,217 +43,259 @@ class Lattice:
 
     Attributes
     ----------
-    digits : ndarray of shape (n_nodes, n_groups), int64
-        The vectors.
-    level : ndarray of shape (n_nodes,), int64
-        Their sums.
-    before, after : ndarray of shape (n_nodes, n_groups), int64
-        The node with one less, or one more, in a group; -1 is none.
+    starts : tuple of int
+        Where the nodes of each level begin, and the end.
+    before, after : Tensor of shape (n_nodes, n_groups), int32
+        The node with one less, or one more, in a group; ``n_nodes`` is none.
+    digits : Tensor of shape (n_last, n_groups), int64
+        The vectors of the last level.
     """
 
-    digits: IntArray
-    level: IntArray
-    before: IntArray
-    after: IntArray
+    starts: tuple[int, ...]
+    before: Tensor
+    after: Tensor
+    digits: Tensor
+
+    def level(self, t: int) -> slice:
+        """Return the nodes of a level."""
+        return slice(self.starts[t], self.starts[t + 1])
+
+    @property
+    def length(self) -> int:
+        """Number of symbols."""
+        return len(self.starts) - 2
+
+    def to(self, device: torch.device | str) -> "Lattice":
+        """Return it on a device."""
+        arrays = (self.before, self.after, self.digits)
+        return Lattice(self.starts, *(array.to(device) for array in arrays))
+
+
+_kept: OrderedDict[tuple[tuple[int, ...], int], Lattice] = OrderedDict()
+_lock = Lock()
+
+
+def find_lattice(caps: tuple[int, ...], length: int) -> Lattice:
+    """Make the lattice of vectors up to `caps` with sums up to `length`, or find it among the last.
+
+    The caps add up to `length` at least, and none is 0.
+    """
+    with _lock:
+        known = _kept.get((caps, length))
+        if known is not None:
+            _kept.move_to_end((caps, length))
+            return known
+    made = _make_lattice(caps, length)
+    with _lock:
+        _kept[caps, length] = made
+        size = sum(lattice.before.numel() for lattice in _kept.values())
+        while size > _MAX_KEPT:
+            size -= _kept.popitem(last=False)[1].before.numel()
+    return made
 
 
 def _make_lattice(caps: tuple[int, ...], length: int) -> Lattice:
-    """Make the lattice of vectors up to `caps` with sums up to `length`."""
-    digits = np.zeros((1, 0), dtype=np.int64)
+    digits = np.zeros((1, 0), dtype=np.int16 if length < 2**15 else np.int64)
     for cap in caps:
-        last = np.tile(np.arange(cap + 1), len(digits))
-        digits = np.concatenate([np.repeat(digits, cap + 1, axis=0), last[:, None]], axis=1)
-        digits = digits[digits.sum(axis=1) <= length]
-    level = digits.sum(axis=1)
+        last = np.tile(np.arange(cap + 1, dtype=digits.dtype), len(digits))
+        digits = np.column_stack([np.repeat(digits, cap + 1, axis=0), last])
+        if sum(caps[: digits.shape[1]]) > length:
+            digits = digits[digits.sum(axis=1) <= length]
+    level = digits.sum(axis=1, dtype=digits.dtype)
     order = np.argsort(level, kind="stable")
     digits, level = digits[order], level[order]
-    n_vectors = math.prod(cap + 1 for cap in caps)
+    neighbours = _find_neighbours(digits, level, caps, length)
+    sizes = np.bincount(level, minlength=length + 1)
+    last_level = digits[len(digits) - sizes[-1] :].astype(np.int64)
+    arrays = (*neighbours, last_level)
+    before, after, ends = (torch.from_numpy(array) for array in arrays)
+    return Lattice((0, *np.cumsum(sizes).tolist()), before, after, ends)
+
+
+def _find_neighbours(
+    digits: npt.NDArray[np.int64],
+    level: npt.NDArray[np.int64],
+    caps: tuple[int, ...],
+    length: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the positions of the vectors with one less, and one more, in each group."""
+    n_nodes, n_vectors = len(digits), math.prod(cap + 1 for cap in caps)
     if n_vectors < 2**62:
         radix = [math.prod(cap + 1 for cap in caps[g + 1 :]) for g in range(len(caps))]
         strides = np.array(radix, dtype=np.int64)
     else:  # sums of these wrap around, and are different all the same
         strides = np.random.default_rng(0).integers(2**62, size=len(caps))
-    code = digits @ strides
-    has_before = digits > 0
-    has_after = (digits < np.array(caps, dtype=np.int64)) & (level < length)[:, None]
-    if n_vectors <= _MAX_TABLE:
-        position = np.empty(n_vectors, dtype=np.int64)
-        position[code] = np.arange(len(code))
-        before = position[np.where(has_before, code[:, None] - strides, 0)]
-        after = position[np.where(has_after, code[:, None] + strides, 0)]
+    code = digits.astype(np.int64) @ strides
+    is_tabled = n_vectors <= _MAX_TABLE
+    if is_tabled:
+        position = np.zeros(n_vectors, dtype=np.int32)
+        position[code] = np.arange(n_nodes, dtype=np.int32)
     else:
         by_code = np.argsort(code)
-        known = code[by_code]
-        assert (known[1:] != known[:-1]).all()
-        before, after = (
-            by_code[np.searchsorted(known, np.where(has, code[:, None] + step, known[0]))]
-            for has, step in ((has_before, -strides), (has_after, strides))
-        )
-    before[~has_before] = -1
-    after[~has_after] = -1
-    return Lattice(digits, level, before, after)
+        sorted_codes = code[by_code]
+        assert (sorted_codes[1:] != sorted_codes[:-1]).all()
+    before = np.full((n_nodes, len(caps)), n_nodes, dtype=np.int32)
+    after = before.copy()
+    inner = np.searchsorted(level, length)  # nodes before the last level
+    for g, cap in enumerate(caps):
+        node = np.flatnonzero(digits[:inner, g] < cap)
+        wanted = code[node] + strides[g]
+        above = position[wanted] if is_tabled else by_code[np.searchsorted(sorted_codes, wanted)]
+        after[node, g] = above
+        before[above, g] = node
+    return before, after
 
 
-_make_kept_lattice = lru_cache(maxsize=256)(_make_lattice)
+class _Plain:
+    """Sums of plain numbers, rescaled level by level; what is below 1e-300 of a peak is lost."""
+
+    none = 0.0
+
+    def lift(self, log_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-values along the last axis as numbers of at most 1, and the log-scale."""
+        peak = log_values.amax(-1)
+        peak = torch.where(peak > -torch.inf, peak, 0.0)
+        return (log_values - peak[..., None]).exp_(), peak
+
+    def collect(self, near: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum over groups, (n_jobs, n_nodes, n_groups), and rescale the nodes of a level."""
+        values = torch.bmm(near, weight[:, :, None])[..., 0]
+        peak = values.amax(1).clamp_(min=1e-300)
+        return values.div_(peak[:, None]), peak
+
+    def gather(self, values: Tensor, near: Tensor) -> Tensor:
+        """Sum over nodes, to values of shape (n_jobs, n_groups)."""
+        return torch.bmm(values[:, None], near)[:, 0]
+
+    def to_log(self, values: Tensor) -> Tensor:
+        """Return the logarithms."""
+        return values.log()
 
 
-@dataclass(frozen=True, eq=False)
-class Paths:
-    """Lattices of a batch of jobs side by side: nodes in the order of levels, then of jobs.
+class _Log:
+    """Sums in log space, which lose nothing and take several times longer."""
 
-    Attributes
+    none = -torch.inf
+
+    def __init__(self, is_max: bool = False) -> None:
+        self.is_max = is_max
+
+    def lift(self, log_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-values."""
+        return log_values, log_values.new_zeros(log_values.shape[:-1])
+
+    def collect(self, near: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum, or maximise, over groups."""
+        values = near + weight[:, None]
+        return values.amax(-1) if self.is_max else values.logsumexp(-1), values.new_zeros(len(near))
+
+    def gather(self, values: Tensor, near: Tensor) -> Tensor:
+        """Sum over nodes."""
+        return (values[..., None] + near).logsumexp(1)
+
+    def to_log(self, values: Tensor) -> Tensor:
+        """Return them as they are."""
+        return values
+
+
+def forward_pass(lattice: Lattice, log_weight: Tensor, is_max: bool = False) -> Tensor:
+    """Sum, or maximise, over the paths from the start to each node, in log space.
+
+    ``log_weight`` of shape (n_jobs, length, n_groups) is that of a symbol in a group. Returns
+    log-values of shape (n_jobs, n_nodes + 1); the last is that of what is no node.
+    """
+    return _forward(lattice, log_weight, _Log(is_max))[0]
+
+
+def sum_paths(
+    lattice: Lattice, log_weight: Tensor, log_last: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum over all paths, and over those on which a symbol is in a group.
+
+    Parameters
     ----------
-    starts : list of int
-        Where the nodes of each level begin, and the end.
-    job : Tensor of shape (n_nodes,), int64
-        The job of each node.
-    before, after : Tensor of shape (n_nodes, n_groups), int64
-        Neighbours in the levels before and after; ``n_nodes`` is none.
-    last : Tensor of shape (n_jobs, n_last), int64
-        The nodes at which each job may end; ``n_nodes`` is none.
-    digits : Tensor of shape (n_jobs, n_last, n_groups), int64
-        The vectors of these.
-    length : Tensor of shape (n_jobs,), int64
-        Number of symbols of each job.
+    lattice : Lattice
+        The counts.
+    log_weight : Tensor of shape (n_jobs, length, n_groups)
+        Log-weight of a symbol in a group.
+    log_last : Tensor of shape (n_jobs, n_last)
+        Log-weights of the counts at the end.
+
+    Returns
+    -------
+    log_total : Tensor of shape (n_jobs,)
+        Log of the sum over all paths.
+    messages : Tensor of shape (n_jobs, length, n_groups)
+        Log of the sum over paths with a symbol in a group, its own weight left out.
+    log_ends : Tensor of shape (n_jobs, n_last)
+        Log of the sum over paths to each end.
     """
-
-    starts: list[int]
-    job: Tensor
-    before: Tensor
-    after: Tensor
-    last: Tensor
-    digits: Tensor
-    length: Tensor
-
-    def forward(self, log_weight: Tensor, is_max: bool = False) -> Tensor:
-        """Sum, or maximise, over the paths from the start to each node, (n_nodes + 1,).
-
-        ``log_weight`` of shape (n_jobs, n_symbols, n_groups) is that of a symbol in a group. The
-        last entry is -inf, the value of what is no node.
-        """
-        values = log_weight.new_full((len(self.job) + 1,), -torch.inf)
-        values[: self.starts[1]] = 0.0
-        for t in range(1, len(self.starts) - 1):
-            rows = slice(self.starts[t], self.starts[t + 1])
-            steps = values[self.before[rows]].add_(log_weight[self.job[rows], t - 1])
-            values[rows] = steps.amax(-1) if is_max else steps.logsumexp(-1)
-        return values
-
-    def backward(self, log_weight: Tensor, log_last: Tensor) -> Tensor:
-        """Sum over the paths from each node to the last, (n_nodes + 1,).
-
-        ``log_last`` of shape (n_jobs, n_last) is the weight of those.
-        """
-        values = log_weight.new_full((len(self.job) + 1,), -torch.inf)
-        values[self.last] = log_last
-        values[-1] = -torch.inf
-        for t in range(len(self.starts) - 3, -1, -1):
-            rows = slice(self.starts[t], self.starts[t + 1])
-            steps = values[self.after[rows]].add_(log_weight[self.job[rows], t])
-            values[rows] = torch.maximum(values[rows], steps.logsumexp(-1))
-        return values
-
-    def messages(self, forward: Tensor, backward: Tensor) -> Tensor:
-        """Sum over the ways in which a symbol is in a group, its own weight left out.
-
-        Returns log-sums of shape (n_jobs, n_symbols, n_groups).
-        """
-        shape = (len(self.length), len(self.starts) - 2, self.after.shape[1])
-        found = forward.new_full(shape, -torch.inf)
-        for t in range(shape[1]):
-            rows = slice(self.starts[t], self.starts[t + 1])
-            ways = backward[self.after[rows]].add_(forward[rows, None])
-            found[:, t] = sum_rows(self.job[rows], ways, shape[0])
-        return found
-
-    def walk_back(
-        self, forward: Tensor, log_weight: Tensor, job: Tensor, node: Tensor, pick: Pick
-    ) -> Tensor:
-        """Follow paths from last nodes to the start, and tell the groups on the way.
-
-        ``node`` and ``job`` have the shape (n_paths,). `pick` chooses groups by log-weights of the
-        shape (n, n_groups). The groups come in the shape (n_paths, n_symbols), -1 behind the end.
-        """
-        groups = node.new_full((len(node), len(self.starts) - 2), -1)
-        for t in range(groups.shape[1] - 1, -1, -1):
-            path = ((self.length[job] > t) & (node < len(self.job))).nonzero()[:, 0]
-            near = self.before[node[path]]
-            group = pick(forward[near] + log_weight[job[path], t])
-            groups[path, t] = group
-            node = node.index_copy(0, path, near.gather(1, group[:, None])[:, 0])
-        return groups
-
-    def to(self, device: torch.device | str) -> "Paths":
-        """Return it on a device."""
-        arrays = (self.job, self.before, self.after, self.last, self.digits, self.length)
-        return Paths(self.starts, *(array.to(device) for array in arrays))
+    found, is_sure = _sum_paths(lattice, log_weight, log_last, _Plain())
+    if not bool(is_sure.all()):
+        doubtful = (~is_sure).nonzero()[:, 0]
+        again, _ = _sum_paths(lattice, log_weight[doubtful], log_last[doubtful], _Log())
+        for array, better in zip(found, again, strict=True):
+            array[doubtful] = better
+    return found
 
 
-def join_lattices(caps: IntArray, lengths: IntArray) -> Paths:
-    """Put the lattices of jobs side by side.
+def _forward(lattice: Lattice, log_weight: Tensor, algebra: _Plain | _Log) -> tuple[Tensor, Tensor]:
+    """Return values of all nodes, and of each level the log of what they are multiples of."""
+    n_jobs, length, _ = log_weight.shape
+    values = log_weight.new_full((n_jobs, lattice.starts[-1] + 1), algebra.none)
+    values[:, :1] = algebra.lift(log_weight.new_zeros((1, 1)))[0]
+    weight, lifted = algebra.lift(log_weight)
+    peaks = torch.empty_like(lifted)
+    for t in range(length):
+        near = _look(values, lattice.before, lattice.level(t + 1))
+        values[:, lattice.level(t + 1)], peaks[:, t] = algebra.collect(near, weight[:, t])
+    scale = (algebra.to_log(peaks) + lifted).cumsum(1)
+    return values, torch.nn.functional.pad(scale, (1, 0))
 
-    ``caps`` of shape (n_jobs, n_groups) are descending and end in zeros, ``lengths`` are the
-    numbers of symbols, (n_jobs,). Caps of a job add up to at least its length.
+
+def _sum_paths(
+    lattice: Lattice, log_weight: Tensor, log_last: Tensor, algebra: _Plain | _Log
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Return what `sum_paths` does, and for which jobs it can be relied on."""
+    length, ends = lattice.length, lattice.level(lattice.length)
+    forward, scale = _forward(lattice, log_weight, algebra)
+    weight, lifted = algebra.lift(log_weight)
+    backward = torch.full_like(forward, algebra.none)
+    backward[:, ends], last_scale = algebra.lift(log_last)
+    found, peaks = torch.empty_like(log_weight), torch.empty_like(lifted)
+    for t in range(length - 1, -1, -1):
+        rows = lattice.level(t)
+        near = _look(backward, lattice.after, rows)
+        found[:, t] = algebra.gather(forward[:, rows], near)
+        backward[:, rows], peaks[:, t] = algebra.collect(near, weight[:, t])
+    found = algebra.to_log(found)
+    # What the values behind a symbol are multiples of: all scales from there to the end.
+    after = (algebra.to_log(peaks) + lifted).flip(1).cumsum(1).flip(1)
+    back_scale = torch.cat([after[:, 1:], after.new_zeros((len(after), 1))], 1)[:, :length]
+    messages = found + (scale[:, :-1] + back_scale + last_scale[:, None])[..., None]
+    log_ends = algebra.to_log(forward[:, ends]) + log_last + scale[:, -1:]
+    share = (found + log_weight - lifted[..., None]).amax(2)
+    is_sure = (share > math.log(_LEAST)).all(1)
+    return (log_ends.logsumexp(1), messages, log_ends), is_sure
+
+
+def walk_back(
+    lattice: Lattice, forward: Tensor, log_weight: Tensor, job: Tensor, node: Tensor, pick: Pick
+) -> Tensor:
+    """Follow paths from last nodes to the start, and tell the groups on the way.
+
+    `forward` is of `forward_pass`; ``job`` and ``node`` have the shape (n_paths,). `pick` chooses
+    groups by log-weights of the shape (n_paths, n_groups). Returns groups, (n_paths, length).
     """
-    keys, which = np.unique(np.column_stack([lengths, caps]), axis=0, return_inverse=True)
-    which = which.ravel()
-    lattices = []
-    for length, *rest in keys.tolist():
-        key = tuple(cap for cap in rest if cap)
-        make = _make_kept_lattice if count_nodes(key, length) <= _MAX_KEPT else _make_lattice
-        lattices.append(make(key, length))
-    store = {
-        name: np.concatenate([_widen(getattr(x, name), caps.shape[1], fill) for x in lattices])
-        for name, fill in (("before", -1), ("after", -1), ("digits", 0))
-    }
-    level_of = np.concatenate([lattice.level for lattice in lattices])
-
-    # Nodes job by job, each by its place in the store.
-    sizes = np.array([len(lattice.level) for lattice in lattices])
-    job, local = _number(sizes[which])
-    stored = local + (np.cumsum(sizes) - sizes)[which][job]
-    level = level_of[stored]
-
-    # Nodes by level, then by job: within both they keep their order.
-    n_jobs, n_levels = len(caps), int(lengths.max(initial=0)) + 1
-    in_cell = np.bincount(level * n_jobs + job, minlength=n_levels * n_jobs)
-    begin = (np.cumsum(in_cell) - in_cell).reshape(n_levels, n_jobs)
-    in_cell = in_cell.reshape(n_levels, n_jobs)
-    shift = begin - (np.cumsum(in_cell, axis=0) - in_cell)  # from place in a job to place in all
-    place, n_nodes = local + shift[level, job], len(job)
-
-    def arrange(name: str, step: int) -> Tensor:
-        near = store[name][stored]
-        moved = near + shift[np.clip(level + step, 0, n_levels - 1), job][:, None]
-        out = np.empty_like(near)
-        out[place] = np.where(near < 0, n_nodes, moved)
-        return torch.from_numpy(out)
-
-    job_at = np.empty(n_nodes, dtype=np.int64)
-    job_at[place] = job
-    ends = np.flatnonzero(level == lengths[job])
-    _, rank = _number(np.bincount(job[ends], minlength=n_jobs))
-    last = np.full((n_jobs, int(rank.max(initial=0)) + 1), n_nodes)
-    last[job[ends], rank] = place[ends]
-    digits = np.zeros((*last.shape, caps.shape[1]), dtype=np.int64)
-    digits[job[ends], rank] = store["digits"][stored[ends]]
-    return Paths(
-        starts=[0, *np.cumsum(in_cell.sum(axis=1)).tolist()],
-        job=torch.from_numpy(job_at),
-        before=arrange("before", -1),
-        after=arrange("after", 1),
-        last=torch.from_numpy(last),
-        digits=torch.from_numpy(digits),
-        length=torch.from_numpy(lengths),
-    )
+    groups = node.new_empty((len(node), lattice.length))
+    for t in range(lattice.length - 1, -1, -1):
+        near = lattice.before[node].long()
+        groups[:, t] = pick(forward[job[:, None], near] + log_weight[job, t])
+        node = near.gather(1, groups[:, t, None])[:, 0]
+    return groups
 
 
-def _number(sizes: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the owner of each of so many things of each owner, and its number among them."""
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    return owner, np.arange(len(owner)) - (np.cumsum(sizes) - sizes)[owner]
-
-
-def _widen(array: IntArray, n_groups: int, fill: int) -> IntArray:
-    """Add columns for groups that a lattice lacks."""
-    return np.pad(array, ((0, 0), (0, n_groups - array.shape[1])), constant_values=fill)
+def _look(values: Tensor, neighbours: Tensor, rows: slice) -> Tensor:
+    """Return the values of the neighbours of nodes, (n_jobs, n_nodes, n_groups)."""
+    index = neighbours[rows]
+    return values.index_select(1, index.reshape(-1)).view(len(values), *index.shape)
