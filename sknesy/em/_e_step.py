@@ -59,6 +59,20 @@ class EStep:
         weight = self.weight[rows]
         return replace(self, weight=weight / weight.mean(), rows=self._find(rows))
 
+    def to(self, device: torch.device | str, transforms: Any) -> "EStep":
+        """Return it on a device, with transforms around the engine."""
+        known = None if self.known is None else self.known.to(device)
+        rows = None if self.rows is None else self.rows.to(device)
+        return replace(
+            self,
+            compiled=self.compiled.to(device),
+            observed=self.observed.to(device),
+            weight=self.weight.to(device),
+            transforms=transforms,
+            known=known,
+            rows=rows,
+        )
+
     @property
     def groups(self) -> npt.NDArray[np.int64]:
         """Equal numbers for samples of which y says the same, (n_samples,)."""

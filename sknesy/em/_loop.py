@@ -42,6 +42,7 @@ def run_em(
     max_iter: int,
     callbacks: EMCallback,
     held_out: HeldOut | None = None,
+    step: float = 1.0,
 ) -> bool:
     """Run EM until it has converged, or `max_iter` is reached, or a callback stops it.
 
@@ -63,6 +64,9 @@ def run_em(
         Watches, and may stop.
     held_out : HeldOut or None, default=None
         Samples whose evidence decides, in place of that of the others, whether EM has converged.
+    step : float, default=1.0
+        Weight of the newest expected counts in an average over iterations, from which the noise
+        is set: of less than 1 where each iteration has other samples.
 
     Returns
     -------
@@ -82,7 +86,8 @@ def run_em(
             callbacks.on_iteration_begin(run)
             iteration = _Iteration(run, e_step, callbacks)
             asked_to_stop = iterate(run, samples, iteration, m_steps)
-            run.noise = e_step.likelihood.m_step(run.noise, iteration.statistics)
+            counts = run.average(iteration.statistics, len(samples), step)
+            run.noise = e_step.likelihood.m_step(run.noise, counts)
             run.diagnostics.append(iteration.diagnostics.means())
             _check_signal(run.diagnostics[-1])
             is_moving = e_step.is_moving(run.n_iter + 1)

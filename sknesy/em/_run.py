@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sknesy.em._convergence import Convergence
+from sknesy.likelihoods import Statistics
 from sknesy.nets import SymbolNet
 
 __all__ = ["Run"]
@@ -33,6 +34,10 @@ class Run:
         Source of randomness, for engines that draw.
     diagnostics : list of dict
         Means over the samples of what the engine reported, for each iteration.
+    statistics : dict of str to Tensor
+        Expected counts for the noise: the mean over samples.
+    n_counted : int
+        Samples that these are of.
     best : tuple or None
         Held-out evidence, state of the net and noise of the best iteration, if samples are held
         out.
@@ -49,6 +54,8 @@ class Run:
     memories: list[dict[str, Any]] = field(default_factory=list)
     generator: torch.Generator | None = None
     diagnostics: list[dict[str, float]] = field(default_factory=list)
+    statistics: dict[str, Tensor] = field(default_factory=dict)
+    n_counted: int = 0
     best: tuple[float, dict[str, Any], dict[str, Tensor]] | None = None
     n_seen: int = 0
     bound_so_far: Callable[[], float] | None = None
@@ -65,6 +72,22 @@ class Run:
         It is that of samples that are held out, if there are any.
         """
         return self.convergence.watched[-1] if self.n_iter else -torch.inf
+
+    def average(self, counts: Statistics, n_samples: int, step: float) -> Statistics:
+        """Average expected counts over iterations: s <- (1 - step) s + step s_new, a sample.
+
+        Returns those of all samples so far (of this iteration alone, if the step is 1).
+        """
+        newest = {name: count / n_samples for name, count in counts.items()}
+        if step == 1:
+            self.statistics, self.n_counted = newest, n_samples
+            return counts
+        self.n_counted += n_samples
+        self.statistics = {
+            name: torch.lerp(self.statistics.get(name, mean).to(mean), mean, step)
+            for name, mean in newest.items()
+        }
+        return {name: mean * self.n_counted for name, mean in self.statistics.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "bound_so_far": None}

@@ -17,7 +17,6 @@ from sknesy.em import (
     Callbacks,
     Convergence,
     EMCallback,
-    EStep,
     MaxTime,
     Progress,
     Run,
@@ -26,11 +25,9 @@ from sknesy.em import (
     run_em,
 )
 from sknesy.estimators._fit_state import FitState, VersionedPickle
-from sknesy.estimators._possible import (
-    check_each_sample,
-    check_some_known,
-    warn_of_no_information,
-)
+from sknesy.estimators._online import OnlineMixin
+from sknesy.estimators._possible import warn_of_no_information
+from sknesy.estimators._set_up import make_e_step
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout
@@ -45,7 +42,7 @@ _HOT = 3.0  # its first temperature
 _N_SEEDS = np.iinfo(np.int32).max
 
 
-class BaseEMNeSy(VersionedPickle, BaseEstimator):
+class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
     An estimator says how labels are read and predicted by `_make_label_space`.
@@ -245,38 +242,27 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
         labels = self._make_label_space(y)
-        likelihood = (
-            self._default_likelihood() if self.likelihood is None else clone(self.likelihood)
-        )
+        likelihood, engine = self._make_likelihood(), self._make_engine()
         observed = likelihood.read(y, labels)
         knowledge = self._choose_knowledge(layout, samples, observed)
-        samples = samples.fill_up_to(knowledge.n_symbols)
-        known = None if symbols is None else layout.read_symbols(symbols, knowledge, samples)
-        check_some_known(observed, known)
-        engine = AutoEngine() if self.inference == "auto" else clone(self.inference)
-        wanted = observed.support  # the engine checks that these are possible
-        compiled = engine.compile(knowledge, wanted)
-        observed = observed.bind(compiled.output_states)
-        labels.settle(observed.support, compiled)
-        is_checked = wanted is not None
-        check_each_sample(
-            layout, engine, compiled, samples, likelihood, observed, known, is_checked
+        samples, e_step = make_e_step(
+            layout,
+            samples,
+            weight,
+            symbols,
+            likelihood=likelihood,
+            observed=observed,
+            knowledge=knowledge,
+            engine=engine,
+            wanted=observed.support,
         )
+        labels.settle(e_step.observed.support, e_step.compiled)
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
         groups = layout.groups(knowledge, samples)
         nets, before = self._make_nets(groups, seeds[:-1].tolist())
-        device = nets[0].device
         is_fresh = before is None and not nets[0].is_trained
-        e_step = EStep(
-            engine,
-            compiled.to(device),
-            likelihood,
-            observed.to(device),
-            torch.from_numpy(weight).to(device),
-            self._make_transforms(knowledge, is_fresh),
-            None if known is None else known.to(device),
-        )
+        e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh))
         held_out = None
         if self.validation_fraction is not None:
             samples, e_step, held_out = hold_out(
@@ -284,20 +270,21 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             )
         n_states = [n for group in groups for n in group.n_states]
         runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
-        if known is None:
+        if symbols is None:
             warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
         best, self.init_lower_bounds_, stopped_by = self._train(
-            runs, samples, e_step, callbacks, held_out
+            runs, samples, e_step, callbacks, max_iter=self.max_iter, held_out=held_out
         )
         if held_out is None:  # else the net is kept as it was measured
             best.net.recompute_statistics(samples)
         else:
             held_out.restore(best)
         self._keep(best, layout, labels, knowledge, e_step, samples)
+        classes = labels.wanted([]) or None
         self._fit_state = FitState(  # last: an interrupt before it leaves the estimator as it was
-            best.net, self.knowledge, labels, likelihood, best.noise, int(seeds[-1])
+            best, e_step.transforms, self.knowledge, labels, likelihood, int(seeds[-1]), classes
         )
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
@@ -305,6 +292,12 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                 "The estimator keeps what it learned so far, and can predict."
             ) from stopped_by
         self._warn_of_no_convergence(stopped_by)
+
+    def _make_likelihood(self):
+        return self._default_likelihood() if self.likelihood is None else clone(self.likelihood)
+
+    def _make_engine(self):
+        return AutoEngine() if self.inference == "auto" else clone(self.inference)
 
     def _make_nets(self, groups, seeds):
         """Make the nets of all starts, and return what the first goes on from, too."""
@@ -360,14 +353,15 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         time_limit = [] if self.max_time is None else [MaxTime(self.max_time)]
         return [*time_limit, *self.callbacks]
 
-    def _read(self, layout, X, y, sample_weight, symbols):
+    def _read(self, layout, X, y, sample_weight, symbols, reset=True):
         """Read samples and weights, and leave out samples of weight 0 before y is looked at."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        samples = layout.read(X, self.knowledge, self, reset=True)
+        knowledge = self.knowledge if reset else self.knowledge_
+        samples = layout.read(X, knowledge, self, reset=reset)
         check_consistent_length(samples, y, symbols)
         weight = _check_sample_weight(
             sample_weight, np.empty((len(samples), 1)), dtype=np.float64, ensure_non_negative=True
@@ -426,13 +420,13 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
             n_iter = int(n_iter)
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
-    def _train(self, runs, samples, e_step, callbacks, held_out=None):
+    def _train(self, runs, samples, e_step, callbacks, *, max_iter, held_out=None, step=1.0):
         """Run EM: the best of several starts goes on. What stops it comes back."""
-        n_passes = self.max_iter + (self.n_init - 1) * min(self.init_iter, self.max_iter)
+        n_passes = max_iter - runs[0].n_iter + (len(runs) - 1) * min(self.init_iter, max_iter)
         n_passes *= self.m_steps if self.e_step == "epoch" else 1
         y = e_step.groups
 
-        def run_to(run, max_iter):
+        def run_to(run, n_iter):
             try:
                 return run_em(
                     run,
@@ -440,9 +434,10 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                     e_step,
                     schedule=self.e_step,
                     m_steps=self.m_steps,
-                    max_iter=min(max_iter, self.max_iter),
+                    max_iter=min(n_iter, max_iter),
                     callbacks=watchers,
                     held_out=held_out,
+                    step=step,
                 )
             except KeyboardInterrupt as interrupt:  # the user's: it stops EM as a callback does
                 if not any(run.n_seen for run in runs):
@@ -452,7 +447,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         init_lower_bounds: list[float] = []
         best, stopped_by = runs[0], False
         with ExitStack() as sessions:
-            bar = [Progress(len(samples), n_passes, self.max_iter)] if self.verbose else []
+            bar = [Progress(len(samples), n_passes, max_iter)] if self.verbose else []
             for progress in bar:
                 sessions.enter_context(progress)
             watchers = Callbacks([*bar, *callbacks])
@@ -464,7 +459,7 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
                 init_lower_bounds = [run.lower_bound for run in runs]
                 best.net.keep()
             if not stopped_by:
-                stopped_by = run_to(best, self.max_iter)
+                stopped_by = run_to(best, max_iter)
         return best, init_lower_bounds, stopped_by
 
     def _keep(self, best, layout, labels, knowledge, e_step, samples):
@@ -477,11 +472,15 @@ class BaseEMNeSy(VersionedPickle, BaseEstimator):
         self.net_ = best.net.inner
         self.symbol_shape_ = samples.symbol_shape
         self.layout_ = clone(layout).set_params(symbol_shape=samples.symbol_shape)
-        self.lower_bounds_ = best.convergence.lower_bounds
-        self.validation_lower_bounds_ = best.convergence.validation_lower_bounds
-        self.diagnostics_ = best.diagnostics
+        self.lower_bounds_ = [*best.convergence.lower_bounds]
+        self.validation_lower_bounds_ = [*best.convergence.validation_lower_bounds]
+        self.diagnostics_ = [*best.diagnostics]
         self.n_iter_ = best.n_iter
         self.converged_ = best.convergence.converged
+        # What is remembered of single samples serves no other ones.
+        best.best = None
+        if any(transform.is_per_sample for transform in e_step.transforms):
+            best.memories = []
 
     def _warn_of_no_convergence(self, is_stopped):
         if self.converged_:

@@ -120,7 +120,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         skorch belong to the net (``net__callbacks``).
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
-        data; the optimiser starts anew. The noise that a likelihood of the same class has
+        data. The optimiser keeps what it remembers (momenta), if its class and the net's are the
+        same; its learning rate is that set now. The noise that a likelihood of the same class has
         learned goes on, too, if its shapes are the same. With several starts, the first one does.
     verbose : int, default=0
         1 shows a progress bar with the log-evidence and the rate.
@@ -209,6 +210,65 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     >>> bool((clf.predict_symbols(X) == digits).mean() > 0.9)
     True
     """
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, symbols=None):
+        """Make one pass over some samples, and go on from what was learned before (online EM).
+
+        Parameters
+        ----------
+        X : array-like or list of arrays
+            Features of these samples, as in `fit`. Bags may be longer than before.
+        y : array-like
+            What is observed of them, as in `fit`.
+        classes : array-like of shape (n_classes,), optional
+            All labels that any call may hold. Without knowledge the first call needs it. With
+            knowledge None means all of its labels; to name fewer is quicker for an engine that
+            lists worlds. In later calls it may be left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, at least 0. Their mean counts as 1 in each call.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known, as in `fit`.
+
+        Returns
+        -------
+        EMNeSyClassifier
+            This estimator.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world gives one of the labels, or the known symbols contradict it.
+        ValueError
+            When `classes` is missing, or y holds a label that is none of them; when a transform
+            averages posteriors of single samples over iterations, as `step_size` does.
+
+        Notes
+        -----
+        The first call makes net, engine and labels; parameters of theirs that change later need a
+        `fit`. After a `fit` it goes on from there, and the classes are those that `fit` saw. The
+        temperature "auto" is 1; others go by the number of the call. The noise of a likelihood is
+        set from averages s of its expected counts, ``s <- (1 - g) s + g s_new`` with g = t^-0.6 in
+        the t-th iteration [1]_. `n_init`, `max_iter` and `validation_fraction` are for `fit`.
+        ``n_iter_`` and ``lower_bounds_`` count the calls, behind the iterations of a `fit`. An
+        error or an interrupt leaves the estimator as it was.
+
+        References
+        ----------
+        .. [1] Cappe, Moulines, "On-line expectation-maximization algorithm for latent data models",
+           2009.
+
+        Examples
+        --------
+        >>> from sknesy import EMNeSyClassifier
+        >>> from sknesy.datasets import make_digit_sum
+        >>> X, y, digits, addition = make_digit_sum(300, random_state=0)
+        >>> clf = EMNeSyClassifier(addition, learning_rate=0.003, random_state=0)
+        >>> for start in range(0, 300, 100):
+        ...     clf = clf.partial_fit(X[start : start + 100], y[start : start + 100])
+        >>> clf.n_iter_
+        3
+        """
+        return self._partial_fit(X, y, classes, sample_weight, symbols)
 
     def predict(self, X):
         """Predict the most probable label of each sample; see `decision`.

@@ -4,29 +4,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sknesy._validation import warn
+from sknesy.em import Run
 from sknesy.estimators._labels import LabelSpace
 from sknesy.exceptions import InconsistentVersionWarning
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import Likelihood, State
 from sknesy.nets import SymbolNet
+from sknesy.transforms import PosteriorTransform
 
 __all__ = ["FitState", "VersionedPickle"]
 
 
 @dataclass
 class FitState:
-    """All that a fit leaves behind for predictions, beside the public attributes; it pickles."""
+    """All that a fit leaves behind, beside the public attributes; it pickles."""
 
-    net: SymbolNet
+    run: Run  # the start that was kept; partial_fit goes on from it
+    transforms: tuple[PosteriorTransform, ...]  # whose memories it has
     family: Knowledge | None  # the knowledge as the user gave it
     labels: LabelSpace
     likelihood: Likelihood
-    noise: State
     seed: int
+    classes: list[Any] | None = None  # labels that y of partial_fit may hold; None for all
     # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
     longer: tuple[Knowledge, Compiled] | None = None
     searches: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def net(self) -> SymbolNet:
+        """Net that predicts."""
+        return self.run.net
+
+    @property
+    def noise(self) -> State:
+        """Noise that was learned."""
+        return self.run.noise
 
     def noise_for(self, likelihood: Likelihood, noise: State) -> State:
         """Return the noise learned so far, if `likelihood` has such; else what it starts with."""

@@ -113,7 +113,8 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         skorch belong to the net (``net__callbacks``).
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
-        data; the optimiser starts anew. The noise that a likelihood of the same class has
+        data. The optimiser keeps what it remembers (momenta), if its class and the net's are the
+        same; its learning rate is that set now. The noise that a likelihood of the same class has
         learned goes on, too, if its shapes are the same. With several starts, the first one does.
     verbose : int, default=0
         1 shows a progress bar with the log-evidence and the rate.
@@ -261,6 +262,31 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
             warm_start=warm_start,
             verbose=verbose,
         )
+
+    def partial_fit(self, X, y, sample_weight=None, symbols=None):
+        """Make one pass over some samples, and go on from what was learned before (online EM).
+
+        Parameters
+        ----------
+        X : array-like or list of arrays
+            Features of these samples, as in `fit`. Bags may be longer than before.
+        y : array-like of shape (n_samples,)
+            Numbers, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, at least 0. Their mean counts as 1 in each call.
+        symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
+            Symbols that are known, as in `fit`.
+
+        Returns
+        -------
+        EMNeSyRegressor
+            This estimator.
+
+        See Also
+        --------
+        EMNeSyClassifier.partial_fit : What goes on from call to call, and what is refused.
+        """
+        return self._partial_fit(X, y, None, sample_weight, symbols)
 
     def predict(self, X, return_std=False):
         """Predict the number of each sample: the mean of what it may be.

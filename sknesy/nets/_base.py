@@ -130,7 +130,9 @@ class SymbolNet(ABC):
         """
 
     def adopt(self, other: "SymbolNet") -> None:
-        """Take over the weights of another net, for training that starts anew.
+        """Take over the weights of another net, and what its optimiser remembers if that fits.
+
+        Hyper-parameters, such as learning rates, and random numbers are its own.
 
         Parameters
         ----------

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -179,8 +180,17 @@ class SkorchNet(SymbolNet):
         self._order.set_state(state["order"])
 
     def adopt(self, other: SymbolNet) -> None:
-        """Take over the weights of another net; the optimiser and random numbers start anew."""
-        self._load_weights(other.state_dict().get("module", {}))
+        """Take over the weights of another net, and the momenta of an optimiser of the same class.
+
+        Learning rates and the like are those of this net; random numbers start anew.
+        """
+        state = other.state_dict()
+        self._load_weights(state.get("module", {}))
+        if isinstance(other, SkorchNet) and _remember_alike(self.net, other.net):
+            groups = self.net.optimizer_.state_dict()["param_groups"]
+            # A copy: optimisers change their state in place.
+            momenta = deepcopy(state["optimizer"]["state"])
+            self.net.optimizer_.load_state_dict({"state": momenta, "param_groups": groups})
 
     def _load_weights(self, weights: Mapping[str, Tensor]) -> None:
         try:
@@ -334,3 +344,19 @@ class SkorchNet(SymbolNet):
         self.__dict__.update(state)
         self._order = torch.Generator()
         self._order.set_state(state["_order"])
+
+
+def _remember_alike(one: NeuralNet, other: NeuralNet) -> bool:
+    """Tell whether what the optimiser of one net remembers serves that of another."""
+
+    def kind(net: NeuralNet) -> list[Any]:
+        # Switches, and whether there is a momentum, decide what an optimiser remembers.
+        groups = net.optimizer_.param_groups
+        switches = [
+            {k: bool(v) for k, v in group.items() if isinstance(v, bool) or k == "momentum"}
+            for group in groups
+        ]
+        sizes = [len(group["params"]) for group in groups]
+        return [type(net.module_), type(net.optimizer_), switches, sizes]
+
+    return kind(one) == kind(other)

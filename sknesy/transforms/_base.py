@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -24,7 +24,14 @@ class PosteriorTransform(BaseEstimator, ABC):
 
     The number of an iteration counts from 1. It is a float where mini-batches have their own
     E-step: 2.25 is a quarter of the way through the second iteration.
+
+    Attributes
+    ----------
+    is_per_sample : bool
+        Whether it remembers something of each sample, which a stream of samples does not allow.
     """
+
+    is_per_sample: ClassVar[bool] = False
 
     def start(self, n_samples: int, n_states: Sequence[int]) -> State:
         """Check the parameters and make what one start of EM remembers.

@@ -38,6 +38,8 @@ class StepSize(PosteriorTransform):
        algorithm", 1999.
     """
 
+    is_per_sample = True
+
     def __init__(self, values: float | Sequence[float] | Callable[[Any], float] = 1.0) -> None:
         self.values = values
 

@@ -57,9 +57,9 @@ def evidence_by_hand(clf, snapshots, X, y):
     kept = {k: v.clone() for k, v in module.state_dict().items()}
     for weights, noise in zip(snapshots.weights, snapshots.noise, strict=True):
         module.load_state_dict(weights)
-        clf._fit_state.noise, before = noise, clf._fit_state.noise
+        clf._fit_state.run.noise, before = noise, clf._fit_state.noise
         found.append(clf.posterior(X, y).log_evidence.mean())
-        clf._fit_state.noise = before
+        clf._fit_state.run.noise = before
     module.load_state_dict(kept)
     return np.array(found)
 

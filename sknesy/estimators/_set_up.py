@@ -1,0 +1,47 @@
+"""From what is known of samples to their E-step."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sknesy.em import EStep
+from sknesy.estimators._possible import check_each_sample, check_some_known
+from sknesy.inference import Compiled, InferenceEngine
+from sknesy.knowledge import Knowledge
+from sknesy.layouts import Layout
+from sknesy.likelihoods import Likelihood, Observed
+from sknesy.nets import Samples
+
+__all__ = ["make_e_step"]
+
+
+def make_e_step(
+    layout: Layout,
+    samples: Samples,
+    weight: npt.NDArray[np.float64],
+    symbols: Any,
+    *,
+    likelihood: Likelihood,
+    observed: Observed,
+    knowledge: Knowledge,
+    engine: InferenceEngine,
+    wanted: Sequence[Hashable] | None,
+    reuse: Compiled | None = None,
+) -> tuple[Samples, EStep]:
+    """Compile, and check that each sample can be what is known of it.
+
+    Returns the samples, as long as the knowledge, and their E-step: on the CPU, with no transforms.
+    """
+    samples = samples.fill_up_to(knowledge.n_symbols)
+    known = None if symbols is None else layout.read_symbols(symbols, knowledge, samples)
+    check_some_known(observed, known)
+    compiled = engine.compile(knowledge, wanted, reuse)
+    observed = observed.bind(compiled.output_states)
+    is_checked = wanted is not None  # the engine has checked that these labels are possible
+    check_each_sample(layout, engine, compiled, samples, likelihood, observed, known, is_checked)
+    return samples, EStep(
+        engine, compiled, likelihood, observed, torch.from_numpy(weight), known=known
+    )
