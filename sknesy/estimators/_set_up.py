@@ -1,4 +1,4 @@
-"""From what is known of samples to their E-step."""
+"""Set-up of an E-step: what is known of samples, read, compiled for and checked."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any

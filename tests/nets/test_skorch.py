@@ -394,12 +394,16 @@ def test_state_is_all_that_training_needs_to_go_on():
     assert torch.equal(parameters(net), parameters(other))
 
 
-def test_a_net_adopts_weights_alone():
-    net, other = make(Dropping), make(Dropping, seed=1)
+def test_a_net_adopts_weights_and_momenta_but_no_learning_rate():
+    net, other = make(Dropping), make(Dropping, seed=1, learning_rate=0.5)
     train(net, data(), one_hot(), n_passes=2)
     other.adopt(net)
     assert torch.equal(parameters(net), parameters(other))
-    assert not other.inner.optimizer_.state_dict()["state"]
+    states = [each.inner.optimizer_.state_dict() for each in (net, other)]
+    kept, own = (state["state"][0]["exp_avg"] for state in states)
+    assert torch.equal(kept, own)
+    assert kept is not own
+    assert [state["param_groups"][0]["lr"] for state in states] == [0.01, 0.5]
     with pytest.raises(
         InvalidNetError, match="(?s)warm_start=True.*built like.*Set warm_start=False"
     ):
