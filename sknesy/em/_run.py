@@ -74,7 +74,7 @@ class Run:
         return self.convergence.watched[-1] if self.n_iter else -torch.inf
 
     def average(self, counts: Statistics, n_samples: int, step: float) -> Statistics:
-        """Mix expected counts into their average over iterations: s <- (1 - step) s + step s_new, a sample.
+        """Mix counts into their average: s <- (1 - step) s + step s_new, for each sample.
 
         Returns those of all samples so far (of this iteration alone, if the step is 1).
         """

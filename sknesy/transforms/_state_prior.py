@@ -9,11 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sknesy.transforms._base import PosteriorTransform, State
+from sknesy.transforms._running_mean import log_running_mean
 
 __all__ = ["StatePrior"]
-
-_NEWEST = 0.1  # weight of the newest batch in the mean of predictions
-_LEAST_SHARE = 1e-4  # of a state in that mean: it bounds the tilt
 
 
 class StatePrior(PosteriorTransform):
@@ -61,12 +59,6 @@ class StatePrior(PosteriorTransform):
         """Tilt a batch of predictions, and update their mean."""
         log_prior = state["log_prior"].to(log_prob.device)
         n_states = len(log_prior)
-        share = log_prob[..., :n_states].exp()
-        # Symbols past the end of a sequence are in none of these states, and do not count.
-        mean = share.sum((0, 1)) / share.sum().clamp(min=torch.finfo(share.dtype).tiny)
-        if state["mean"] is not None:
-            mean = torch.lerp(state["mean"], mean, _NEWEST)
-        state["mean"] = mean
-        tilt = log_prior - mean.clamp(min=_LEAST_SHARE).log()
+        tilt = log_prior - log_running_mean(log_prob[..., :n_states], state)
         n_others = log_prob.shape[-1] - n_states  # the end of a sequence is not tilted
         return torch.log_softmax(log_prob + pad(tilt, (0, n_others)), dim=-1)
