@@ -10,7 +10,7 @@ and its label says whether there is a seven among them.
 # %%
 # Data
 # ----
-# Bags hold one to eight digits, so X is a list of arrays, one a bag. Their labels are True or False.
+# Bags hold one to eight digits, so X is a list of arrays, one a bag. Labels are True or False.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,6 +88,6 @@ plt.show()
 # %%
 # What we learnt
 # --------------
-# A True bag says "one of us", a False bag says "none of us", and both are used exactly. Copied labels
-# blame the bystanders, which is fatal where few instances matter. Bags must differ in what they
-# hold: where every bag holds a seven, nothing can be learnt.
+# A True bag says "one of us", a False bag says "none of us", and both are used exactly. Copied
+# labels blame the bystanders, and so find no seven. Bags must differ in what they hold: where every
+# bag holds a seven, nothing can be learnt.
