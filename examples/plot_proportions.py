@@ -86,4 +86,4 @@ plt.show()
 # What we learnt
 # --------------
 # Counts of small bags are worth nearly as much as labels of each image. They are worth less where
-# bags grow, as every bag then looks like the average bag. Costs grow with the product of the counts.
+# bags grow, as every bag then looks like the average bag. Costs grow with the product of counts.
