@@ -39,9 +39,9 @@ def run(folder, names=("lost", "msrcv2", "birdsong"), seed=0):
             print(f"{name}, fold {len(folds) - 1}: {done}", flush=True)
         print(f"{name} ({len(folds)} folds, {time.perf_counter() - start:.0f} s)")
         for row in folds[0]["accuracy"]:
-            print(f"  {row:44}{mean_and_error([fold['accuracy'][row] for fold in folds])}")
+            print(f"  {row:48}{mean_and_error([fold['accuracy'][row] for fold in folds])}")
         for row in folds[0]["chosen"]:
-            print(f"  chosen {row:37}{', '.join(fold['chosen'][row] for fold in folds)}")
+            print(f"  chosen {row:41}{', '.join(fold['chosen'][row] for fold in folds)}")
         for setting in SETTINGS:
             table = np.array([fold["table"][setting] for fold in folds])
             print(
