@@ -1,21 +1,21 @@
 """Weak labels on real data: each table with its baselines and ceilings in the same run."""
 
-from benchmarks import weak_bags, weak_candidates
+from benchmarks import weak_bags, weak_candidates, weak_proportions
 from benchmarks.weak_data import find_folder
 
 __all__ = ["run"]
 
 # Name -> what prints it, given the folder of the data, MNIST, and the first seed.
 TABLES = {
-    "candidates": lambda folder, mnist, seed: weak_candidates.run(folder, seed=seed),
-    "bags": lambda folder, mnist, seed: weak_bags.run(folder, seed=seed),
+    "candidates": lambda folder, mnist, seed: weak_candidates.run(folder(), seed=seed),
+    "bags": lambda folder, mnist, seed: weak_bags.run(folder(), seed=seed),
+    "proportions": lambda folder, mnist, seed: weak_proportions.run(),
 }
 
 
 def run(mnist, data=None, tables=None, seed=0):
     """Print the tables asked for, or all; means with standard errors over folds or seeds."""
-    folder = find_folder(data)
     for i, name in enumerate(tables or TABLES):
         if i:
             print()
-        TABLES[name](folder, mnist, seed)
+        TABLES[name](lambda: find_folder(data), mnist, seed)
