@@ -30,7 +30,7 @@ from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
-from sknesy.layouts import Layout, choose_layout
+from sknesy.layouts import Layout, choose_layout, without_features
 from sknesy.likelihoods import ExactLikelihood, Likelihood
 from sknesy.nets import as_neural_net, make_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
@@ -188,7 +188,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             Features, cast to float32. Flat samples hold the symbols one after the other. With
             knowledge of any number of symbols: a list or an array of objects, which are arrays of
             shape ``(length, *symbol_shape)``, of at least one symbol; or an array, if all samples
-            are of one length.
+            are of one length. None for samples without features, of which y tells all: the shares
+            of the states are learned in place of a net.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What is observed. By default each row is a label that the knowledge can conclude, as
             ``knowledge.conclude`` returns them; or None, NaN, NA or masked, if it is unknown; or a
@@ -239,7 +240,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, symbols):
         callbacks = self._check_parameters()
-        layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
+        layout = choose_layout(self.layout, self.symbol_shape, self.knowledge, X is not None)
+        X = without_features(X, y, symbols, layout)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
         labels = self._make_label_space(y)
         likelihood, engine = self._make_likelihood(), self._make_engine()

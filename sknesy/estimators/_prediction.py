@@ -13,6 +13,7 @@ from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import AutoEngine, Compiled, ModeEngine
 from sknesy.knowledge import Knowledge
+from sknesy.layouts import without_features
 from sknesy.likelihoods import Observed
 from sknesy.nets import Samples
 
@@ -28,7 +29,8 @@ class PredictionMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`. None
+            where there were none in `fit`.
         y : array-like, optional
             What is observed of the samples, in the form that y had in `fit`. None: one of
             the labels that are predicted, unknown which.
@@ -56,7 +58,8 @@ class PredictionMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`. None
+            where there were none in `fit`.
         y : array-like, optional
             What is observed of the samples, in the form that y had in `fit`. None: one of
             the labels that are predicted, unknown which.
@@ -106,6 +109,7 @@ class PredictionMixin:
                     "samples."
                 )
             return net.log_prob(self.layout_.read_parts(X)).exp().cpu().numpy()[:, 0]
+        X = without_features(X, None, None, self.layout_)
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
         return self.layout_.split_marginals(net.log_prob(samples).exp().cpu().numpy(), samples)
 
@@ -115,7 +119,8 @@ class PredictionMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
-            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`. None
+            where there were none in `fit`.
         y : array-like, optional
             What is observed, in the form that y had in `fit`; labels need not be seen there. None:
             one of those that are predicted, unknown which.
@@ -146,6 +151,7 @@ class PredictionMixin:
     def _look(self, X, y=None, symbols=None):
         """Show X to the net, and find the knowledge of as many symbols and what else is known."""
         check_is_fitted(self, "n_iter_")
+        X = without_features(X, y, symbols, self.layout_)
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
         check_consistent_length(samples, y, symbols)
         knowledge, compiled = self.knowledge_, self.compiled_

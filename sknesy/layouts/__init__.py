@@ -1,6 +1,7 @@
 """Layouts: the places of the symbols of samples in X."""
 
 from sknesy.layouts._base import Layout, choose_layout, detach
+from sknesy.layouts._featureless import FeaturelessLayout, without_features
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._known import KnownSymbols
 from sknesy.layouts._sequences import SequenceLayout, as_symbols
@@ -9,8 +10,10 @@ __all__ = [
     "Layout",
     "GridLayout",
     "SequenceLayout",
+    "FeaturelessLayout",
     "KnownSymbols",
     "as_symbols",
     "choose_layout",
     "detach",
+    "without_features",
 ]

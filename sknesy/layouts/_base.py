@@ -238,9 +238,12 @@ class Layout(BaseEstimator, ABC):
 
 
 def choose_layout(
-    layout: Layout | None, symbol_shape: tuple[int, ...] | None, knowledge: Knowledge | None
+    layout: Layout | None,
+    symbol_shape: tuple[int, ...] | None,
+    knowledge: Knowledge | None,
+    has_features: bool = True,
 ) -> Layout:
-    """Return the layout of an estimator: the one given, or that which the knowledge asks for."""
+    """Return the layout of an estimator: the one given, or that which knowledge and X ask for."""
     if layout is not None:
         if symbol_shape is not None:
             raise ValueError(
@@ -250,9 +253,12 @@ def choose_layout(
         fresh: Layout = clone(layout)
         return fresh
     # Imported here, as these are the inhabitants that derive from this contract.
+    from sknesy.layouts._featureless import FeaturelessLayout
     from sknesy.layouts._grid import GridLayout
     from sknesy.layouts._sequences import SequenceLayout
 
+    if not has_features:
+        return FeaturelessLayout(symbol_shape)
     is_family = knowledge is not None and knowledge.is_family
     return (SequenceLayout if is_family else GridLayout)(symbol_shape)
 

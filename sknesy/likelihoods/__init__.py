@@ -1,7 +1,9 @@
 """Likelihoods: probabilities of the labels in y, given the outputs of the knowledge."""
 
+from sknesy.likelihoods._annotators import AnnotatorLikelihood
 from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State, Statistics
 from sknesy.likelihoods._candidates import CandidateLikelihood
+from sknesy.likelihoods._confusion import ConfusionLikelihood
 from sknesy.likelihoods._evidence import (
     Entries,
     as_evidence,
@@ -22,6 +24,8 @@ __all__ = [
     "ExactLikelihood",
     "CandidateLikelihood",
     "SoftLikelihood",
+    "ConfusionLikelihood",
+    "AnnotatorLikelihood",
     "GaussianLikelihood",
     "Observed",
     "ExactObserved",

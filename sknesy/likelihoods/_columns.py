@@ -15,7 +15,7 @@ from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.likelihoods._base import LabelReader, Observed
 from sknesy.likelihoods._evidence import is_missing
 
-__all__ = ["ColumnsObserved", "check_one_output", "name_columns", "read_numbers"]
+__all__ = ["ColumnsObserved", "as_table", "check_one_output", "name_columns", "read_numbers"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -185,7 +185,7 @@ def read_numbers(y: Any, what: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     is_missing : ndarray of shape (n_samples,), bool
         The rows of which nothing is known.
     """
-    cells = _as_table(y)
+    cells = as_table(y, "label", "ExactLikelihood() for labels and sets of labels")
     if cells.dtype.kind in "biuf":
         values = cells.astype(np.float64)
         gaps = np.isnan(values)
@@ -213,8 +213,11 @@ def read_numbers(y: Any, what: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return values, missing
 
 
-def _as_table(y: Any) -> npt.NDArray[Any]:
-    """Return rows as an array of two axes; rows that are missing are rows of None."""
+def as_table(y: Any, column: str, other: str) -> npt.NDArray[Any]:
+    """Return rows as an array of two axes; rows that are missing are rows of None.
+
+    `column` is what a column stands for, and `other` what takes another form of y, for messages.
+    """
     array = as_array(y)
     if array.ndim == 1 and array.dtype.kind == "O":
         rows = array.tolist()
@@ -227,7 +230,7 @@ def _as_table(y: Any) -> npt.NDArray[Any]:
             array = as_objects(cells).reshape(len(rows), width)
     if array.ndim != 2 or array.shape[1] == 0:
         raise InconsistentLabelError(
-            "y must be of shape (n_samples, n_classes), with a column for each label, got the "
-            f"shape {array.shape}. Use ExactLikelihood() for labels and sets of labels."
+            f"y must be of two axes, a row for each sample and a column for each {column}, got the "
+            f"shape {array.shape}. Use {other}."
         )
     return array

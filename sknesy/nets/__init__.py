@@ -5,6 +5,7 @@ from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net
 from sknesy.nets._parameters import as_neural_net
+from sknesy.nets._prior import PriorNet
 from sknesy.nets._samples import Grid, Samples, Sequences
 from sknesy.nets._skorch import SkorchNet
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
@@ -14,6 +15,7 @@ __all__ = [
     "ConvNet",
     "LeNet",
     "Grid",
+    "PriorNet",
     "Samples",
     "Sequences",
     "SkorchNet",

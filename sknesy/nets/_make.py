@@ -18,6 +18,7 @@ from sknesy.exceptions import InvalidNetError, UnsupportedKnowledgeError
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._parameters import as_neural_net, check_device
+from sknesy.nets._prior import PriorNet
 from sknesy.nets._skorch import SkorchNet
 
 __all__ = ["make_net"]
@@ -72,6 +73,11 @@ def _make_skorch(
     net: Any, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
 ) -> SymbolNet:
     """Build a `SkorchNet` from None, a module class or a skorch NeuralNet."""
+    if any(group.symbol_shape == (0,) for group in groups):
+        raise InvalidNetError(
+            f"net must be None where X has no features, got {net!r}. Leave it out: the shares of "
+            "the states are learned."
+        )
     own = clone(as_neural_net(net))
     if len(groups) > 1:
         names = ", ".join(repr(group.name) for group in groups)
@@ -92,6 +98,23 @@ def _make_skorch(
     own.set_params(device=_find_device(own.device))
     (group,) = groups
     return SkorchNet(own, group.n_states, group.symbol_shape, seed, group.is_shared)
+
+
+@make_net.register(type(None))
+def _make_default(
+    net: None, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
+) -> SymbolNet:
+    """Build a `SkorchNet`; where there are no features, a `PriorNet`."""
+    if any(group.symbol_shape != (0,) for group in groups):
+        return _make_skorch(net, groups, seed, options)
+    for option in ("learning_rate", "batch_size"):
+        if options.get(option) is not None:
+            raise InvalidNetError(
+                f"{option} must be None where X has no features, got {options[option]}: the shares "
+                "of the states are learned in closed form. Leave it out."
+            )
+    (group,) = groups
+    return PriorNet(group.n_states, _find_device(options.get("device") or "cpu"))
 
 
 def _find_device(device: Any) -> str:
