@@ -42,21 +42,17 @@ class FeaturelessLayout(Layout):
                 f"X must be None, as in fit, got {type(X).__name__}. Pass None, or fit again with "
                 "features."
             )
-        if self.symbol_shape not in (None, (0,)):
-            raise ValueError(
-                f"symbol_shape must be None where X is None, got {self.symbol_shape}. Leave it out."
-            )
-        return Grid(torch.zeros(len(X), 1 if knowledge is None else knowledge.n_symbols, 0))
-
-    def unroll(self, knowledge: Knowledge, samples: Samples) -> Knowledge:
-        """Return the knowledge, of a fixed number of symbols."""
-        if knowledge.is_family:
+        if knowledge is not None and knowledge.is_family:
             raise UnsupportedKnowledgeError(
                 f"X must be given for knowledge of any number of symbols, got None for "
                 f"{knowledge!r}: nothing tells how many a sample has. Pass X, or knowledge of a "
                 "fixed number of symbols."
             )
-        return knowledge
+        if self.symbol_shape not in (None, (0,)):
+            raise ValueError(
+                f"symbol_shape must be None where X is None, got {self.symbol_shape}. Leave it out."
+            )
+        return Grid(torch.zeros(len(X), 1 if knowledge is None else knowledge.n_symbols, 0))
 
     def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
         """Put all symbols into one group."""
