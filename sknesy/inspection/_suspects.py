@@ -259,7 +259,7 @@ class _TrueLabels(ExactLikelihood):
 def _told_true_labels(clf: Any) -> Any:
     """Return the same fitted estimator, which takes the labels that it predicts as true ones."""
     told = copy(clf)
-    told._fit_state = replace(clf._fit_state, likelihood=_TrueLabels(), noise={})
+    told._fit_state = replace(clf._fit_state, likelihood=_TrueLabels())
     if isinstance(clf.classes_, list):  # outputs that are likely one by one may be impossible
         told.decision = "world"
     return told
