@@ -27,7 +27,7 @@ def make_net(module, **options):
 class DropNet(nn.Sequential):
     """A linear net, or one with a hidden layer, that drops inputs and hidden units in training."""
 
-    def __init__(self, symbol_shape, n_states, hidden=0, dropout=0.0, input_dropout=0.0):
+    def __init__(self, symbol_shape, n_states, hidden=0, dropout=0.0, input_dropout=0.0, bias=0.0):
         n_features = prod(symbol_shape)
         layers = [nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
         super().__init__(
@@ -36,6 +36,8 @@ class DropNet(nn.Sequential):
             *layers,
             nn.Linear(hidden or n_features, n_states),
         )
+        with torch.no_grad():
+            self[-1].bias += torch.tensor(bias)  # what is likely at the start
 
 
 def all_epochs(n_epochs):

@@ -1,4 +1,8 @@
-"""Sets of candidate labels: exact EM, the candidates averaged, and the true labels."""
+"""Sets of candidate labels: exact EM, the candidates averaged, and the true labels.
+
+The settings were put together on inner parts of the first fold's training part, with its true
+labels; among them, each training part chooses for itself without any true label.
+"""
 
 import time
 
