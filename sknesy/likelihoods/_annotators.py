@@ -269,7 +269,7 @@ class AnnotatorLikelihood(Likelihood):
         n_labels = true.shape[1]
         counts = true.new_zeros(observed.n_annotators * n_labels, n_labels)  # (p, j), i
         counts.index_add_(0, annotator * n_labels + code, true[place])
-        return {"labels": counts.unflatten(0, (-1, n_labels)).mT}
+        return {"labels": counts.view(-1, n_labels, n_labels).mT}
 
     def m_step(self, state: State, statistics: Mapping[str, Tensor]) -> State:
         """Return the shares of the expected counts, with those of the prior."""

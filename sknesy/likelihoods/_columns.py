@@ -201,7 +201,7 @@ def read_numbers(y: Any, what: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
                 )
         values = np.array([0.0 if g else float(v) for g, v in zip(gaps, flat, strict=True)])
         values, gaps = values.reshape(cells.shape), gaps.reshape(cells.shape)
-    missing: npt.NDArray[np.bool_] = gaps.all(axis=1)
+    missing = np.asarray(gaps.all(axis=1))
     partly = gaps.any(axis=1) & ~missing
     if partly.any():
         i = int(partly.argmax())

@@ -48,8 +48,9 @@ class NoisyObserved(ExactObserved):
 
     def to(self, device: torch.device | str) -> "NoisyObserved":
         """Return it with its tensors on a device."""
-        rank = None if self.rank is None else self.rank.to(device)
-        return replace(super().to(device), rank=rank)  # type: ignore[return-value]
+        moved = super().to(device)
+        assert isinstance(moved, NoisyObserved)
+        return moved if self.rank is None else replace(moved, rank=self.rank.to(device))
 
 
 class ConfusionLikelihood(Likelihood):
@@ -172,7 +173,7 @@ class ConfusionLikelihood(Likelihood):
         counts = {"labels": true[is_label].T @ allowed[is_label].double()}
         if bool(is_set.any()):
             # What a set counts for depends on the noise: all true labels behind it are kept.
-            sets, where = allowed[is_set].unique(dim=0, return_inverse=True)
+            sets, where = torch.unique(allowed[is_set], dim=0, return_inverse=True)
             behind = true.new_zeros(sets.shape).index_add_(0, where, true[is_set])
             members = [",".join(map(str, row.nonzero()[:, 0].tolist())) for row in sets]
             counts.update(zip(members, behind, strict=True))
