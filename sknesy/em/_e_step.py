@@ -12,7 +12,7 @@ from torch import Tensor
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Posterior
 from sknesy.layouts import KnownSymbols
-from sknesy.likelihoods import Likelihood, Observed, Statistics
+from sknesy.likelihoods import Likelihood, Observed, State, Statistics
 from sknesy.transforms import PosteriorTransform
 
 __all__ = ["Diagnostics", "EStep", "mean_bound"]
@@ -121,6 +121,12 @@ class EStep:
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the bounds of an iteration and the next cannot be compared."""
         return any(transform.is_moving(n_iter) for transform in self.transforms)
+
+    def learn_noise(self, run: Run, statistics: Statistics) -> State:
+        """Return the noise behind an iteration; as it was, if it waits for the temperature."""
+        if self.likelihood.waits and self.is_moving(run.n_iter + 1):
+            return run.noise
+        return self.likelihood.m_step(run.noise, statistics)
 
     def _find(self, index: Tensor) -> Tensor:
         return index if self.rows is None else self.rows[index]

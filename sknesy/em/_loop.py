@@ -87,7 +87,7 @@ def run_em(
             iteration = _Iteration(run, e_step, callbacks)
             asked_to_stop = iterate(run, samples, iteration, m_steps)
             counts = run.average(iteration.statistics, len(samples), step)
-            run.noise = e_step.likelihood.m_step(run.noise, counts)
+            run.noise = e_step.learn_noise(run, counts)
             run.diagnostics.append(iteration.diagnostics.means())
             _check_signal(run.diagnostics[-1])
             is_moving = e_step.is_moving(run.n_iter + 1)

@@ -157,9 +157,13 @@ class Likelihood(BaseEstimator, ABC):
     reads_rows : bool
         Whether a sample has a row of y, with an entry for each label or person. True labels, which
         `score` takes as well, are then told by their one column.
+    waits : bool
+        Whether noise is learned only once the temperature of the net has come to rest. A flattened
+        net fits y by its own spread, so that a noise would be learned too small.
     """
 
     reads_rows: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, y: Any, labels: LabelReader) -> Observed:

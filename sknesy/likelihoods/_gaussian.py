@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,8 +30,8 @@ class GaussianLikelihood(Likelihood):
     ----------
     sigma : float or None, default=None
         Standard deviation of the noise, in the units of y, with which each start of EM begins.
-        None is the standard deviation of y, so wide that all labels are soft; it falls as the net
-        learns to explain y.
+        None is the standard deviation of y, so wide that it explains y alone. It is held as long
+        as the temperature of the net moves, and falls to what the net leaves unexplained.
     learn : bool, default=True
         Whether it is learned. Otherwise `sigma` is held, and must be given.
 
@@ -48,6 +48,10 @@ class GaussianLikelihood(Likelihood):
     -----
     A row of y is a number; None, NaN, pandas' NA or masked, where it is unknown. Log-evidence is
     that of a density, and may be positive.
+
+    A net that is unsure between neighbouring states explains y almost as well as noise does. Where
+    the noise is too small from the start, the net stays unsure; where it begins too wide, the net
+    becomes sure of the symbols first. So begin with a `sigma` above the truth, not below.
 
     Without noise in y, the likelihood would grow without a bound as sigma falls to 0. It never
     falls below a hundredth of the smallest gap between two values (or, of one value only, of the
@@ -72,6 +76,8 @@ class GaussianLikelihood(Likelihood):
     >>> round(float(clf.likelihood_.sigma_), 1), clf.score(np.eye(3)[truth], truth)
     (0.5, 1.0)
     """
+
+    waits: ClassVar[bool] = True
 
     def __init__(self, sigma: float | None = None, learn: bool = True) -> None:
         self.sigma = sigma

@@ -87,7 +87,9 @@ class NumberObserved(Observed):
         y = self.number.cpu().numpy()
         above = np.searchsorted(values, y).clip(1, max(len(values) - 1, 1))
         neighbours = values[[above - 1, above.clip(max=len(values) - 1)]]
-        agreement = (np.abs(y - chosen) <= np.abs(y - neighbours).min(axis=0)).astype(np.float64)
+        agreement: Numbers = (np.abs(y - chosen) <= np.abs(y - neighbours).min(axis=0)).astype(
+            np.float64
+        )
         agreement[~self.is_known] = np.nan
         return agreement
 

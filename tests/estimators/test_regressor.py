@@ -154,6 +154,13 @@ def test_rows_without_a_number_change_nothing():
     assert both.likelihood_.sigma_ == pytest.approx(alone.likelihood_.sigma_, rel=1e-4)
 
 
+def test_sigma_is_learned_once_the_temperature_rests():
+    X, y, _ = make_pairs(50)
+    sigma = [regressor(temperature=[3, 2], max_iter=n).fit(X, y).likelihood_.sigma_ for n in (2, 3)]
+    assert sigma[0] == pytest.approx(np.std(y), rel=1e-12)
+    assert sigma[1] < sigma[0]
+
+
 @pytest.mark.slow
 def test_the_bound_rises_and_sigma_falls_to_the_noise():
     X, y, symbols = make_pairs(100)
