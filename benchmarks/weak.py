@@ -1,6 +1,6 @@
 """Weak labels on real data: each table with its baselines and ceilings in the same run."""
 
-from benchmarks import weak_audit, weak_bags, weak_candidates, weak_proportions
+from benchmarks import weak_audit, weak_bags, weak_candidates, weak_noise, weak_proportions
 from benchmarks.weak_data import find_folder
 
 __all__ = ["run"]
@@ -9,6 +9,7 @@ __all__ = ["run"]
 TABLES = {
     "candidates": lambda folder, mnist, seed: weak_candidates.run(folder(), seed=seed),
     "bags": lambda folder, mnist, seed: weak_bags.run(folder(), seed=seed),
+    "noise": lambda folder, mnist, seed: weak_noise.run(folder(), mnist()),
     "proportions": lambda folder, mnist, seed: weak_proportions.run(),
     "audit": lambda folder, mnist, seed: weak_audit.run(seed=seed),
 }

@@ -23,15 +23,13 @@ SKILLS = (0.8, 0.7, 0.6, 0.6, 0.5, 0.5, 0.4, 0.4)
 SUM = FunctionKnowledge(operator.add, [range(10)] * 2)
 
 
-def run(mnist: Path | None, data_folder: Path | None, seeds: int) -> None:
-    """Print all tables; those of files only where the files are given."""
+def run(folder: Path, mnist, seeds: int = 5) -> None:
+    """Print all tables, from a folder with the birds and from MNIST, as `load_mnist` returns it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if data_folder is not None:
-            print_bluebirds(Path(data_folder) / "crowd_bluebirds.npz")
+        print_bluebirds(folder / "crowd_bluebirds.npz")
         print_people(seeds)
-        if mnist is not None:
-            print_flipped_sums(Path(mnist), seeds)
+        print_flipped_sums(mnist, seeds)
 
 
 def print_bluebirds(path: Path) -> None:
@@ -84,18 +82,16 @@ def print_people(n_seeds: int) -> None:
     _print(f"digits labelled by people of skill {SKILLS}, a fifth each", found)
 
 
-def print_flipped_sums(path: Path, n_seeds: int) -> None:
+def print_flipped_sums(mnist, n_seeds: int) -> None:
     """Print digits and noise found where 40 % of 30,000 sums are flipped."""
-    with np.load(path) as file:
-        images, digits = file["x_train"], file["y_train"].astype(int)
-        X_test, digits_test = file["x_test"][:, None] / np.float32(255), file["y_test"]
+    images, digits, X_test, digits_test = mnist
     truth = np.full((19, 19), 0.4 / 18)
     np.fill_diagonal(truth, 0.6)
     found: dict[str, list[float]] = {}
     for seed in range(n_seeds):
         rng = np.random.default_rng(seed)
         order = rng.permutation(60_000).reshape(-1, 2)
-        X, y = images[order][:, :, None] / np.float32(255), digits[order].sum(axis=1)
+        X, y = images[order][:, :, None], digits[order].sum(axis=1)
         flipped = (y + (rng.random(len(y)) < 0.4) * rng.integers(1, 19, len(y))) % 19
         for name, likelihood, labels in (
             ("clean sums", None, y),
@@ -105,7 +101,7 @@ def print_flipped_sums(path: Path, n_seeds: int) -> None:
         ):
             clf = EMNeSyClassifier(SUM, net=LeNet, likelihood=likelihood, batch_size=64)
             clf.set_params(max_iter=9, random_state=seed).fit(X, labels)
-            right = clf.predict_net_proba(X_test, parts=True).argmax(axis=1) == digits_test
+            right = clf.predict_net_proba(X_test[:, None], parts=True).argmax(axis=1) == digits_test
             found.setdefault(f"{name}: digits", []).append(float(right.mean()))
             if likelihood is not None:
                 error = np.abs(clf.likelihood_.confusion_ - truth)
