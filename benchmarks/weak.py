@@ -1,6 +1,13 @@
 """Weak labels on real data: each table with its baselines and ceilings in the same run."""
 
-from benchmarks import weak_audit, weak_bags, weak_candidates, weak_noise, weak_proportions
+from benchmarks import (
+    weak_audit,
+    weak_bags,
+    weak_candidates,
+    weak_noise,
+    weak_proportions,
+    weak_regressor,
+)
 from benchmarks.weak_data import find_folder
 
 __all__ = ["run"]
@@ -11,6 +18,7 @@ TABLES = {
     "bags": lambda folder, mnist, seed: weak_bags.run(folder(), seed=seed),
     "noise": lambda folder, mnist, seed: weak_noise.run(folder(), mnist()),
     "proportions": lambda folder, mnist, seed: weak_proportions.run(),
+    "regressor": lambda folder, mnist, seed: weak_regressor.run(),
     "audit": lambda folder, mnist, seed: weak_audit.run(seed=seed),
 }
 
