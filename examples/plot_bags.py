@@ -89,5 +89,5 @@ plt.show()
 # What we learnt
 # --------------
 # A True bag says "one of us", a False bag says "none of us", and both are used exactly. Copied
-# labels blame the bystanders, and so find no seven. Bags must differ in what they hold: where every
+# labels blame the bystanders. Bags must differ in what they hold: where every
 # bag holds a seven, nothing can be learnt.

@@ -74,5 +74,5 @@ plt.show()
 # %%
 # What we learnt
 # --------------
-# Errors with a habit mislead a net more than errors at random, and are learned the better. Labels
-# must be right more often than they are any one wrong label, or errors and truth change places.
+# Errors with a habit mislead a net more than errors at random, and more is won by learning them. It
+# has a limit: when we let four of ten labels be wrong in this way, errors were taken for truth.
