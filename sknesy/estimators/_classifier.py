@@ -39,7 +39,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     inference : "auto" or InferenceEngine, default="auto"
         The engine of the E-step. ``set_params(inference__max_worlds=...)`` works in both cases.
     likelihood : Likelihood or None, default=None
-        How y is observed. None is `sknesy.likelihoods.ExactLikelihood`: each entry is the label.
+        How y is observed. None is `sknesy.likelihoods.ExactLikelihood`: each row is the label, a set
+        of candidates, or unknown. Others are for rows of candidates, weights, wrong labels, people.
     labels : array-like of shape (n_labels,) or None, default=None
         The labels that codes stand for. If given, y holds codes, positions in `labels`, and so do
         `classes_` and predictions. scikit-learn's meta-estimators that encode y before they call
@@ -129,8 +130,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), or list of ndarrays
-        The labels seen in y, sorted; codes, if `labels` is given. If the knowledge has several
-        outputs: for each the names of its states, sorted, seen or not.
+        The labels that some row of y allows, sorted, in the knowledge's own values; all labels of
+        the knowledge, if some row is unknown or labels may be wrong. Codes, if `labels` is given.
+        If the knowledge has several outputs: for each the names of its states, seen or not.
     labels_ : ndarray of shape (n_classes,)
         The labels that the codes in `classes_` stand for; only with `labels`.
     knowledge_ : Knowledge
