@@ -24,6 +24,7 @@ from sknesy.em import (
     hold_out,
     run_em,
 )
+from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle
 from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._possible import warn_of_no_information
@@ -55,6 +56,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         "inference": [StrOptions({"auto"}), InferenceEngine],
         "likelihood": [Likelihood, None],
         "labels": ["array-like", None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "layout": [Layout, None],
         "symbol_shape": [tuple, list, None],
         "e_step": [StrOptions({"batch", "epoch"})],
@@ -93,6 +95,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         inference="auto",
         likelihood=None,
         labels=None,
+        class_weight=None,
         layout=None,
         symbol_shape=None,
         e_step="batch",
@@ -122,6 +125,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         self.inference = inference
         self.likelihood = likelihood
         self.labels = labels
+        self.class_weight = class_weight
         self.layout = layout
         self.symbol_shape = symbol_shape
         self.e_step = e_step
@@ -259,6 +263,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             wanted=observed.support,
         )
         labels.settle(e_step.observed.support, e_step.compiled)
+        e_step = weigh_classes(e_step, labels, self.knowledge, self.class_weight)
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
         groups = layout.groups(knowledge, samples)

@@ -39,13 +39,18 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     inference : "auto" or InferenceEngine, default="auto"
         The engine of the E-step. ``set_params(inference__max_worlds=...)`` works in both cases.
     likelihood : Likelihood or None, default=None
-        How y is observed. None is `sknesy.likelihoods.ExactLikelihood`: each row is the label, a set
-        of candidates, or unknown. Others are for rows of candidates, weights, wrong labels, people.
+        How y is observed. None is `sknesy.likelihoods.ExactLikelihood`: each row is the label, a
+        set of candidates, or unknown. Others take tables of candidates or weights, wrong labels,
+        people.
     labels : array-like of shape (n_labels,) or None, default=None
         The labels that codes stand for. If given, y holds codes, positions in `labels`, and so do
         `classes_` and predictions. scikit-learn's meta-estimators that encode y before they call
         `fit` need it, such as VotingClassifier: pass the sorted labels of all the data. A y that
         cannot be codes is read as labels.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of classes, which multiply the weights of the rows that have exactly one label; rows
+        that are unknown or sets keep theirs. A dict has classes as keys; those it lacks have the
+        weight 1. "balanced" is ``n_rows / (n_classes * n_rows_of_the_class)``, over such rows.
     layout : Layout or None, default=None
         What X is; see `sknesy.layouts`. None is a `GridLayout`, or for families a `SequenceLayout`.
     symbol_shape : tuple of int or None, default=None

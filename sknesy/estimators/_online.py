@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from sknesy._validation import in_order, join_names
 from sknesy.em import Convergence
+from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState
 from sknesy.estimators._set_up import make_e_step
 from sknesy.knowledge import IdentityKnowledge
@@ -37,6 +38,12 @@ class OnlineMixin:
 
     def _go_on(self, X, y, classes, sample_weight, symbols):
         callbacks = self._check_parameters()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight must be a dict or None for partial_fit, which does not see how often "
+                "classes occur, got 'balanced'. Pass a dict, such as that of scikit-learn's "
+                "compute_class_weight."
+            )
         transforms = self._make_transforms(None, is_fresh=False)
         _refuse_averages(transforms)
         state = vars(self).get("_fit_state")
@@ -79,6 +86,7 @@ class OnlineMixin:
         if reuse is None and (is_first or state.classes is None):
             labels.settle(names, e_step.compiled)
 
+        e_step = weigh_classes(e_step, labels, self.knowledge, self.class_weight)
         groups = layout.groups(knowledge, samples)
         n_states = [n for group in groups for n in group.n_states]
         if is_first:

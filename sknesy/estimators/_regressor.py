@@ -200,7 +200,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         name: constraint
         for name, constraint in BaseEMNeSy._parameter_constraints.items()
-        if name not in ("labels", "decision")
+        if name not in ("labels", "class_weight", "decision")
     }
     _default_likelihood: ClassVar[type[Likelihood]] = GaussianLikelihood
 
