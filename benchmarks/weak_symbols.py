@@ -11,6 +11,7 @@ from benchmarks._shared import all_epochs, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.knowledge import SymbolSum
 from sknesy.nets import ConvNet, LeNet
+from sknesy.transforms import Annealing
 
 __all__ = ["run"]
 
@@ -85,6 +86,7 @@ def run_pairs(seeds=5):
             clf = EMNeSyClassifier(
                 SymbolSum(2),
                 net=Shifted,
+                temperature=Annealing(3.0, n_iter=100 * _N_LABELLED / n_rows),
                 learning_rate=2e-3,
                 batch_size=10,
                 random_state=seed,
