@@ -7,6 +7,7 @@ from benchmarks import (
     weak_noise,
     weak_proportions,
     weak_regressor,
+    weak_symbols,
 )
 from benchmarks.weak_data import find_folder
 
@@ -19,6 +20,7 @@ TABLES = {
     "noise": lambda folder, mnist, seed: weak_noise.run(folder(), mnist()),
     "proportions": lambda folder, mnist, seed: weak_proportions.run(),
     "regressor": lambda folder, mnist, seed: weak_regressor.run(),
+    "symbols": lambda folder, mnist, seed: weak_symbols.run(mnist),
     "audit": lambda folder, mnist, seed: weak_audit.run(seed=seed),
 }
 
