@@ -282,7 +282,9 @@ def as_array(y: Any) -> npt.NDArray[Any]:
 
 def _open_scalar(label: Any) -> Any:
     """Return what an array or tensor of no axis holds, as data sets of torch give it."""
-    if not isinstance(label, np.ndarray | np.generic):
+    if isinstance(label, np.generic):  # a scalar of numpy is open already; its strings take no ()
+        return label
+    if not isinstance(label, np.ndarray):
         return label.item()
     label = label[()]  # unlike `item`, it keeps dates, and does not make 0 of what is masked
     return None if label is np.ma.masked else label

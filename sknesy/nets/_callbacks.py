@@ -73,8 +73,12 @@ class TrialFiles:
         callbacks = [callback for _, callback in net.callbacks_ if callback is not None]
         # TrainEndCheckpoint writes through a Checkpoint of its own.
         callbacks += [c.checkpoint_ for c in callbacks if hasattr(c, "checkpoint_")]
-        for callback in callbacks:
-            self._redirect(callback)
+        try:
+            for callback in callbacks:
+                self._redirect(callback)
+        except BaseException:
+            self.close()
+            raise
 
     def keep(self) -> None:
         """Move the files to where they were meant for; from now on they are written there."""

@@ -185,3 +185,9 @@ def test_labels_of_two_answers_that_have_other_names_are_an_error_with_the_cure(
         check_labels(labels, [False, True])
     with pytest.raises(InconsistentLabelError, match=r"y holds 0.*\(labels: True\). Check y"):
         check_labels([0, 1], [True])
+
+
+def test_scalars_of_numpy_in_a_list_are_labels_whatever_they_hold():
+    for values in (["a", "bc"], [1, 2], [True, False], [0.5, 1.5]):
+        scalars = list(np.array(values))
+        assert IdentityKnowledge(values).read_labels(scalars) == values
