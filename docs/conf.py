@@ -1,5 +1,7 @@
 """Settings of the documentation: ``sphinx-build -W -b html docs docs/_build``."""
 
+import re
+
 import sknesy
 
 project = "sknesy"
@@ -45,6 +47,5 @@ def setup(app):
 def escape_shapes(app, what, name, obj, options, lines):
     """Escape the names that stand in shapes, such as (n_samples, *symbol_shape)."""
     for i, line in enumerate(lines):
-        if " of shape (" in line:
-            line = line.replace(", *symbol_shape", r", \*symbol_shape")
-            lines[i] = line.replace("(n_features_in_,", r"(n_features_in\_,")
+        line = re.sub(r", \*(\w+\))", r", \\*\1", line)
+        lines[i] = line.replace(" of shape (n_features_in_,", r" of shape (n_features_in\_,")
