@@ -33,6 +33,7 @@ __all__ = [
     "is_collection",
     "is_hashable",
     "is_label",
+    "is_missing",
     "is_nan",
     "join_names",
     "plain",
@@ -210,6 +211,11 @@ def is_nan(value: Any) -> bool:
         return True
 
 
+def is_missing(value: Any) -> bool:
+    """Tell whether a value stands for something unknown: None, NaN, NaT, NA, or masked."""
+    return value is None or value is np.ma.masked or (is_hashable(value) and is_nan(value))
+
+
 def as_labels(y: Any) -> list[Hashable]:
     """Return the labels of knowledge with one output as plain Python values.
 
@@ -225,7 +231,7 @@ def as_labels(y: Any) -> list[Hashable]:
 
 def check_label(label: Any, i: int) -> None:
     """Check that what y holds of a sample can be a label."""
-    if label is None or label is np.ma.masked or (is_hashable(label) and is_nan(label)):
+    if is_missing(label):
         raise InconsistentLabelError(
             f"y must hold a label for each sample, got {label!r} for sample {i}: it is "
             "missing. Leave the sample out, or give it sample_weight 0."

@@ -16,6 +16,7 @@ from sknesy._validation import (
     encode_labels,
     in_order,
     is_hashable,
+    is_missing,
     join_names,
     plain,
     warn,
@@ -26,7 +27,6 @@ from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import (
     Entries,
-    is_missing,
     observe,
     read_entries,
     read_values,

@@ -89,7 +89,7 @@ class CountRows:
         end = log_prob[..., -1]
         is_there = (log_prob[..., :-1] > -torch.inf).any(2) | (end == -torch.inf)
         length = is_there.sum(1)
-        order = (~is_there).byte().argsort(dim=1, stable=True)[:, :]
+        order = (~is_there).byte().argsort(dim=1, stable=True)
         there = int(length.max()) if n else 0
         kept = order[:, :there, None].expand(-1, -1, n_classes + 1)
         behind = torch.arange(there, device=length.device) >= length[:, None]
@@ -223,7 +223,7 @@ def make_jobs(
     column = np.argsort(-caps, axis=1, kind="stable")
     caps = np.take_along_axis(caps, column, axis=1)
     keys, which = np.unique(np.column_stack([length, caps]), axis=0, return_inverse=True)
-    counts = [count_nodes(tuple(c for c in rest if c), n) for n, *rest in keys.tolist()]
+    counts = [count_nodes(_trim(rest), n) for n, *rest in keys.tolist()]
     n_nodes = np.array(counts, dtype=np.float64)[which.ravel()]
     return Jobs(row, extra, members, column, caps, length, n_nodes)
 

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from sknesy._validation import as_array, warn
+from sknesy._validation import as_array, is_missing, warn
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._known import KnownSymbols, read_known
-from sknesy.likelihoods import is_missing
 from sknesy.nets import Grid, Samples, SymbolGroup
 
 __all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach", "read_rows"]

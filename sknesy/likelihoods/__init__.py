@@ -9,7 +9,6 @@ from sknesy.likelihoods._evidence import (
     as_evidence,
     describe_cell,
     has_rows,
-    is_missing,
     read_cell,
     read_entries,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "as_evidence",
     "describe_cell",
     "has_rows",
-    "is_missing",
     "read_cell",
     "read_entries",
     "read_numbers",

@@ -1,7 +1,7 @@
 """Several people label each sample, each with errors of their own."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods._base import LabelReader, Likelihood, Observed, State, Statistics
 from sknesy.likelihoods._columns import as_table, check_one_output
 from sknesy.likelihoods._matrices import check_same_labels, flip, normalise, tie
+from sknesy.numerics.runs import find_rows, find_starts
 
 __all__ = ["AnnotatorLikelihood", "AnnotatorObserved"]
 
@@ -47,6 +48,10 @@ class AnnotatorObserved(Observed):
     annotator: Tensor
     code: Tensor
     rank: Tensor | None = None
+    _starts: Tensor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_starts", find_starts(self.n_given))
 
     @property
     def labels(self) -> list[Hashable]:
@@ -89,13 +94,9 @@ class AnnotatorObserved(Observed):
         place, annotator, code : Tensors of shape (n_labels,), int64
             Place of the sample in the batch, who gave the label, and the label.
         """
-        n_given = self.n_given[index]
-        # By how much a sample's place in the batch differs from its place in all the data.
-        start = (self.n_given.cumsum(0) - self.n_given)[index]
-        shift = start - (n_given.cumsum(0) - n_given)
-        place = torch.arange(len(index), device=index.device).repeat_interleave(n_given)
-        where = shift[place] + torch.arange(len(place), device=index.device)
-        return place, self.annotator[where], self.code[where]
+        place = torch.arange(len(index), device=index.device)
+        where = find_rows(self._starts, self.n_given, index)
+        return place.repeat_interleave(self.n_given[index]), self.annotator[where], self.code[where]
 
     def agreement(self, predicted: Any) -> npt.NDArray[np.float64]:
         """Return the share of people who agree with each prediction, NaN without any label."""

@@ -12,7 +12,7 @@ from sknesy.likelihoods._columns import (
     ColumnsObserved,
     check_one_output,
     name_columns,
-    read_numbers,
+    read_weights,
 )
 
 __all__ = ["CandidateLikelihood"]
@@ -70,7 +70,7 @@ class CandidateLikelihood(Likelihood):
     def read(self, y: Any, labels: LabelReader) -> ColumnsObserved:
         """Read the marks of each row, and find the different rows."""
         check_one_output(labels, self)
-        marks, is_missing = read_numbers(y, "True or False")
+        marks, is_missing = read_weights(y, "True or False")
         wrong = (marks != 0) & (marks != 1)
         if wrong.any():
             i, k = np.argwhere(wrong)[0].tolist()

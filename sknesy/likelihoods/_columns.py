@@ -10,12 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import as_array, as_objects, in_order, join_names
+from sknesy._validation import as_array, as_objects, in_order, is_missing, join_names
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.likelihoods._base import LabelReader, Observed
-from sknesy.likelihoods._evidence import is_missing
 
-__all__ = ["ColumnsObserved", "as_table", "check_one_output", "name_columns", "read_numbers"]
+__all__ = ["ColumnsObserved", "as_table", "check_one_output", "name_columns", "read_weights"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,7 +167,7 @@ def name_columns(
     return names
 
 
-def read_numbers(y: Any, what: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def read_weights(y: Any, what: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Read rows of numbers, and which of them are missing as a whole.
 
     Parameters

@@ -20,7 +20,7 @@ from sknesy._validation import (
     check_labels,
     in_order,
     is_hashable,
-    is_nan,
+    is_missing,
     join_names,
     plain,
 )
@@ -32,7 +32,6 @@ __all__ = [
     "describe_cell",
     "factorise",
     "has_rows",
-    "is_missing",
     "read_cell",
     "read_entries",
 ]
@@ -230,11 +229,6 @@ def as_evidence(y: Any) -> npt.NDArray[np.object_]:
     array = _fill_gaps(as_array(y))
     values = [None if is_missing(value) else value for value in array.ravel().tolist()]
     return as_objects(values).reshape(array.shape)
-
-
-def is_missing(value: Any) -> bool:
-    """Tell whether a value stands for an unknown label."""
-    return value is None or value is np.ma.masked or (is_hashable(value) and is_nan(value))
 
 
 def has_rows(y: Any) -> bool:

@@ -11,10 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import as_array, warn, warn_of_column
+from sknesy._validation import as_array, is_missing, warn, warn_of_column
 from sknesy.exceptions import InconsistentLabelError, InvalidKnowledgeError
 from sknesy.likelihoods._base import Observed
-from sknesy.likelihoods._evidence import is_missing
 
 __all__ = ["NumberObserved", "read_numbers", "read_values"]
 

@@ -13,7 +13,7 @@ from sknesy.likelihoods._columns import (
     Floats,
     check_one_output,
     name_columns,
-    read_numbers,
+    read_weights,
 )
 
 __all__ = ["SoftLikelihood"]
@@ -79,7 +79,7 @@ class SoftLikelihood(Likelihood):
     def read(self, y: Any, labels: LabelReader) -> ColumnsObserved:
         """Read the weights of each row, divide the prior out, and find the different rows."""
         check_one_output(labels, self)
-        weights, is_missing = read_numbers(y, "a weight of at least 0")
+        weights, is_missing = read_weights(y, "a weight of at least 0")
         wrong = (weights < 0) | ~np.isfinite(weights)
         if wrong.any():
             i, k = np.argwhere(wrong)[0].tolist()

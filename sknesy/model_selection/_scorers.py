@@ -10,10 +10,10 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _check_sample_weight
 
-from sknesy._validation import as_array
+from sknesy._validation import as_array, is_missing
 from sknesy.estimators import final
 from sknesy.layouts._base import read_rows
-from sknesy.likelihoods import is_missing, read_cell
+from sknesy.likelihoods import read_cell
 
 __all__ = ["LogEvidenceScorer", "SymbolScorer", "find_known", "log_evidence_score", "symbol_score"]
 

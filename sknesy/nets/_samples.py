@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sknesy.numerics.runs import find_rows, find_starts
+
 __all__ = ["Grid", "Samples", "Sequences"]
 
 
@@ -159,7 +161,7 @@ class Sequences(Samples):
     _starts: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_starts", self.lengths.cumsum(0) - self.lengths)
+        object.__setattr__(self, "_starts", find_starts(self.lengths))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -178,10 +180,7 @@ class Sequences(Samples):
         """Return the module's inputs; see `Samples.inputs`."""
         if index is None:
             return self.symbols
-        lengths = self.lengths[index]
-        # By how much a sample's place in the batch differs from its place in all the data.
-        shift = self._starts[index] - (lengths.cumsum(0) - lengths)
-        return self.symbols[shift.repeat_interleave(lengths) + torch.arange(int(lengths.sum()))]
+        return self.symbols[find_rows(self._starts, self.lengths, index)]
 
     def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
         """Fill rows (n_inputs, n_states) up to (n_batch, n_symbols, n_states + 1).

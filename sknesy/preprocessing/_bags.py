@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import _safe_indexing, check_consistent_length
 
-from sknesy._validation import as_array, is_hashable, is_nan, plain
+from sknesy._validation import as_array, is_hashable, is_missing, plain
 from sknesy.layouts import detach
 
 __all__ = ["bags_from_groups"]
@@ -79,7 +79,7 @@ def _number(groups: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:
     position: dict[Hashable, int] = {}
     index = []
     for i, name in enumerate(map(plain, groups)):
-        if not is_hashable(name) or name is None or is_nan(name):
+        if not is_hashable(name) or is_missing(name):
             raise ValueError(
                 f"groups must hold a hashable name for each instance, got {name!r} for instance "
                 f"{i}. Name its bag, or leave the instance out."
@@ -112,4 +112,4 @@ def _plain_label(label: Any) -> Any:
     """Return an entry of y so that equal ones compare equal: None where it is missing."""
     if isinstance(label, list | tuple):
         return [*map(_plain_label, label)]
-    return None if is_nan(label) else plain(label)
+    return None if is_missing(label) else plain(label)

@@ -1,11 +1,12 @@
-"""Mean of what the net has lately predicted."""
+"""Tilts of the net by what it has lately predicted."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sknesy.transforms._base import State
 
-__all__ = ["log_running_mean"]
+__all__ = ["log_running_mean", "tilt"]
 
 _NEWEST = 0.1  # weight of the newest batch in the mean of predictions
 _LEAST_SHARE = 1e-4  # of a state in that mean: it bounds a tilt
@@ -22,3 +23,9 @@ def log_running_mean(log_prob: Tensor, state: State) -> Tensor:
         mean = torch.lerp(state["mean"].to(mean), mean, _NEWEST)
     state["mean"] = mean
     return mean.clamp(min=_LEAST_SHARE).log()
+
+
+def tilt(log_prob: Tensor, log_factor: Tensor) -> Tensor:
+    """Multiply the states by factors (n_states,) and normalise; the end of a sequence is left."""
+    n_others = log_prob.shape[-1] - len(log_factor)
+    return torch.log_softmax(log_prob + pad(log_factor, (0, n_others)), dim=-1)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from numbers import Real
 
-import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sknesy.transforms._base import PosteriorTransform, State
-from sknesy.transforms._running_mean import log_running_mean
+from sknesy.transforms._running_mean import log_running_mean, tilt
 
 __all__ = ["StateBalance"]
 
@@ -69,6 +67,4 @@ class StateBalance(PosteriorTransform):
     def before(self, log_prob: Tensor, index: Tensor, n_iter: float, state: State) -> Tensor:
         """Tilt a batch of predictions, and update their mean."""
         n_states = state["n_states"]
-        tilt = -self.strength * log_running_mean(log_prob[..., :n_states], state)
-        n_others = log_prob.shape[-1] - n_states  # the end of a sequence is not tilted
-        return torch.log_softmax(log_prob + pad(tilt, (0, n_others)), dim=-1)
+        return tilt(log_prob, -self.strength * log_running_mean(log_prob[..., :n_states], state))

@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sknesy.transforms._base import PosteriorTransform, State
-from sknesy.transforms._running_mean import log_running_mean
+from sknesy.transforms._running_mean import log_running_mean, tilt
 
 __all__ = ["StatePrior"]
 
@@ -58,7 +57,5 @@ class StatePrior(PosteriorTransform):
     def before(self, log_prob: Tensor, index: Tensor, n_iter: float, state: State) -> Tensor:
         """Tilt a batch of predictions, and update their mean."""
         log_prior = state["log_prior"].to(log_prob.device)
-        n_states = len(log_prior)
-        tilt = log_prior - log_running_mean(log_prob[..., :n_states], state)
-        n_others = log_prob.shape[-1] - n_states  # the end of a sequence is not tilted
-        return torch.log_softmax(log_prob + pad(tilt, (0, n_others)), dim=-1)
+        lately = log_running_mean(log_prob[..., : len(log_prior)], state)
+        return tilt(log_prob, log_prior - lately)
