@@ -11,8 +11,7 @@ from torch import Tensor
 
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Posterior
-from sknesy.layouts import KnownSymbols
-from sknesy.likelihoods import Likelihood, Observed, State, Statistics
+from sknesy.likelihoods import KnownSymbols, Likelihood, Observed, State, Statistics
 from sknesy.transforms import PosteriorTransform
 
 __all__ = ["Diagnostics", "EStep", "mean_bound"]

@@ -8,8 +8,8 @@ from sknesy._validation import warn
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference import Compiled, InferenceEngine
 from sknesy.knowledge import Knowledge
-from sknesy.layouts import KnownSymbols, Layout
-from sknesy.likelihoods import Likelihood, Observed
+from sknesy.layouts import Layout
+from sknesy.likelihoods import KnownSymbols, Likelihood, Observed
 from sknesy.nets import Samples
 
 __all__ = ["check_each_sample", "check_predictable", "check_some_known", "warn_of_no_information"]

@@ -68,6 +68,16 @@ class Knowledge(ABC):
         """
 
     @property
+    def label_if_satisfied(self) -> Hashable | None:
+        """Label of the worlds in which the rules hold; None where the label is no yes or no.
+
+        Knowledge whose label answers yes or no can be a rule that must hold: clauses without
+        outputs, questions such as `AtMost`, functions and steps whose labels are False and True.
+        Of other knowledge, a sum say, no label says that rules hold.
+        """
+        return None
+
+    @property
     def is_family(self) -> bool:
         """True if it is about any number of symbols, and must be unrolled to one first."""
         return False

@@ -157,6 +157,14 @@ class ClauseKnowledge(Knowledge):
         return self._output_states
 
     @property
+    def label_if_satisfied(self) -> Hashable | None:
+        """Label where the clauses hold; None with outputs, as worlds that break them are no more.
+
+        A Boolean output is what the clauses define, and not whether they hold.
+        """
+        return self.output_states[0][1] if self.outputs is None else None
+
+    @property
     def symbol_variables(self) -> tuple[Variable, ...]:
         """Literals that are true in the states of each symbol."""
         return tuple(map(_as_variable, self.symbols))

@@ -98,6 +98,11 @@ class _Question(StepKnowledge):
         step = make_step(_as_counted(of, named))
         super().__init__(step, named, n_symbols, initial=initial, final=_Answer(test, self.names))
 
+    @property
+    def label_if_satisfied(self) -> Hashable | None:
+        """Label where the answer is yes: the second of `names`."""
+        return self.names[1]
+
     def _source(self) -> str:
         k = f"{self.k}, " if hasattr(self, "k") else ""
         names = "" if self.names == _BOOLEAN else f", names=({join_names(self.names)})"

@@ -1,6 +1,7 @@
 """Knowledge as a plain Python function of the states."""
 
 import inspect
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["FunctionKnowledge"]
 
 # Labels of these types need no check and have no plainer form.
 _PLAIN_TYPES = frozenset({int, str, bool, type(None)})
+_N_TRIED = 1000  # worlds
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,6 +104,24 @@ class FunctionKnowledge(Knowledge):
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
         """Names of the states of each symbol."""
         return self._symbol_states
+
+    @property
+    def label_if_satisfied(self) -> Hashable | None:
+        """True where the function returns False and True; None where it returns other labels.
+
+        The labels of up to 1,000 worlds tell, spread evenly over all worlds.
+        """
+        n_worlds = math.prod(self.n_states.tolist())
+        n_tried = min(n_worlds, _N_TRIED)
+        # Python's ints, as there may be more worlds than int64 counts.
+        tried = [i * (n_worlds - 1) // max(n_tried - 1, 1) for i in range(n_tried)]
+        worlds = np.empty((n_tried, self.n_symbols), dtype=np.int64)
+        for s in reversed(range(self.n_symbols)):
+            size = len(self.symbol_states[s])
+            worlds[:, s] = [i % size for i in tried]
+            tried = [i // size for i in tried]
+        labels = {type(label) for label in self.conclude(worlds) if label is not None}
+        return True if labels == {bool} else None
 
     def _source(self) -> str:
         return str(getattr(self.function, "__name__", None) or self.function)

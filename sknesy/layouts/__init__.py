@@ -3,7 +3,6 @@
 from sknesy.layouts._base import Layout, choose_layout, detach
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
 from sknesy.layouts._grid import GridLayout
-from sknesy.layouts._known import KnownSymbols
 from sknesy.layouts._sequences import SequenceLayout, as_symbols
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "GridLayout",
     "SequenceLayout",
     "FeaturelessLayout",
-    "KnownSymbols",
     "as_symbols",
     "choose_layout",
     "detach",

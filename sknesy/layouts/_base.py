@@ -1,7 +1,6 @@
 """The contract of layouts: what X is, and how its symbols are spoken of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from sknesy._validation import as_array, is_missing, warn
+from sknesy._validation import warn
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._known import KnownSymbols, read_known
+from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import Grid, Samples, SymbolGroup
 
-__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach", "read_rows"]
+__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach"]
 
 _MAX_WHOLE = 2**24  # float32 holds every whole number up to here
 
@@ -260,34 +259,6 @@ def choose_layout(
         return FeaturelessLayout(symbol_shape)
     is_family = knowledge is not None and knowledge.is_family
     return (SequenceLayout if is_family else GridLayout)(symbol_shape)
-
-
-def read_rows(Z: Any, lengths: Sequence[int]) -> list[Any]:
-    """Return the known symbols of each sample, each row of its length, or None for a gap."""
-    array = as_array(Z)
-    is_flat = array.ndim == 1 and not any(isinstance(x, tuple | list | np.ndarray) for x in array)
-    if is_flat and set(lengths) == {1}:
-        array = array[:, None]
-    if len(array) != len(lengths):
-        raise ValueError(
-            f"symbols must hold a row for each of the {len(lengths)} samples, got {len(array)}. "
-            "Pass what predict_symbols returns, with None where a symbol is unknown."
-        )
-    rows: list[Any] = []
-    for i, (row, length) in enumerate(zip(array, lengths, strict=True)):
-        if isinstance(row, np.ndarray | list | tuple):
-            values = as_array(row).tolist() if not isinstance(row, tuple) else list(row)
-            if len(values) == length:
-                rows.append(values)
-                continue
-        elif is_missing(row):
-            rows.append(None)
-            continue
-        raise ValueError(
-            f"symbols[{i}] must hold {length} symbols, one for each of its sample, or be None, got "
-            f"{row!r}. Pass what predict_symbols returns, with None where a symbol is unknown."
-        )
-    return rows
 
 
 def as_tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:

@@ -11,8 +11,8 @@ from sklearn.utils import check_array
 from sknesy._validation import as_column
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._base import Layout, as_tensor, detach, read_rows, warn_of_rounding
-from sknesy.layouts._known import KnownSymbols, read_known
+from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
+from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import Samples, Sequences, SymbolGroup
 
 __all__ = ["SequenceLayout", "as_symbols"]

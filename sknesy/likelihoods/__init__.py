@@ -14,6 +14,7 @@ from sknesy.likelihoods._evidence import (
 )
 from sknesy.likelihoods._exact import ExactLikelihood, ExactObserved
 from sknesy.likelihoods._gaussian import GaussianLikelihood
+from sknesy.likelihoods._known import KnownSymbols, read_known, read_rows
 from sknesy.likelihoods._numbers import NumberObserved, read_numbers, read_values
 from sknesy.likelihoods._soft import SoftLikelihood
 from sknesy.likelihoods._weights import observe, select_states, unobserved
@@ -36,7 +37,10 @@ __all__ = [
     "has_rows",
     "read_cell",
     "read_entries",
+    "KnownSymbols",
+    "read_known",
     "read_numbers",
+    "read_rows",
     "read_values",
     "State",
     "Statistics",

@@ -12,8 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sknesy._validation import as_array, is_missing
 from sknesy.estimators import final
-from sknesy.layouts._base import read_rows
-from sknesy.likelihoods import read_cell
+from sknesy.likelihoods import read_cell, read_rows
 
 __all__ = ["LogEvidenceScorer", "SymbolScorer", "find_known", "log_evidence_score", "symbol_score"]
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import join_names, plain
+from sknesy._validation import as_array, is_missing, join_names, plain
 from sknesy.exceptions import InconsistentLabelError
-from sknesy.likelihoods import describe_cell, read_cell
+from sknesy.likelihoods._evidence import describe_cell, read_cell
 
-__all__ = ["KnownSymbols", "read_known"]
+__all__ = ["KnownSymbols", "read_known", "read_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,3 +137,31 @@ def read_known(
                 words.append(describe_cell(plain(cell)))
             code[i, s] = found[key]
     return KnownSymbols(torch.from_numpy(code), torch.from_numpy(np.stack(allowed)), words)
+
+
+def read_rows(Z: Any, lengths: Sequence[int]) -> list[Any]:
+    """Return the known symbols of each sample, each row of its length, or None for a gap."""
+    array = as_array(Z)
+    is_flat = array.ndim == 1 and not any(isinstance(x, tuple | list | np.ndarray) for x in array)
+    if is_flat and set(lengths) == {1}:
+        array = array[:, None]
+    if len(array) != len(lengths):
+        raise ValueError(
+            f"symbols must hold a row for each of the {len(lengths)} samples, got {len(array)}. "
+            "Pass what predict_symbols returns, with None where a symbol is unknown."
+        )
+    rows: list[Any] = []
+    for i, (row, length) in enumerate(zip(array, lengths, strict=True)):
+        if isinstance(row, np.ndarray | list | tuple):
+            values = as_array(row).tolist() if not isinstance(row, tuple) else list(row)
+            if len(values) == length:
+                rows.append(values)
+                continue
+        elif is_missing(row):
+            rows.append(None)
+            continue
+        raise ValueError(
+            f"symbols[{i}] must hold {length} symbols, one for each of its sample, or be None, got "
+            f"{row!r}. Pass what predict_symbols returns, with None where a symbol is unknown."
+        )
+    return rows
