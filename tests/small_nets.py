@@ -58,7 +58,7 @@ def build(net=None, n_states=N_STATES, symbol_shape=(4,), seed=0, is_shared=True
     if isinstance(net, NeuralNet):
         own = {"learning_rate": net.lr, "batch_size": net.batch_size}
         defaults = {name: None if own[name] is not None else defaults[name] for name in own}
-    return make_net(net, (group,), seed, {**defaults, **options})
+    return make_net(net, group, seed, {**defaults, **options})
 
 
 def data(n=24, shape=(2, 4), seed=0):

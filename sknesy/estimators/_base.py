@@ -59,7 +59,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "layout": [Layout, None],
         "symbol_shape": [tuple, list, None],
-        "e_step": [StrOptions({"batch", "epoch"})],
+        "e_step": [StrOptions({"auto", "batch", "epoch"})],
         "m_steps": [Interval(Integral, 1, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_iter": [Interval(Integral, 1, None, closed="left")],
@@ -98,7 +98,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         class_weight=None,
         layout=None,
         symbol_shape=None,
-        e_step="batch",
+        e_step="auto",
         m_steps=1,
         n_init=1,
         init_iter=5,
@@ -269,7 +269,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         groups = layout.groups(knowledge, samples)
         nets, before = self._make_nets(groups, seeds[:-1].tolist())
         is_fresh = before is None and not nets[0].is_trained
-        e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh))
+        e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh, self.e_step_))
         held_out = None
         if self.validation_fraction is not None:
             samples, e_step, held_out = hold_out(
@@ -309,16 +309,30 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
     def _make_nets(self, groups, seeds):
         """Make the nets of all starts, and return what the first goes on from, too."""
         options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
-        nets = [make_net(self.net, groups, seed, options) for seed in seeds]
-        if self.e_step not in nets[0].schedules:
-            raise ValueError(
-                f"e_step must be one of {join_names(sorted(nets[0].schedules))} with net="
-                f"{self.net!r}, got {self.e_step!r}. Set e_step."
-            )
+        (group,) = groups
+        nets = [make_net(self.net, group, seed, options) for seed in seeds]
+        self.e_step_ = self._choose_schedule(nets[0].schedules)
         before = vars(self).get("_fit_state") if self.warm_start else None
         if before is not None:
             nets[0].adopt(before.net)
         return nets, before
+
+    def _choose_schedule(self, schedules):
+        """Return the E-step that the net can follow, and check what goes with it."""
+        chosen = self.e_step
+        if chosen == "auto":
+            chosen = "batch" if "batch" in schedules else "epoch"
+        if chosen not in schedules:
+            raise ValueError(
+                f"e_step must be 'auto' or one of {join_names(sorted(schedules))} with net="
+                f"{self.net!r}, got {chosen!r}. Set e_step."
+            )
+        if chosen == "batch" and self.m_steps != 1:
+            raise ValueError(
+                f"m_steps must be 1 where e_step is 'batch', which has one gradient step for each "
+                f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
+            )
+        return chosen
 
     def _start_runs(self, nets, before, e_step, n_states, seeds):
         """Make the starts. Their engines draw alike, so that their bounds compare."""
@@ -339,11 +353,6 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
 
     def _check_parameters(self):
         """Check what scikit-learn's constraints cannot say, and return the callbacks."""
-        if self.e_step == "batch" and self.m_steps != 1:
-            raise ValueError(
-                f"m_steps must be 1 where e_step='batch', which has one gradient step for each "
-                f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
-            )
         _check_members(
             "transforms",
             self.transforms,
@@ -404,14 +413,14 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             )
         return IdentityKnowledge(in_order(observed.labels))
 
-    def _make_transforms(self, knowledge, is_fresh):
+    def _make_transforms(self, knowledge, is_fresh, schedule="batch"):
         """Make what stands around the posterior; nothing where nothing changes."""
         transforms: list[PosteriorTransform] = []
         temperature = self.temperature
         if isinstance(temperature, str):  # "auto"
             temperature = 1.0
             if is_fresh and not isinstance(knowledge, IdentityKnowledge):
-                temperature = self._choose_annealing()
+                temperature = self._choose_annealing(schedule)
         if not _is_one(temperature):
             transforms.append(Temperature(temperature))
         if self.state_prior is not None:
@@ -420,17 +429,17 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             transforms.append(StepSize(self.step_size))
         return (*transforms, *(clone(transform) for transform in self.transforms))
 
-    def _choose_annealing(self):
+    def _choose_annealing(self, schedule):
         """Return the temperatures of "auto"; with whole iterations the last of them is at 1."""
         n_iter = min(self.max_iter / 2, _ANNEALED)
-        if self.e_step == "epoch":
+        if schedule == "epoch":
             n_iter = int(n_iter)
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
     def _train(self, runs, samples, e_step, callbacks, *, max_iter, held_out=None, step=1.0):
         """Run EM: the best of several starts goes on. What stops it comes back."""
         n_passes = max_iter - runs[0].n_iter + (len(runs) - 1) * min(self.init_iter, max_iter)
-        n_passes *= self.m_steps if self.e_step == "epoch" else 1
+        n_passes *= self.m_steps if self.e_step_ == "epoch" else 1
         y = e_step.groups
 
         def run_to(run, n_iter):
@@ -439,7 +448,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
                     run,
                     samples,
                     e_step,
-                    schedule=self.e_step,
+                    schedule=self.e_step_,
                     m_steps=self.m_steps,
                     max_iter=min(n_iter, max_iter),
                     callbacks=watchers,

@@ -56,10 +56,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     symbol_shape : tuple of int or None, default=None
         Shape of the features of one symbol, where X is flat: short for a layout with it. None reads
         it off X.
-    e_step : {"batch", "epoch"}, default="batch"
+    e_step : {"auto", "batch", "epoch"}, default="auto"
         "batch" computes the posterior of each mini-batch on the forward pass of its gradient step:
         with exact inference this is stochastic gradient ascent on the log-evidence. "epoch"
-        computes the posterior of all the data, then makes `m_steps` passes.
+        computes the posterior of all the data, then makes `m_steps` passes. "auto" is "batch" for
+        nets, and "epoch" for learners without mini-batches.
     m_steps : int, default=1
         Passes over the data for each E-step of ``e_step="epoch"``; 1 with "batch".
     n_init : int, default=1
@@ -153,8 +154,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         The layout, with what was read off X.
     net_ : skorch.NeuralNet
         The trained net; its ``history`` has the losses of the M-step.
+    e_step_ : {"batch", "epoch"}
+        The E-step that was used.
     symbol_shape_ : tuple of int
-        Shape of the features of one symbol.
+        Shape of the features of one symbol, or of a sample that the net sees as a whole.
     init_lower_bounds_ : list of float
         Mean log-evidence of each start when the best of several was chosen; empty with one start.
     lower_bounds_ : list of float

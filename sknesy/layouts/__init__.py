@@ -1,14 +1,17 @@
 """Layouts: the places of the symbols of samples in X."""
 
-from sknesy.layouts._base import Layout, choose_layout, detach
+from sknesy.layouts._arrays import detach
+from sknesy.layouts._base import Layout, choose_layout
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
 from sknesy.layouts._grid import GridLayout
+from sknesy.layouts._joint import JointLayout
 from sknesy.layouts._sequences import SequenceLayout, as_symbols
 
 __all__ = [
     "Layout",
     "GridLayout",
     "SequenceLayout",
+    "JointLayout",
     "FeaturelessLayout",
     "as_symbols",
     "choose_layout",

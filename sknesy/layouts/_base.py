@@ -1,6 +1,7 @@
 """The contract of layouts: what X is, and how its symbols are spoken of."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -9,14 +10,12 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from sknesy._validation import warn
 from sknesy.knowledge import Knowledge
+from sknesy.layouts._arrays import as_numbers, as_tensor, read_mapping
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import Grid, Samples, SymbolGroup
 
-__all__ = ["Layout", "as_floats", "as_tensor", "choose_layout", "detach"]
-
-_MAX_WHOLE = 2**24  # float32 holds every whole number up to here
+__all__ = ["Layout", "choose_layout"]
 
 
 class Layout(BaseEstimator, ABC):
@@ -28,7 +27,8 @@ class Layout(BaseEstimator, ABC):
     Parameters
     ----------
     symbol_shape : tuple of int or None, default=None
-        Shape of the features of one symbol; None reads it off X.
+        Shape of the features of one symbol; None reads it off X. After a fit on several inputs a
+        mapping of their names to shapes.
     """
 
     def __init__(self, symbol_shape: tuple[int, ...] | None = None) -> None:
@@ -52,7 +52,7 @@ class Layout(BaseEstimator, ABC):
         Returns
         -------
         Samples
-            The data, float32.
+            The data: float32, or integers as they came.
 
         Raises
         ------
@@ -77,7 +77,6 @@ class Layout(BaseEstimator, ABC):
         """
         return knowledge
 
-    @abstractmethod
     def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
         """Return what nets are to predict.
 
@@ -91,10 +90,13 @@ class Layout(BaseEstimator, ABC):
         Returns
         -------
         tuple of SymbolGroup
-            The symbols, those that share a net in one group.
+            The symbols, those that share a net in one group; here all in one.
         """
+        n_states = tuple(knowledge.n_states.tolist())
+        symbols = tuple(range(len(n_states)))
+        shape, is_shared = samples.symbol_shape, samples.is_shared
+        return (SymbolGroup(None, symbols, n_states, shape, is_shared, samples.dtype),)
 
-    @abstractmethod
     def name_worlds(
         self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
     ) -> Any:
@@ -114,6 +116,7 @@ class Layout(BaseEstimator, ABC):
         ndarray of shape (n_samples, n_symbols), or list of ndarrays of shape (length,)
             Names of the states of the symbols that are there.
         """
+        return knowledge.name_worlds(worlds)
 
     def read_symbols(self, Z: Any, knowledge: Knowledge, samples: Samples) -> KnownSymbols:
         """Read the symbols that are known.
@@ -224,15 +227,19 @@ class Layout(BaseEstimator, ABC):
         Samples
             Samples of one symbol each.
         """
-        shape, given = self.symbol_shape, np.shape(X)
+        shape = self.symbol_shape
         assert shape is not None, "fit fills it in"
+        if isinstance(shape, Mapping):
+            parts = read_mapping(X, shape)
+            return Grid({name: tensor[:, None] for name, tensor in parts.items()})
+        given = np.shape(X)
         if given[1:] not in (tuple(shape), (prod(shape),)):
             raise ValueError(
                 f"X must hold single symbols of shape {shape}, one a row, where parts=True, got an "
                 f"array of shape {given}. Pass X of shape (n_parts, {', '.join(map(str, shape))}), "
                 "or parts=False for whole samples."
             )
-        return Grid(as_tensor(as_floats(X).reshape(len(X), 1, *shape)))
+        return Grid(as_tensor(as_numbers(X).reshape(len(X), 1, *shape)))
 
 
 def choose_layout(
@@ -259,35 +266,3 @@ def choose_layout(
         return FeaturelessLayout(symbol_shape)
     is_family = knowledge is not None and knowledge.is_family
     return (SequenceLayout if is_family else GridLayout)(symbol_shape)
-
-
-def as_tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:
-    """Share an array's memory with torch; only what must not be written to is copied."""
-    array = np.ascontiguousarray(array)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
-
-
-def as_floats(X: Any) -> npt.NDArray[np.float32]:
-    """Return an array as float32, with a warning where whole numbers are rounded."""
-    array = np.asarray(detach(X))
-    warn_of_rounding(array)
-    return array.astype(np.float32, copy=False)
-
-
-def warn_of_rounding(X: Any) -> None:
-    """Warn where integers are too large for float32; nothing is said of other values."""
-    kind = getattr(getattr(X, "dtype", None), "kind", "f")
-    if kind not in "iu" or not X.size:
-        return
-    largest = max(abs(int(X.max())), abs(int(X.min())))
-    if largest > _MAX_WHOLE:
-        warn(
-            f"X holds the integer {largest}, but nets compute with float32, which rounds integers "
-            f"above {_MAX_WHOLE}: different values may become equal. Subtract an offset, scale "
-            "X, or encode identifiers as categories.",
-        )
-
-
-def detach(X: Any) -> Any:
-    """Return a tensor as an array without gradients, anything else as it is."""
-    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.utils.validation import _num_samples
 
@@ -58,12 +56,6 @@ class FeaturelessLayout(Layout):
         """Put all symbols into one group."""
         n_states = tuple(knowledge.n_states.tolist())
         return (SymbolGroup(None, tuple(range(len(n_states))), n_states, (0,), is_shared=False),)
-
-    def name_worlds(
-        self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
-    ) -> Any:
-        """Replace indices of states by their names, (n_samples, n_symbols)."""
-        return knowledge.name_worlds(worlds)
 
 
 def without_features(X: Any, y: Any, symbols: Any, layout: Layout) -> Any:

@@ -1,16 +1,17 @@
 """Samples of equally many symbols."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.validation import validate_data
 
 from sknesy._validation import join_names
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
-from sknesy.nets import Grid, Samples, SymbolGroup
+from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, warn_of_rounding
+from sknesy.layouts._base import Layout
+from sknesy.nets import Grid, Samples
 
 __all__ = ["GridLayout"]
 
@@ -18,7 +19,8 @@ __all__ = ["GridLayout"]
 class GridLayout(Layout):
     """Samples of as many symbols as the knowledge has; shaped, or flat.
 
-    X is of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, n_symbols * n_features).
+    X is of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, n_symbols * n_features); or
+    a mapping of names to such arrays, which the net's ``forward`` takes by keyword.
 
     Parameters
     ----------
@@ -29,26 +31,17 @@ class GridLayout(Layout):
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and cut them into symbols without a copy."""
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
+        if isinstance(X, Mapping) or isinstance(self.symbol_shape, Mapping):
+            return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))
         X = detach(X)
         check_regular(X, knowledge)
         warn_of_rounding(X)
         if not reset and self.symbol_shape is not None:
             # First, as scikit-learn only says that "features" are missing, and counts axis 1.
             check_symbols(X, n_symbols, self.symbol_shape)
-        X = validate_data(estimator, X, dtype=np.float32, allow_nd=True, reset=reset)
+        X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
         shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
         return Grid(as_tensor(X.reshape(len(X), n_symbols, *shape)))
-
-    def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
-        """Put all symbols into one group: they share a net."""
-        n_states = tuple(knowledge.n_states.tolist())
-        return (SymbolGroup(None, tuple(range(len(n_states))), n_states, samples.symbol_shape),)
-
-    def name_worlds(
-        self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
-    ) -> Any:
-        """Replace indices of states by their names, (n_samples, n_symbols)."""
-        return knowledge.name_worlds(worlds)
 
 
 def find_symbol_shape(

@@ -11,7 +11,8 @@ from sklearn.utils import check_array
 from sknesy._validation import as_column
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._base import Layout, as_tensor, detach, warn_of_rounding
+from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, forget_features, warn_of_rounding
+from sknesy.layouts._base import Layout
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import Samples, Sequences, SymbolGroup
 
@@ -46,9 +47,7 @@ class SequenceLayout(Layout):
                     f"differ in length, got {knowledge!r}, which emits an output at each symbol. "
                     "Give it `n_symbols`, with X of one length, or emits=False."
                 )
-            # Axis 1 is the length: X has no fixed number of features, and no names of them.
-            for name in ("n_features_in_", "feature_names_in_"):
-                vars(estimator).pop(name, None)
+            forget_features(estimator)  # axis 1 is the length
         return read_sequences(X, self.symbol_shape)
 
     def unroll(self, knowledge: Knowledge, samples: Any) -> Knowledge:
@@ -58,8 +57,9 @@ class SequenceLayout(Layout):
     def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
         """Put all symbols into one group; the net predicts all their states but `END`."""
         symbols = tuple(range(knowledge.n_symbols))
-        n_states = len(knowledge.symbol_states[0]) - 1
-        return (SymbolGroup(None, symbols, (n_states,), samples.symbol_shape),)
+        n_states = (len(knowledge.symbol_states[0]) - 1,)
+        shape, is_shared = samples.symbol_shape, samples.is_shared
+        return (SymbolGroup(None, symbols, n_states, shape, is_shared, samples.dtype),)
 
     def name_worlds(
         self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Any
@@ -102,7 +102,7 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
     X, shape = detach(X), None if symbol_shape is None else tuple(symbol_shape)
     warn_of_rounding(X)
     if len(getattr(X, "shape", ())) > 1:
-        X = check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
+        X = check_array(X, dtype=NUMBERS, allow_nd=True, input_name="X")
         first = as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
         symbols = X.reshape(-1, *first.shape[1:])
         lengths = np.full(len(X), len(first))
@@ -124,7 +124,7 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
         lengths = np.array([len(part) for part in parts])
         joined = np.concatenate(parts)
         warn_of_rounding(joined)
-        symbols = check_array(joined, dtype=np.float32, allow_nd=True, input_name="X")
+        symbols = check_array(joined, dtype=NUMBERS, allow_nd=True, input_name="X")
     return Sequences(as_tensor(symbols), torch.from_numpy(lengths), int(lengths.max()))
 
 

@@ -6,7 +6,7 @@ from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net
 from sknesy.nets._parameters import as_neural_net
 from sknesy.nets._prior import PriorNet
-from sknesy.nets._samples import Grid, Samples, Sequences
+from sknesy.nets._samples import Grid, Joint, Samples, Sequences
 from sknesy.nets._skorch import SkorchNet
 from sknesy.nets.modules import MLP, ConvNet, LeNet, default_module
 
@@ -15,6 +15,7 @@ __all__ = [
     "ConvNet",
     "LeNet",
     "Grid",
+    "Joint",
     "PriorNet",
     "Samples",
     "Sequences",

@@ -7,31 +7,32 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, Dataset, Subset
 
+from sknesy.nets._inputs import Inputs, cast
 from sknesy.nets._samples import Samples
 
 __all__ = ["JoinedBatches", "SymbolDataset", "as_is", "find_indices"]
 
 
 class SymbolDataset(Dataset):
-    """Samples for the M-step, given out as mini-batches (inputs, indices), in the net's dtype.
+    """Samples for the M-step, given out as mini-batches (inputs, indices), in the net's dtypes.
 
     The target of a sample is its index: what it is to be trained on is computed on the way.
     """
 
-    def __init__(self, samples: Samples, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, samples: Samples, dtypes: Any = torch.float32) -> None:
         self.samples = samples
-        self.dtype = dtype
+        self.dtypes = dtypes
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, i: int) -> tuple[Inputs, Tensor]:
         return self.__getitems__([i])
 
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, indices: list[int]) -> tuple[Inputs, Tensor]:
         """Return a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
-        return self.samples.inputs(index).to(self.dtype), index
+        return cast(self.samples.inputs(index), self.dtypes), index
 
 
 class JoinedBatches(BatchSampler):

@@ -26,10 +26,14 @@ class SymbolLoss(nn.Module):
     n_states : sequence of int
         Number of states of each symbol of a sample; a single one where the net says the same of all
         symbols, and samples differ in their number.
+    is_shared : bool, default=True
+        Whether a row of the output is one symbol, rather than a sample.
     """
 
-    def __init__(self, n_states: Sequence[int] = (1,)) -> None:
+    def __init__(self, n_states: Sequence[int] = (1,), is_shared: bool = True) -> None:
         super().__init__()
+        self.is_binary = set(n_states) == {2}
+        self.single_width = 1 if is_shared else len(n_states)  # of an output of one logit a symbol
         mask = mask_states(torch.tensor(n_states))
         self.register_buffer("mask", mask, persistent=False)
         self.is_padded = not bool(mask.all())
@@ -45,13 +49,18 @@ class SymbolLoss(nn.Module):
         ----------
         output : Tensor
             Logits of ``n * n_symbols * n_states`` entries in this order; -inf rules a state out.
+            Where all symbols have two states, ``n * n_symbols`` entries may be the logits of the
+            second, as a sigmoid takes them.
 
         Returns
         -------
         Tensor of shape (n, n_symbols, n_states), float64
             Normalised over states, after the cast: float32 would leave an error of 1e-7.
         """
-        logits = output.reshape(-1, *self.mask.shape).double()
+        logits = output.double()
+        if self.is_binary and output.ndim == 2 and output.shape[-1] == self.single_width:
+            logits = torch.stack([torch.zeros_like(logits), logits], dim=-1)
+        logits = logits.reshape(-1, *self.mask.shape)
         if self.is_padded:
             logits = logits.masked_fill(~self.mask, -torch.inf)
         return torch.log_softmax(logits, dim=-1)

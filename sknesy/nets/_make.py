@@ -14,7 +14,7 @@ from skorch import (
     NeuralNetRegressor,
 )
 
-from sknesy.exceptions import InvalidNetError, UnsupportedKnowledgeError
+from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._parameters import as_neural_net, check_device
@@ -28,9 +28,7 @@ _DEFAULTS = {"learning_rate": 1e-3, "batch_size": 32, "device": "cpu"}
 
 
 @singledispatch
-def make_net(
-    net: Any, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
-) -> SymbolNet:
+def make_net(net: Any, group: SymbolGroup, seed: int, options: Mapping[str, Any]) -> SymbolNet:
     """Build the net of one start of training.
 
     ``make_net.register(kind)`` adds a kind of net: a function of the same parameters, in a file of
@@ -40,7 +38,7 @@ def make_net(
     ----------
     net : object
         The parameter `net` of an estimator. It is cloned, and stays as it is.
-    groups : tuple of SymbolGroup
+    group : SymbolGroup
         The symbols to predict.
     seed : int
         Seed of all randomness of the net.
@@ -57,10 +55,8 @@ def make_net(
     ------
     InvalidNetError
         When the net, or an option, cannot be used.
-    UnsupportedKnowledgeError
-        When the net serves one group of symbols, and there are several.
     """
-    return _make_skorch(net, groups, seed, options)
+    return _make_skorch(net, group, seed, options)
 
 
 # skorch's classifiers inherit from scikit-learn's mixins first: registered by name, they stay
@@ -69,22 +65,14 @@ def make_net(
 @make_net.register(NeuralNetClassifier)
 @make_net.register(NeuralNetRegressor)
 @make_net.register(NeuralNet)
-def _make_skorch(
-    net: Any, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
-) -> SymbolNet:
+def _make_skorch(net: Any, group: SymbolGroup, seed: int, options: Mapping[str, Any]) -> SymbolNet:
     """Build a `SkorchNet` from None, a module class or a skorch NeuralNet."""
-    if any(group.symbol_shape == (0,) for group in groups):
+    if group.symbol_shape == (0,):
         raise InvalidNetError(
             f"net must be None where X has no features, got {net!r}. Leave it out: the shares of "
             "the states are learned."
         )
     own = clone(as_neural_net(net))
-    if len(groups) > 1:
-        names = ", ".join(repr(group.name) for group in groups)
-        raise UnsupportedKnowledgeError(
-            f"net must be one net for each group of symbols, got {type(net).__name__} for the "
-            f"{len(groups)} groups {names}. Lay out X as one group of symbols of one shape."
-        )
     for option, default in _DEFAULTS.items():
         name, value = _SKORCH_NAMES[option], options.get(option)
         kept = getattr(own, name)
@@ -96,24 +84,22 @@ def _make_skorch(
                 f"({kept}), got {value}. Set net__{name}, or pass a module class as net."
             )
     own.set_params(device=_find_device(own.device))
-    (group,) = groups
-    return SkorchNet(own, group.n_states, group.symbol_shape, seed, group.is_shared)
+    return SkorchNet(own, group, seed)
 
 
 @make_net.register(type(None))
 def _make_default(
-    net: None, groups: tuple[SymbolGroup, ...], seed: int, options: Mapping[str, Any]
+    net: None, group: SymbolGroup, seed: int, options: Mapping[str, Any]
 ) -> SymbolNet:
     """Build a `SkorchNet`; where there are no features, a `PriorNet`."""
-    if any(group.symbol_shape != (0,) for group in groups):
-        return _make_skorch(net, groups, seed, options)
+    if group.symbol_shape != (0,):
+        return _make_skorch(net, group, seed, options)
     for option in ("learning_rate", "batch_size"):
         if options.get(option) is not None:
             raise InvalidNetError(
                 f"{option} must be None where X has no features, got {options[option]}: the shares "
                 "of the states are learned in closed form. Leave it out."
             )
-    (group,) = groups
     return PriorNet(group.n_states, _find_device(options.get("device") or "cpu"))
 
 

@@ -2,15 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sknesy.nets._inputs import Inputs, count, dtypes_of, first, map_inputs, shape_of
 from sknesy.numerics.runs import find_rows, find_starts
 
-__all__ = ["Grid", "Samples", "Sequences"]
+__all__ = ["Grid", "Joint", "Samples", "Sequences"]
 
 
 class Samples(ABC):
@@ -23,14 +24,22 @@ class Samples(ABC):
     ----------
     n_symbols : int
         Number of symbols of a sample, as engines see it.
+    is_shared : bool
+        Whether an input is one symbol, rather than the whole sample.
     """
 
     n_symbols: int
+    is_shared: ClassVar[bool] = True
 
     @property
-    def symbol_shape(self) -> tuple[int, ...]:
-        """Shape of one input of the module."""
-        return tuple(self.inputs().shape[1:])
+    def symbol_shape(self) -> Any:
+        """Shape of one input of the module, a tuple of int; of several by name."""
+        return shape_of(self.inputs())
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the data, a torch.dtype; of several inputs by name."""
+        return dtypes_of(self.inputs())
 
     @abstractmethod
     def __len__(self) -> int:
@@ -41,7 +50,7 @@ class Samples(ABC):
         """Return some of the samples, by their numbers or a mask."""
 
     @abstractmethod
-    def inputs(self, index: Tensor | None = None) -> Tensor:
+    def inputs(self, index: Tensor | None = None) -> Inputs:
         """Return the module's inputs for some samples, one sample after the other.
 
         Parameters
@@ -51,8 +60,8 @@ class Samples(ABC):
 
         Returns
         -------
-        Tensor of shape (n_inputs, ...)
-            The inputs.
+        Tensor of shape (n_inputs, ...), or dict of str to such
+            The inputs; several go to the module by keyword.
         """
 
     def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
@@ -95,35 +104,59 @@ class Samples(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Grid(Samples):
-    """Samples of equally many symbols.
+    """Samples of equally many symbols, which the module sees one at a time.
 
     Attributes
     ----------
-    X : Tensor of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, ...)
+    X : Tensor of shape (n_samples, n_symbols, *symbol_shape), or dict of str to such
         The data.
-    is_shared : bool
-        Whether the module sees one symbol at a time, rather than the whole sample.
     """
 
-    X: Tensor
-    is_shared: bool = True
+    X: Inputs
 
     def __len__(self) -> int:
-        return len(self.X)
+        return count(self.X)
 
     def __getitem__(self, index: Any) -> "Grid":
         """Return some of the samples, by their numbers or a mask."""
-        return replace(self, X=self.X[index])
+        return replace(self, X=map_inputs(lambda X: X[index], self.X))
 
     @property
     def n_symbols(self) -> int:
         """Number of symbols of a sample."""
-        return self.X.shape[1]
+        return first(self.X).shape[1]
 
-    def inputs(self, index: Tensor | None = None) -> Tensor:
+    def inputs(self, index: Tensor | None = None) -> Inputs:
         """Return the module's inputs; see `Samples.inputs`."""
-        X = self.X if index is None else self.X[index]
-        return X.flatten(0, 1) if self.is_shared else X
+        return map_inputs(lambda X: (X if index is None else X[index]).flatten(0, 1), self.X)
+
+
+@dataclass(frozen=True, eq=False)
+class Joint(Samples):
+    """Samples that the module sees as a whole, to predict all their symbols.
+
+    Attributes
+    ----------
+    X : Tensor of shape (n_samples, *symbol_shape), or dict of str to such
+        The data.
+    n_symbols : int
+        Number of symbols of a sample.
+    """
+
+    is_shared: ClassVar[bool] = False
+    X: Inputs
+    n_symbols: int
+
+    def __len__(self) -> int:
+        return count(self.X)
+
+    def __getitem__(self, index: Any) -> "Joint":
+        """Return some of the samples, by their numbers or a mask."""
+        return replace(self, X=map_inputs(lambda X: X[index], self.X))
+
+    def inputs(self, index: Tensor | None = None) -> Inputs:
+        """Return the module's inputs; see `Samples.inputs`."""
+        return self.X if index is None else map_inputs(lambda X: X[index], self.X)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """The M-step through skorch."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
 from typing import Any
@@ -15,10 +15,12 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks, is_wish_to_stop
+from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._inputs import Inputs, cast, count, map_inputs, try_dtypes, zeros
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import check_batch_sizes, check_device, check_keywords
 from sknesy.nets._random import RandomStream
-from sknesy.nets._samples import Grid, Samples, Sequences
+from sknesy.nets._samples import Grid, Joint, Samples, Sequences
 from sknesy.nets._statistics import recompute_statistics
 from sknesy.nets._trial import check_output, check_trainable, rehearse
 
@@ -36,32 +38,20 @@ class SkorchNet(SymbolNet):
     ----------
     net : skorch.NeuralNet
         An unfitted net of the caller's own; it is changed. Its criterion is replaced by
-        `SymbolLoss`, all else is kept. A module whose constructor takes `symbol_shape` or
-        `n_states` is given them.
-    n_states : sequence of int
-        Number of states of each symbol; a single one for `Sequences`.
-    symbol_shape : tuple of int
-        Shape of the features of one symbol, or of the whole sample if not `is_shared`.
+        `SymbolLoss`, all else is kept. A module whose constructor takes `symbol_shape`,
+        `n_states`, or `n_symbols` in a net for whole samples, is given them.
+    group : SymbolGroup
+        The symbols to predict. The module predicts one of them from its own features, or, if the
+        group is not `is_shared`, all from the whole sample: its output is then of shape
+        (n_samples, n_symbols, max(n_states)), or flat.
     seed : int
         Seed of the weights, of the order of samples and of what the module draws.
-    is_shared : bool, default=True
-        Whether the module predicts one symbol from its own features, and all symbols share it.
-        Otherwise it predicts all symbols from the whole sample: its output is of shape
-        (n_samples, n_symbols, max(n_states)), or flat.
     """
 
-    def __init__(
-        self,
-        net: NeuralNet,
-        n_states: Sequence[int],
-        symbol_shape: tuple[int, ...],
-        seed: int,
-        is_shared: bool = True,
-    ) -> None:
+    def __init__(self, net: NeuralNet, group: SymbolGroup, seed: int) -> None:
         self.net = net
-        self.n_states = tuple(n_states)
-        self.symbol_shape = tuple(symbol_shape)
-        self.is_shared = is_shared
+        self.group = group
+        self.n_states = group.n_states
         check_device(self.device)
         self._stream = RandomStream(seed, self.device)
         self._order = torch.Generator().manual_seed(seed)
@@ -69,7 +59,7 @@ class SkorchNet(SymbolNet):
         self._iterators: tuple[Any, Any] = (None, None)
         self._files: TrialFiles | None = None
         self._initialize()
-        self._check_output()
+        self._dtypes = self._check_output()
 
     @property
     def device(self) -> str:
@@ -103,7 +93,7 @@ class SkorchNet(SymbolNet):
     ) -> Iterator["SkorchNet"]:
         """Open a training session, from skorch's ``on_train_begin`` to its ``on_train_end``."""
         net, samples = self.net, self._as_samples(X)
-        dataset = SymbolDataset(samples, self._dtype)
+        dataset = SymbolDataset(samples, self._dtypes)
         try:
             self._prepare(dataset, weight, y)
             if is_trial:
@@ -158,7 +148,7 @@ class SkorchNet(SymbolNet):
         batches = JoinedBatches(
             order.tolist(), self._batch_size("iterator_train", len(samples)), False
         )
-        dataset = SymbolDataset(samples, self._dtype)
+        dataset = SymbolDataset(samples, self._dtypes)
         recompute_statistics(
             self.net.module_, self.net.infer, (dataset.__getitems__(batch)[0] for batch in batches)
         )
@@ -201,20 +191,21 @@ class SkorchNet(SymbolNet):
                 f"{error} Set warm_start=False, or fit a new estimator."
             ) from error
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        """Type of the module's inputs: that of its parameters, float32 unless it was changed."""
-        dtypes = (p.dtype for p in self.net.module_.parameters() if p.is_floating_point())
-        return next(dtypes, torch.float32)
-
     def _initialize(self) -> None:
         """Build the module, the criterion and the optimiser of the skorch net."""
         net = self.net
-        net.set_params(criterion=SymbolLoss, criterion__n_states=self.n_states)
+        group = self.group
+        net.set_params(
+            criterion=SymbolLoss,
+            criterion__n_states=group.n_states,
+            criterion__is_shared=group.is_shared,
+        )
         given = net.get_params_for("module")
         if not isinstance(net.module, nn.Module):
             accepted = inspect.signature(net.module).parameters
-            filled = {"symbol_shape": self.symbol_shape, "n_states": max(self.n_states)}
+            filled = {"symbol_shape": group.symbol_shape, "n_states": max(group.n_states)}
+            if not group.is_shared:
+                filled["n_symbols"] = len(group.n_states)
             fresh = {k: v for k, v in filled.items() if k in accepted and k not in given}
             check_keywords(net.module, given, "net__module__")
             net.set_params(**{f"module__{k}": v for k, v in fresh.items()})
@@ -235,18 +226,28 @@ class SkorchNet(SymbolNet):
                 "Check the `net__` parameters, or the NeuralNet passed as `net`."
             ) from error
 
-    def _check_output(self) -> None:
-        """Try the net on two samples of zeros, before there are data."""
-        leading = (2, len(self.n_states)) if self.is_shared else (2,)
-        X = torch.zeros(*leading, *self.symbol_shape, dtype=torch.float32)
-        try:
-            output = self._forward(X.flatten(0, 1) if self.is_shared else X)
-        except Exception as error:  # a trial of foreign code, before anything depends on it
-            raise InvalidNetError(
-                f"The net must take inputs of shape (n, {', '.join(map(str, self.symbol_shape))}), "
-                f"but its forward pass raised: {error} Change the net or `symbol_shape`."
-            ) from error
-        check_output(output, len(X), self.n_states, self.is_shared)
+    def _check_output(self) -> Any:
+        """Try the net on two samples of zeros, and return the dtypes of inputs that it takes.
+
+        Integers are features to one net, and names to another, as to an embedding: what does not
+        raise is right.
+        """
+        group, parameters = self.group, self.net.module_.parameters()
+        floating = next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
+        n_rows = 2 * len(group.n_states) if group.is_shared else 2
+        failure: Exception | None = None
+        for dtypes in try_dtypes(group.dtype, floating):
+            try:
+                output = self._forward(zeros(n_rows, group.symbol_shape, dtypes), dtypes)
+            except Exception as error:  # a trial of foreign code, before anything depends on it
+                failure = failure or error
+            else:
+                check_output(output, 2, group.n_states, group.is_shared)
+                return dtypes
+        raise InvalidNetError(
+            f"The net must take inputs {_describe(group.symbol_shape)}, but its forward pass "
+            f"raised: {failure} Change the net or `symbol_shape`."
+        ) from failure
 
     def _prepare(self, dataset: SymbolDataset, weight: Tensor, y: Any) -> None:
         """Hold samples out, check all that training needs, and rehearse its first step."""
@@ -295,20 +296,27 @@ class SkorchNet(SymbolNet):
         rehearse(net, batch, self._stream)
 
     def _as_samples(self, X: Tensor | Samples) -> Samples:
-        return X if isinstance(X, Samples) else Grid(X, self.is_shared)
+        if isinstance(X, Samples):
+            return X
+        return Grid(X) if self.group.is_shared else Joint(X, len(self.n_states))
 
-    def _forward(self, inputs: Tensor) -> Tensor:
+    def _forward(self, inputs: Inputs, dtypes: Any = None) -> Tensor:
         """Return the module's output in evaluation mode, from padded mini-batches of one size."""
-        parts = []
-        for start in range(0, len(inputs), _PREDICT_SIZE):
-            batch = inputs[start : start + _PREDICT_SIZE]
-            missing = _PREDICT_SIZE - len(batch)
+        dtypes = self._dtypes if dtypes is None else dtypes
+        parts, n_inputs = [], count(inputs)
+        for start in range(0, n_inputs, _PREDICT_SIZE):
+            size = min(_PREDICT_SIZE, n_inputs - start)
+
+            def pad(tensor: Tensor, start: int = start, missing: int = _PREDICT_SIZE - size) -> Any:
+                rows = tensor[start : start + _PREDICT_SIZE]
+                return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
+
             # A copy in any case: a module may change its input in place, which is the caller's X.
-            batch = torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])]).to(self._dtype)
+            batch = cast(map_inputs(pad, inputs), dtypes)
             output = self.net.evaluation_step((batch, None), training=False)
-            if not isinstance(output, Tensor) or len(output) != len(batch):
+            if not isinstance(output, Tensor) or len(output) != _PREDICT_SIZE:
                 return output
-            parts.append(output[: _PREDICT_SIZE - missing])
+            parts.append(output[:size])
         return torch.cat(parts)
 
     def _iterate(self, dataset: Dataset, training: bool) -> Any:
@@ -344,6 +352,13 @@ class SkorchNet(SymbolNet):
         self.__dict__.update(state)
         self._order = torch.Generator()
         self._order.set_state(state["_order"])
+
+
+def _describe(shape: Any) -> str:
+    """Return words for the shape of inputs."""
+    if isinstance(shape, Mapping):
+        return "of the shapes " + ", ".join(f"{k}: (n, *{tuple(v)})" for k, v in shape.items())
+    return f"of shape (n, {', '.join(map(str, shape))})"
 
 
 def _remember_alike(one: NeuralNet, other: NeuralNet) -> bool:

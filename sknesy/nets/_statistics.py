@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from sknesy.nets._inputs import Inputs
+
 __all__ = ["recompute_statistics"]
 
 
 def recompute_statistics(
-    module: nn.Module, forward: Callable[[Tensor], Tensor], batches: Iterable[Tensor]
+    module: nn.Module, forward: Callable[[Inputs], Tensor], batches: Iterable[Inputs]
 ) -> None:
     """Set running means and variances to their averages over batches, all else in evaluation mode.
 

@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sknesy.exceptions import InvalidNetError, SknesyError
+from sknesy.nets._inputs import Inputs
 from sknesy.nets._random import RandomStream
 
 __all__ = ["check_output", "check_trainable", "rehearse"]
@@ -22,12 +23,17 @@ def check_output(
     else:
         shapes = [(n_samples, n_symbols, width), (n_samples, n_symbols * width)]
         what = f"(n, {n_symbols}, {width})"
+    single = (n_samples * n_symbols, 1) if is_shared else (n_samples, n_symbols)
+    is_single = set(n_states) == {2} and getattr(output, "shape", None) == single
+    if is_single:  # logits of the second state
+        return
     if not isinstance(output, Tensor) or tuple(output.shape) not in shapes:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise InvalidNetError(
             f"The net's output must be of shape {what}, got {got} for {n_samples} samples of "
-            f"{n_symbols} symbols. Give its last layer the width {width} (the constructor "
-            "parameter `n_states` is filled in if the module has one)."
+            f"{n_symbols} symbols. Give its last layer the width "
+            f"{width if is_shared else n_symbols * width} (the constructor parameters `n_states` "
+            "and, of a net for whole samples, `n_symbols` are filled in if the module has them)."
         )
     rows = output.reshape(-1, width).double()
     is_probability = (rows >= 0).all() and ((rows.sum(-1) - 1).abs() < 1e-5).all()
@@ -48,7 +54,7 @@ def check_trainable(net: NeuralNet) -> None:
         )
 
 
-def rehearse(net: NeuralNet, batch: tuple[Tensor, Tensor], stream: RandomStream) -> None:
+def rehearse(net: NeuralNet, batch: tuple[Inputs, Tensor], stream: RandomStream) -> None:
     """Try a step of training, with its backward pass; weights and buffers stay as they are."""
     check_trainable(net)
     criterion = net.criterion_

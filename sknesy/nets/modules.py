@@ -1,7 +1,7 @@
-"""Small torch modules that predict one symbol from its features.
+"""Small torch modules that predict one symbol from its features, or all symbols of a sample.
 
-Each takes ``symbol_shape`` and ``n_states`` first: `EMNeSyClassifier` fills parameters of these
-names in, for these modules and for any other.
+Each takes ``symbol_shape`` and ``n_states`` first, and ``n_symbols``: `EMNeSyClassifier` fills
+parameters of these names in, for these modules and for any other.
 """
 
 from math import prod
@@ -25,25 +25,29 @@ class MLP(nn.Module):
     Parameters
     ----------
     symbol_shape : tuple of int
-        Shape of the features of one symbol; they are flattened.
+        Shape of the features of one symbol, or of a sample; they are flattened.
     n_states : int
-        Number of states, the width of the output.
+        Number of states.
     hidden : int, default=64
         Width of the hidden layer.
+    n_symbols : int, default=1
+        Number of symbols that are predicted from the features.
     """
 
-    def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
+    def __init__(
+        self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
+    ) -> None:
         super().__init__()
-        _check_widths(n_states, hidden)
+        _check_widths(n_states, hidden, n_symbols)
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(prod(_as_shape(symbol_shape)), hidden),
             nn.ReLU(),
-            nn.Linear(hidden, n_states),
+            nn.Linear(hidden, n_symbols * n_states),
         )
 
     def forward(self, X: Tensor) -> Tensor:
-        """Compute logits of shape (n, n_states) from features of shape (n, *symbol_shape)."""
+        """Compute logits (n, n_symbols * n_states) from features of shape (n, *symbol_shape)."""
         return self.layers(X)
 
 
@@ -55,14 +59,18 @@ class ConvNet(nn.Module):
     symbol_shape : tuple of int
         Shape of an image: (height, width) or (channels, height, width).
     n_states : int
-        Number of states, the width of the output.
+        Number of states.
     hidden : int, default=64
         Width of the dense layer.
+    n_symbols : int, default=1
+        Number of symbols that are predicted from an image.
     """
 
-    def __init__(self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> None:
+    def __init__(
+        self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
+    ) -> None:
         super().__init__()
-        _check_widths(n_states, hidden)
+        _check_widths(n_states, hidden, n_symbols)
         shape = _as_image(symbol_shape)
         features = nn.Sequential(
             nn.Conv2d(shape[0], 16, 3, padding=1),
@@ -77,11 +85,11 @@ class ConvNet(nn.Module):
             features,
             nn.Linear(32 * (shape[1] // 2) * (shape[2] // 2), hidden),
             nn.ReLU(),
-            nn.Linear(hidden, n_states),
+            nn.Linear(hidden, n_symbols * n_states),
         )
 
     def forward(self, X: Tensor) -> Tensor:
-        """Compute logits of shape (n, n_states) from images of shape (n, *symbol_shape)."""
+        """Compute logits (n, n_symbols * n_states) from images of shape (n, *symbol_shape)."""
         return self.layers(X.reshape(-1, *self.image_shape))
 
 
@@ -95,12 +103,14 @@ class LeNet(nn.Module):
     symbol_shape : tuple of int
         Shape of an image: (height, width) or (channels, height, width), at least 16 x 16.
     n_states : int
-        Number of states, the width of the output.
+        Number of states.
+    n_symbols : int, default=1
+        Number of symbols that are predicted from an image.
     """
 
-    def __init__(self, symbol_shape: tuple[int, ...], n_states: int) -> None:
+    def __init__(self, symbol_shape: tuple[int, ...], n_states: int, n_symbols: int = 1) -> None:
         super().__init__()
-        _check_widths(n_states)
+        _check_widths(n_states, n_symbols=n_symbols)
         self.image_shape = _as_image(symbol_shape)
         if min(self.image_shape[1:]) < _MIN_LENET_SIDE:
             raise ValueError(
@@ -124,26 +134,30 @@ class LeNet(nn.Module):
             nn.ReLU(),
             nn.Linear(120, 84),
             nn.ReLU(),
-            nn.Linear(84, n_states),
+            nn.Linear(84, n_symbols * n_states),
         )
 
     def forward(self, X: Tensor) -> Tensor:
-        """Compute logits of shape (n, n_states) from images of shape (n, *symbol_shape)."""
+        """Compute logits (n, n_symbols * n_states) from images of shape (n, *symbol_shape)."""
         return self.layers(X.reshape(-1, *self.image_shape))
 
 
-def default_module(symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64) -> nn.Module:
+def default_module(
+    symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
+) -> nn.Module:
     """Build the module of ``net=None``: a `ConvNet` for images, else an `MLP`.
 
     Parameters
     ----------
     symbol_shape : tuple of int
-        Shape of the features of one symbol. Two or three dimensions, the last two of at least
-        5, are an image.
+        Shape of the features of one symbol, or of a sample. Two or three dimensions, the last two
+        of at least 5, are an image.
     n_states : int
-        Number of states, the width of the output.
+        Number of states.
     hidden : int, default=64
         Width of the hidden or dense layer.
+    n_symbols : int, default=1
+        Number of symbols that are predicted from the features.
 
     Returns
     -------
@@ -152,7 +166,7 @@ def default_module(symbol_shape: tuple[int, ...], n_states: int, hidden: int = 6
     """
     symbol_shape = _as_shape(symbol_shape)
     is_image = len(symbol_shape) in (2, 3) and min(symbol_shape[-2:]) >= _MIN_IMAGE_SIDE
-    return (ConvNet if is_image else MLP)(symbol_shape, n_states, hidden)
+    return (ConvNet if is_image else MLP)(symbol_shape, n_states, hidden, n_symbols)
 
 
 def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -182,7 +196,8 @@ def _as_shape(symbol_shape: Any) -> tuple[int, ...]:
     return tuple(map(int, symbol_shape))
 
 
-def _check_widths(n_states: int, hidden: int = 1) -> None:
-    """Check the numbers of states and of hidden units."""
+def _check_widths(n_states: int, hidden: int = 1, n_symbols: int = 1) -> None:
+    """Check the numbers of states, of hidden units and of symbols."""
     check_number(n_states, "n_states", int, 1, example=10)
     check_number(hidden, "hidden", int, 1, example=64)
+    check_number(n_symbols, "n_symbols", int, 1, example=5)

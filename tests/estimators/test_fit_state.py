@@ -390,7 +390,7 @@ def test_sequences_need_a_family():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"m_steps": 2}, r"m_steps must be 1 where e_step='batch'.*got 2. Set e_step='epoch'"),
+        ({"m_steps": 2}, r"m_steps must be 1 where e_step is 'batch'.*got 2. Set e_step='epoch'"),
         ({"max_time": 0}, "max_time"),
         ({"temperature": "hot"}, "temperature"),
         ({"callbacks": None}, "callbacks"),
@@ -488,7 +488,8 @@ def test_integers_that_float32_rounds_warn():
 
 
 def temperatures(clf):
-    return [t for t in clf._make_transforms(clf.knowledge, True) if isinstance(t, Temperature)]
+    made = clf._make_transforms(clf.knowledge, True, clf.e_step)
+    return [transform for transform in made if isinstance(transform, Temperature)]
 
 
 def test_auto_flattens_the_net_first_for_knowledge_that_is_more_than_the_label():

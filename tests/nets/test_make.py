@@ -5,7 +5,7 @@ import torch
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 from small_nets import build
 
-from sknesy.exceptions import InvalidNetError, UnsupportedKnowledgeError
+from sknesy.exceptions import InvalidNetError
 from sknesy.nets import MLP, SymbolGroup, SymbolNet, as_neural_net, make_net
 
 GROUP = SymbolGroup(None, (0, 1), (3, 3), (4,))
@@ -38,12 +38,12 @@ class Recipe:
 
 
 @make_net.register(Recipe)
-def _make_uniform(net, groups, seed, options):
-    return Uniform(groups[0].n_states)
+def _make_uniform(net, group, seed, options):
+    return Uniform(group.n_states)
 
 
 def test_a_new_kind_of_net_is_a_registered_function():
-    net = make_net(Recipe(), (GROUP,), 0, {})
+    net = make_net(Recipe(), GROUP, 0, {})
     assert isinstance(net, Uniform)
     assert net.device == "cpu"
     assert net.inner is net
@@ -57,13 +57,13 @@ def test_classifiers_of_skorch_stay_skorch_nets_where_mixins_are_registered():
     for kind in (NeuralNetClassifier, NeuralNetBinaryClassifier, NeuralNetRegressor):
         assert kind in make_net.registry
         with pytest.raises(InvalidNetError, match=rf"got {kind.__name__}.*Pass skorch\.NeuralNet"):
-            make_net(kind(MLP), (GROUP,), 0, {})
+            make_net(kind(MLP), GROUP, 0, {})
 
 
 def test_what_is_given_stays_as_it_is():
     net = NeuralNet(MLP, criterion=None, verbose=0)
     before = repr(net)
-    assert make_net(net, (GROUP,), 0, {}).inner is not net
+    assert make_net(net, GROUP, 0, {}).inner is not net
     assert repr(net) == before
     assert not net.initialized_
     assert net.criterion is None
@@ -80,23 +80,17 @@ def test_what_is_given_stays_as_it_is():
 def test_an_option_that_the_net_does_not_use_is_an_error(own, option, value, message):
     net = NeuralNet(MLP, criterion=None, **own)
     with pytest.raises(InvalidNetError, match=f"{option} must be None where net.*{message}"):
-        make_net(net, (GROUP,), 0, {option: value})
+        make_net(net, GROUP, 0, {option: value})
 
 
 def test_options_that_are_not_given_have_defaults_where_the_net_leaves_them_open():
-    net = make_net(as_neural_net(MLP).set_params(lr=0.25), (GROUP,), 0, {"batch_size": None}).inner
+    net = make_net(as_neural_net(MLP).set_params(lr=0.25), GROUP, 0, {"batch_size": None}).inner
     assert (net.lr, net.batch_size, net.device) == (0.25, 32, "cpu")
 
 
 def test_device_auto_is_one_that_torch_has():
     net = build(device="auto")
     assert torch.empty(0, device=net.device).device.type == net.device.split(":")[0]
-
-
-def test_several_groups_need_several_nets():
-    groups = (GROUP, SymbolGroup("operator", (2,), (4,), (8, 8)))
-    with pytest.raises(UnsupportedKnowledgeError, match=r"2 groups None, 'operator'.*Lay out X"):
-        make_net(MLP, groups, 0, {})
 
 
 @pytest.mark.parametrize(
@@ -126,15 +120,15 @@ def test_sizes_of_the_iterators_are_checked_like_the_net_s_own():
 
 
 def test_one_net_may_predict_all_symbols_of_a_sample():
-    class Joint(torch.nn.Module):
-        def __init__(self, symbol_shape, n_states):
+    class Whole(torch.nn.Module):
+        def __init__(self, symbol_shape, n_states, n_symbols):
             super().__init__()
-            self.layer = torch.nn.Linear(symbol_shape[0], 2 * n_states)
+            self.layer = torch.nn.Linear(symbol_shape[0], n_symbols * n_states)
 
         def forward(self, X):
             return self.layer(X)
 
-    net = build(Joint, (3, 2), (5,), is_shared=False)
+    net = build(Whole, (3, 2), (5,), is_shared=False)
     log_prob = net.log_prob(torch.zeros(6, 5))
     assert log_prob.shape == (6, 2, 3)
     assert (log_prob[:, 1, 2] == -torch.inf).all()

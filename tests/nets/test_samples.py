@@ -6,7 +6,7 @@ import torch
 from small_nets import build
 from weights import seeded
 
-from sknesy.nets import MLP, Grid, Sequences, as_neural_net
+from sknesy.nets import MLP, Grid, Joint, Sequences, as_neural_net
 
 LENGTHS = [3, 1, 4, 2]
 
@@ -42,7 +42,7 @@ def test_all_inputs_are_given_without_a_copy():
     assert sequences.inputs() is sequences.symbols
     assert Grid(X).inputs().data_ptr() == X.data_ptr()
     assert Grid(X).inputs().shape == (10, 4)
-    assert Grid(X, is_shared=False).inputs().shape == (5, 2, 4)
+    assert Joint(X, 3).inputs() is X
 
 
 @pytest.mark.parametrize("index", [None, [2, 0, 3]])
