@@ -11,7 +11,7 @@ from torch import Tensor
 from sknesy._validation import warn
 from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
-from sknesy.inference import AutoEngine, Compiled, ModeEngine
+from sknesy.inference import Compiled, make_mode_engine
 from sknesy.knowledge import Knowledge
 from sknesy.layouts import without_features
 from sknesy.likelihoods import Observed
@@ -222,9 +222,7 @@ class PredictionMixin:
 
     def _search_mode(self, seen):
         """Search for the most probable worlds by an engine made for it; compiled once."""
-        # Auto tries a diagram, if the engines are its own: where it took none, none is to be had.
-        is_auto = isinstance(self.engine_, AutoEngine) and self.engine_.engines is None
-        engine = ModeEngine(max_width=1) if is_auto else ModeEngine()
+        engine = make_mode_engine(self.engine_)
         searches = self._fit_state.searches
         n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
         labels, support = self._fit_state.labels, seen.observed and seen.observed.support

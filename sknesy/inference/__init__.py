@@ -3,15 +3,18 @@
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._condition import condition, decide
+from sknesy.inference._conditioner import Conditioner
 from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
-from sknesy.inference._mode import ModeEngine
+from sknesy.inference._mode import ModeEngine, make_mode_engine
 from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
+from sknesy.inference._probabilities import pad_symbols, true_state
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
 from sknesy.inference._sdd import SDDEngine
 
@@ -21,6 +24,7 @@ __all__ = [
     "BlackBoxSearch",
     "ClauseSearch",
     "Compiled",
+    "Conditioner",
     "CountsEngine",
     "DiagramEngine",
     "DiagramSearch",
@@ -38,4 +42,9 @@ __all__ = [
     "Selection",
     "WorldDistance",
     "compile_search",
+    "condition",
+    "decide",
+    "make_mode_engine",
+    "pad_symbols",
+    "true_state",
 ]

@@ -214,6 +214,13 @@ class ModeEngine(InferenceEngine):
         return SearchLimits(self.n_worlds, self.max_tried, self.time_limit)
 
 
+def make_mode_engine(engine: InferenceEngine) -> ModeEngine:
+    """Make the engine that finds worlds where `engine`, which has compiled knowledge, cannot."""
+    # Auto tries a diagram, if the engines are its own: where it took none, none is to be had.
+    is_auto = getattr(engine, "engines", ()) is None
+    return ModeEngine(max_width=1) if is_auto else ModeEngine()
+
+
 def _shares(log_joint: Tensor) -> Tensor:
     """Return shares of the worlds of each sample, (n_samples, n_worlds); 0 where none was found."""
     peak = log_joint[:, :1]

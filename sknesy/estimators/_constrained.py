@@ -1,0 +1,505 @@
+"""Rules on top of any classifier of scikit-learn."""
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import sklearn
+from scipy.sparse import issparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch, _safe_indexing, check_consistent_length, get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from sknesy.estimators._columns_by_name import (
+    classes_of_columns,
+    name_classes,
+    read_model_proba,
+    sort_classes,
+)
+from sknesy.estimators._fit_state import VersionedPickle
+from sknesy.inference import Conditioner, InferenceEngine, true_state
+from sknesy.knowledge import Knowledge, StepKnowledge
+
+__all__ = ["ConstrainedClassifier"]
+
+
+class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Classifier whose predictions obey knowledge, around any classifier with probabilities.
+
+    The classifier gives p(s = v | x) of each symbol s, on its own. Predictions are made from the
+    posterior of worlds under the rules,
+
+        p(w | x, rules)  =  prod_s p(s = w_s | x) [w obeys the rules]  /  p(rules | x)
+
+    so the states predicted for a sample are possible together, and probabilities take account of
+    each other. The classifier is not changed: it learns without the rules.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, with `predict_proba`. It is cloned and fitted, unless it is a
+        `sklearn.frozen.FrozenEstimator`, which stays as it was fitted before.
+
+        - A classifier of several labels or outputs sees whole samples, and has one column of y for
+          each symbol: a forest, MLPClassifier, MultiOutputClassifier, ClassifierChain.
+        - A classifier of one label sees one part at a time, see `parts`.
+    knowledge : Knowledge or None, default=None
+        The rules, over one symbol for each column of y, in this order. The states of a symbol are
+        the classes in y, by name. The rules hold where the label is
+        ``knowledge.label_if_satisfied``; where that is None, worlds are possible that the knowledge
+        does not rule out. None is no rules: predictions of the classifier, symbol by symbol.
+    inference : InferenceEngine or "auto", default="auto"
+        Engine that computes the posterior; "auto" takes the one that suits the knowledge, see
+        `AutoEngine`.
+    decision : {"marginals", "world"}, default="marginals"
+        Way to predict. "marginals" takes the possible world of which most symbols are right on
+        average, "world" the most probable world, which is most often right as a whole. Both obey
+        the rules.
+    smoothing : float, default=1e-6
+        Share of the uniform distribution that is mixed into the probabilities of each symbol, from
+        0 to 1. Many classifiers, forests and neighbours among them, give the probability 0 to
+        what their data did not show. Where such zeros rule out all worlds that obey the rules,
+        nothing could be predicted: with smoothing, as few of them as possible are overruled.
+    parts : bool or "auto", default="auto"
+        Whether X has the shape (n_samples, n_symbols, n_features), and the classifier sees one part
+        at a time, of shape (n_features,), with the state of that symbol as its label. "auto": where
+        X has three axes or more, the second as long as there are symbols.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted classifier.
+    classes_ : ndarray of shape (n_states,), or list of such arrays
+        The states, sorted by name; a list with an array for each symbol, unless y is one column.
+    knowledge_ : Knowledge
+        The rules that are used.
+    n_features_in_ : int
+        Number of features, where the classifier tells it and sees whole samples.
+
+    See Also
+    --------
+    sknesy.inference.condition : The same for probabilities, whatever made them.
+    EMNeSyClassifier : Learns under the rules.
+
+    Notes
+    -----
+    Conditioning is right where the classifier is calibrated and its errors of single symbols are
+    independent of each other, given x. Forests and naive Bayes profit from
+    `sklearn.calibration.CalibratedClassifierCV` within a `MultiOutputClassifier`.
+
+    Examples
+    --------
+    Digits have the labels "even", "below five" and "four". Each four is both of the others:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sknesy import ConstrainedClassifier
+    >>> from sknesy.knowledge import ClauseKnowledge
+    >>> X, digit = load_digits(return_X_y=True)
+    >>> Y = np.stack([digit % 2 == 0, digit < 5, digit == 4], axis=1).astype(int)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X[:900], Y[:900])
+    >>> rules = ClauseKnowledge([[-3, 1], [-3, 2]], symbols=[[1], [2], [3]])
+    >>> clf = ConstrainedClassifier(FrozenEstimator(forest), rules).fit(X[:900], Y[:900])
+    >>> bool((clf.predict(X)[:, 2] <= clf.predict(X)[:, :2].min(axis=1)).all())
+    True
+    >>> clf.predict_proba(X[900:]).shape
+    (897, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",
+        "knowledge": [Knowledge, None],
+        "inference": [StrOptions({"auto"}), InferenceEngine],
+        "decision": [StrOptions({"marginals", "world"})],
+        "smoothing": [Interval(Real, 0, 1, closed="both")],
+        "parts": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        knowledge=None,
+        *,
+        inference="auto",
+        decision="marginals",
+        smoothing=1e-6,
+        parts="auto",
+    ):
+        self.estimator = estimator
+        self.knowledge = knowledge
+        self.inference = inference
+        self.decision = decision
+        self.smoothing = smoothing
+        self.parts = parts
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X=None, y=None, sample_weight=None, **params):
+        """Fit the classifier, unless it is frozen, and compile the rules.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as the classifier takes them; or the parts of samples. None does, where the
+            classifier is frozen.
+        y : array-like of shape (n_samples, n_symbols) or (n_samples,)
+            The state of each symbol; one column for knowledge of one symbol. None does, where the
+            classifier is frozen.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, which are handed to the classifier; for each part that of its sample.
+        **params
+            Further parameters of the classifier's `fit`. With metadata routing, those that it
+            requests.
+
+        Returns
+        -------
+        ConstrainedClassifier
+            This estimator.
+
+        Raises
+        ------
+        TypeError
+            When the classifier gives no probabilities.
+        ValueError
+            When y or the classifier does not fit the symbols of the knowledge, by number or name.
+        InvalidKnowledgeError
+            When no world obeys the rules.
+        """
+        _check_has_proba(self.estimator)
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        if y is None and not is_frozen:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
+                "FrozenEstimator needs none."
+            )
+        target = None if y is None else _as_target(y)
+        n_symbols = self._count_symbols(X, target)
+        is_parts = self._has_parts(X, n_symbols)
+        _check_target(target, n_symbols, is_parts)
+        routed = self._route_fit(X, y, sample_weight, params, n_symbols if is_parts else None)
+
+        estimator = clone(self.estimator)
+        if not is_frozen:
+            shown = (_as_rows(X), target.ravel()) if is_parts else (X, y)
+            estimator = estimator.fit(*shown, **routed)
+        else:
+            check_is_fitted(estimator)
+        known = classes_of_columns(estimator, n_symbols, is_parts)
+        knowledge = self.knowledge if self.knowledge is not None else _no_rules(known, n_symbols)
+        conditioner = Conditioner(knowledge, self.inference, n_symbols)
+        states = conditioner.symbol_states
+        if X is not None:  # a trial, which finds what does not fit the knowledge
+            first = _safe_indexing(X, [0])
+            _look(estimator, first, states, is_parts)
+        conditioner.compile()
+
+        self.estimator_, self.knowledge_, self._conditioner = (
+            estimator,
+            conditioner.knowledge,
+            conditioner,
+        )
+        self._is_single = n_symbols == 1 and not is_parts
+        if known is None:
+            known = [np.zeros(1, dtype=np.int64) if target is None else target] * n_symbols
+        # Names of the states as y has them, and their order in `classes_`.
+        pairs = zip(states, known, strict=True)
+        self._names = [name_classes(names, classes) for names, classes in pairs]
+        self._order = [sort_classes(names) for names in self._names]
+        classes = [names[order] for names, order in zip(self._names, self._order, strict=True)]
+        self.classes_ = classes[0] if self._is_single else classes
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(estimator, name) and not is_parts:
+                setattr(self, name, getattr(estimator, name))
+        return self
+
+    def predict(self, X):
+        """Predict the states of all symbols of each sample: together they obey the rules.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols) or (n_samples,)
+            Names of states, as y has them; without an axis of symbols where y is one column.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When the classifier gives the probability 0 to all worlds that obey the rules, which
+            can be without `smoothing` only.
+        """
+        worlds = self._decide(self._look(X))
+        columns = [names[worlds[:, s]] for s, names in enumerate(self._names)]
+        if self._is_single:
+            return columns[0]
+        if len({column.dtype.kind for column in columns}) > 1:
+            columns = [column.astype(object) for column in columns]
+        return np.stack(columns, axis=1)
+
+    def predict_proba(self, X):
+        """Compute the probability of each state, given that the rules hold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols), or list of ndarrays of shape (n_samples, n_states)
+            Where all symbols have the states False and True, p(True | x, rules) of each. Else a
+            list with an array for each symbol, whose columns are in the order of `classes_`; one
+            array where y is one column.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When the classifier gives the probability 0 to all worlds that obey the rules.
+        """
+        marginals = self._posterior(self._look(X)).symbol_marginals
+        true = [true_state(states) for states in self._conditioner.symbol_states]
+        if not self._is_single and None not in true:
+            return marginals[:, np.arange(len(true)), true]
+        proba = [marginals[:, s, order] for s, order in enumerate(self._order)]
+        return proba[0] if self._is_single else proba
+
+    def predict_symbols(self, X, y=None, symbols=None):
+        """Predict the states of all symbols, given what else is known of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Labels of the knowledge, as in `sknesy.inference.condition`; without y, the rules hold.
+        symbols : array-like of shape (n_samples, n_symbols), optional
+            Symbols that are known: names of states, sets of them, None where unknown.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols)
+            Names of states, as ``knowledge_.symbol_states`` has them.
+
+        Raises
+        ------
+        InconsistentLabelError
+            When no world agrees with what is known of a sample.
+        """
+        worlds = self._decide(self._look(X), y, symbols)
+        return self._conditioner.name_worlds(worlds)
+
+    def predict_symbols_proba(self, X, y=None, symbols=None):
+        """Compute the probability of each state of each symbol, given what else is known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Labels of the knowledge, as in `predict_symbols`.
+        symbols : array-like of shape (n_samples, n_symbols), optional
+            Symbols that are known, as in `predict_symbols`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols, n_states), float64
+            Probabilities in the order of ``knowledge_.symbol_states``; 0 for padding where symbols
+            have unlike numbers of states.
+        """
+        return self.posterior(X, y, symbols).symbol_marginals
+
+    def posterior(self, X, y=None, symbols=None):
+        """Compute the posterior of each sample, as `sknesy.inference.condition` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Labels of the knowledge, as in `predict_symbols`.
+        symbols : array-like of shape (n_samples, n_symbols), optional
+            Symbols that are known, as in `predict_symbols`.
+
+        Returns
+        -------
+        Posterior
+            Its ``log_evidence`` is the log-probability that the classifier, symbol by symbol, gives
+            to the rules: low where they overrule it.
+        """
+        return self._posterior(self._look(X), y, symbols)
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the share of samples of which all symbols are predicted right.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
+            Samples, as in `fit`.
+        y : array-like of shape (n_samples, n_symbols) or (n_samples,)
+            The true states.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights.
+
+        Returns
+        -------
+        float
+            The share, from 0 to 1: the accuracy of scikit-learn's multi-label classifiers.
+        """
+        predicted, target = self.predict(X), _as_target(y)
+        if self._is_single:
+            target = target.ravel()
+        check_consistent_length(predicted, target, sample_weight)
+        if predicted.shape != target.shape:
+            raise ValueError(
+                f"y must have the shape {predicted.shape}, a column for each symbol, got "
+                f"{target.shape}. Pass the true states of all symbols."
+            )
+        is_right = (predicted == target).reshape(len(target), -1).all(axis=1)
+        return float(np.average(is_right, weights=sample_weight))
+
+    def get_metadata_routing(self):
+        """Return which parameters of `fit` go to the classifier.
+
+        Returns
+        -------
+        MetadataRouter
+            The routing, for scikit-learn.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            inner = get_tags(self.estimator)
+            tags.input_tags = inner.input_tags
+            tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
+        tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _count_symbols(self, X, target):
+        """Return the number of symbols: of the knowledge, or as many as there are columns."""
+        if self.knowledge is not None and not self.knowledge.is_family:
+            return self.knowledge.n_symbols
+        if target is not None:
+            return target.shape[1] if target.ndim == 2 else 1
+        if self.parts is not False and _n_axes(X) > 2:
+            return np.shape(X)[1]
+        classes = getattr(self.estimator, "classes_", None)
+        return len(classes) if isinstance(classes, list) else 1
+
+    def _has_parts(self, X, n_symbols):
+        """Tell whether the classifier sees one part at a time."""
+        if self.parts == "auto":
+            return _n_axes(X) > 2 and np.shape(X)[1] == n_symbols
+        if self.parts and X is not None and (_n_axes(X) < 3 or np.shape(X)[1] != n_symbols):
+            raise ValueError(
+                f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
+                f"symbol, where parts=True, got {np.shape(X)}. Reshape X, or set parts=False."
+            )
+        return bool(self.parts)
+
+    def _route_fit(self, X, y, sample_weight, params, n_parts):
+        """Return the parameters for the classifier's `fit`."""
+        if sample_weight is not None:
+            params = {**params, "sample_weight": sample_weight}
+        if sklearn.get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params).estimator.fit
+        else:
+            if sample_weight is not None and not has_fit_parameter(self.estimator, "sample_weight"):
+                raise ValueError(
+                    f"estimator must take weights where sample_weight is given, but fit of "
+                    f"{type(self.estimator).__name__} has no sample_weight. Leave it out."
+                )
+            routed = Bunch(**params)
+        if n_parts is not None and routed.get("sample_weight") is not None:
+            routed = {**routed, "sample_weight": np.repeat(routed["sample_weight"], n_parts)}
+        return routed
+
+    def _look(self, X):
+        """Return the classifier's probabilities, (n_samples, n_symbols, n_states)."""
+        check_is_fitted(self, "estimator_")
+        states = self._conditioner.symbol_states
+        return _look(self.estimator_, X, states, self._has_parts(X, len(states)))
+
+    def _posterior(self, proba, y=None, symbols=None):
+        return self._conditioner.posterior(proba, y, symbols, self.smoothing)
+
+    def _decide(self, proba, y=None, symbols=None):
+        return self._conditioner.decide(proba, y, symbols, self.smoothing, self.decision)
+
+
+def _look(estimator, X, states, is_parts):
+    """Show samples to a fitted classifier, whole or part by part."""
+    found = estimator.predict_proba(_as_rows(X) if is_parts else X)
+    return read_model_proba(found, estimator, states, len(states) if is_parts else None)
+
+
+def _check_has_proba(estimator):
+    """Check that the classifier gives probabilities, before it is fitted."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"estimator must be a classifier object, got {estimator!r}. Pass for example "
+            "RandomForestClassifier()."
+        )
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"estimator must have predict_proba, which {type(estimator).__name__} has not. Wrap "
+            "it: CalibratedClassifierCV(estimator) has, and for several columns of y "
+            "MultiOutputClassifier(CalibratedClassifierCV(estimator))."
+        )
+
+
+def _as_target(y):
+    """Return y as an array; a sparse one of several labels as a dense one."""
+    return y.toarray() if issparse(y) else np.asarray(y)
+
+
+def _check_target(target, n_symbols, is_parts):
+    """Check that y has a column for each symbol."""
+    if target is None or (n_symbols == 1 and target.ndim == 1 and not is_parts):
+        return
+    if target.ndim != 2 or target.shape[1] != n_symbols:
+        raise ValueError(
+            f"y must have the shape (n_samples, {n_symbols}), a column for each symbol of the "
+            f"knowledge, got {target.shape}. Pass the states of all symbols, in their order."
+        )
+
+
+def _n_axes(X):
+    """Return the number of axes of X; 2 of what is no array, which the classifier may take."""
+    try:
+        return np.ndim(X) if X is not None else 2
+    except ValueError:  # rows of unlike lengths
+        return 2
+
+
+def _as_rows(X):
+    """Return the parts of all samples, one after the other."""
+    X = np.asarray(X)
+    return X.reshape(-1, *X.shape[2:])
+
+
+def _no_rules(known, n_symbols):
+    """Return knowledge that rules nothing out."""
+    states = [(False, True)] * n_symbols if known is None else [np.asarray(c).tolist() for c in known]
+    return StepKnowledge(_stay, symbol_states=states, initial=True)
+
+
+def _stay(state, symbol, position):
+    return state
