@@ -125,9 +125,9 @@ def check_classes(names: Sequence[Any], states: Sequence[Hashable], s: int) -> N
     for name in names:
         if plain(name) not in states:
             raise ValueError(
-                f"estimator was fitted on the class {plain(name)!r} of symbol {s}, which is none of "
-                f"its states: {join_names(states)}. Name the states of the knowledge as in y, by "
-                "`symbol_states`, or correct y."
+                f"estimator was fitted on the class {plain(name)!r} of symbol {s}, which is none "
+                f"of its states: {join_names(states)}. Name the states of the knowledge as in y, "
+                "by `symbol_states`, or correct y."
             )
 
 

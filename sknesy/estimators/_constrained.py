@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import sklearn
-from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -14,11 +13,12 @@ from sklearn.base import (
     clone,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Bunch, _safe_indexing, check_consistent_length, get_tags
+from sklearn.utils import Bunch, check_consistent_length, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sknesy.estimators._beyond_features import BeyondFeaturesMixin
 from sknesy.estimators._columns_by_name import (
     classes_of_columns,
     name_classes,
@@ -26,13 +26,23 @@ from sknesy.estimators._columns_by_name import (
     sort_classes,
 )
 from sknesy.estimators._fit_state import VersionedPickle
+from sknesy.estimators._targets import (
+    as_rows,
+    as_target,
+    check_has_proba,
+    check_target,
+    count_axes,
+    first_sample,
+)
 from sknesy.inference import Conditioner, InferenceEngine, true_state
 from sknesy.knowledge import Knowledge, StepKnowledge
 
 __all__ = ["ConstrainedClassifier"]
 
 
-class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ConstrainedClassifier(
+    BeyondFeaturesMixin, VersionedPickle, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """Classifier whose predictions obey knowledge, around any classifier with probabilities.
 
     The classifier gives p(s = v | x) of each symbol s, on its own. Predictions are made from the
@@ -126,6 +136,9 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         "parts": ["boolean", StrOptions({"auto"})],
     }
 
+    # `set_fit_request` of the classifier decides on weights; this estimator hands them on.
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+
     def __init__(
         self,
         estimator,
@@ -156,7 +169,8 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
             The state of each symbol; one column for knowledge of one symbol. None does, where the
             classifier is frozen.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights, which are handed to the classifier; for each part that of its sample.
+            Weights, which are handed to the classifier; for each part that of its sample. They
+            have no effect on a frozen one.
         **params
             Further parameters of the classifier's `fit`. With metadata routing, those that it
             requests.
@@ -175,22 +189,21 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         InvalidKnowledgeError
             When no world obeys the rules.
         """
-        _check_has_proba(self.estimator)
+        check_has_proba(self.estimator)
         is_frozen = isinstance(self.estimator, FrozenEstimator)
         if y is None and not is_frozen:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
                 "FrozenEstimator needs none."
             )
-        target = None if y is None else _as_target(y)
+        target = None if y is None else as_target(y)
         n_symbols = self._count_symbols(X, target)
         is_parts = self._has_parts(X, n_symbols)
-        _check_target(target, n_symbols, is_parts)
-        routed = self._route_fit(X, y, sample_weight, params, n_symbols if is_parts else None)
-
+        check_target(target, n_symbols, is_parts)
         estimator = clone(self.estimator)
         if not is_frozen:
-            shown = (_as_rows(X), target.ravel()) if is_parts else (X, y)
+            routed = self._route_fit(sample_weight, params, n_symbols if is_parts else None)
+            shown = (as_rows(X), target.ravel()) if is_parts else (X, y)
             estimator = estimator.fit(*shown, **routed)
         else:
             check_is_fitted(estimator)
@@ -199,8 +212,7 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         conditioner = Conditioner(knowledge, self.inference, n_symbols)
         states = conditioner.symbol_states
         if X is not None:  # a trial, which finds what does not fit the knowledge
-            first = _safe_indexing(X, [0])
-            _look(estimator, first, states, is_parts)
+            _show(estimator, first_sample(X), states, is_parts)
         conditioner.compile()
 
         self.estimator_, self.knowledge_, self._conditioner = (
@@ -277,71 +289,6 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         proba = [marginals[:, s, order] for s, order in enumerate(self._order)]
         return proba[0] if self._is_single else proba
 
-    def predict_symbols(self, X, y=None, symbols=None):
-        """Predict the states of all symbols, given what else is known of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
-            Samples, as in `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Labels of the knowledge, as in `sknesy.inference.condition`; without y, the rules hold.
-        symbols : array-like of shape (n_samples, n_symbols), optional
-            Symbols that are known: names of states, sets of them, None where unknown.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_symbols)
-            Names of states, as ``knowledge_.symbol_states`` has them.
-
-        Raises
-        ------
-        InconsistentLabelError
-            When no world agrees with what is known of a sample.
-        """
-        worlds = self._decide(self._look(X), y, symbols)
-        return self._conditioner.name_worlds(worlds)
-
-    def predict_symbols_proba(self, X, y=None, symbols=None):
-        """Compute the probability of each state of each symbol, given what else is known.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
-            Samples, as in `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Labels of the knowledge, as in `predict_symbols`.
-        symbols : array-like of shape (n_samples, n_symbols), optional
-            Symbols that are known, as in `predict_symbols`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_symbols, n_states), float64
-            Probabilities in the order of ``knowledge_.symbol_states``; 0 for padding where symbols
-            have unlike numbers of states.
-        """
-        return self.posterior(X, y, symbols).symbol_marginals
-
-    def posterior(self, X, y=None, symbols=None):
-        """Compute the posterior of each sample, as `sknesy.inference.condition` does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_symbols, n_features)
-            Samples, as in `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Labels of the knowledge, as in `predict_symbols`.
-        symbols : array-like of shape (n_samples, n_symbols), optional
-            Symbols that are known, as in `predict_symbols`.
-
-        Returns
-        -------
-        Posterior
-            Its ``log_evidence`` is the log-probability that the classifier, symbol by symbol, gives
-            to the rules: low where they overrule it.
-        """
-        return self._posterior(self._look(X), y, symbols)
-
     def score(self, X, y, sample_weight=None):
         """Compute the share of samples of which all symbols are predicted right.
 
@@ -359,7 +306,7 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         float
             The share, from 0 to 1: the accuracy of scikit-learn's multi-label classifiers.
         """
-        predicted, target = self.predict(X), _as_target(y)
+        predicted, target = self.predict(X), as_target(y)
         if self._is_single:
             target = target.ravel()
         check_consistent_length(predicted, target, sample_weight)
@@ -372,7 +319,7 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         return float(np.average(is_right, weights=sample_weight))
 
     def get_metadata_routing(self):
-        """Return which parameters of `fit` go to the classifier.
+        """Return the parameters that go to `fit` of the classifier, and to `score` of this one.
 
         Returns
         -------
@@ -380,16 +327,16 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
             The routing, for scikit-learn.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         if hasattr(self.estimator, "__sklearn_tags__"):
             inner = get_tags(self.estimator)
             tags.input_tags = inner.input_tags
+            tags.target_tags = inner.target_tags
             tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
-        tags.input_tags.three_d_array = True
-        tags.target_tags.multi_output = True
         return tags
 
     def _count_symbols(self, X, target):
@@ -398,7 +345,7 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
             return self.knowledge.n_symbols
         if target is not None:
             return target.shape[1] if target.ndim == 2 else 1
-        if self.parts is not False and _n_axes(X) > 2:
+        if self.parts is not False and count_axes(X) > 2:
             return np.shape(X)[1]
         classes = getattr(self.estimator, "classes_", None)
         return len(classes) if isinstance(classes, list) else 1
@@ -406,15 +353,15 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
     def _has_parts(self, X, n_symbols):
         """Tell whether the classifier sees one part at a time."""
         if self.parts == "auto":
-            return _n_axes(X) > 2 and np.shape(X)[1] == n_symbols
-        if self.parts and X is not None and (_n_axes(X) < 3 or np.shape(X)[1] != n_symbols):
+            return count_axes(X) > 2 and np.shape(X)[1] == n_symbols
+        if self.parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
             raise ValueError(
                 f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
                 f"symbol, where parts=True, got {np.shape(X)}. Reshape X, or set parts=False."
             )
         return bool(self.parts)
 
-    def _route_fit(self, X, y, sample_weight, params, n_parts):
+    def _route_fit(self, sample_weight, params, n_parts):
         """Return the parameters for the classifier's `fit`."""
         if sample_weight is not None:
             params = {**params, "sample_weight": sample_weight}
@@ -435,69 +382,22 @@ class ConstrainedClassifier(VersionedPickle, MetaEstimatorMixin, ClassifierMixin
         """Return the classifier's probabilities, (n_samples, n_symbols, n_states)."""
         check_is_fitted(self, "estimator_")
         states = self._conditioner.symbol_states
-        return _look(self.estimator_, X, states, self._has_parts(X, len(states)))
-
-    def _posterior(self, proba, y=None, symbols=None):
-        return self._conditioner.posterior(proba, y, symbols, self.smoothing)
-
-    def _decide(self, proba, y=None, symbols=None):
-        return self._conditioner.decide(proba, y, symbols, self.smoothing, self.decision)
+        return _show(self.estimator_, X, states, self._has_parts(X, len(states)))
 
 
-def _look(estimator, X, states, is_parts):
+def _show(estimator, X, states, is_parts):
     """Show samples to a fitted classifier, whole or part by part."""
-    found = estimator.predict_proba(_as_rows(X) if is_parts else X)
+    found = estimator.predict_proba(as_rows(X) if is_parts else X)
     return read_model_proba(found, estimator, states, len(states) if is_parts else None)
-
-
-def _check_has_proba(estimator):
-    """Check that the classifier gives probabilities, before it is fitted."""
-    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
-        raise TypeError(
-            f"estimator must be a classifier object, got {estimator!r}. Pass for example "
-            "RandomForestClassifier()."
-        )
-    if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"estimator must have predict_proba, which {type(estimator).__name__} has not. Wrap "
-            "it: CalibratedClassifierCV(estimator) has, and for several columns of y "
-            "MultiOutputClassifier(CalibratedClassifierCV(estimator))."
-        )
-
-
-def _as_target(y):
-    """Return y as an array; a sparse one of several labels as a dense one."""
-    return y.toarray() if issparse(y) else np.asarray(y)
-
-
-def _check_target(target, n_symbols, is_parts):
-    """Check that y has a column for each symbol."""
-    if target is None or (n_symbols == 1 and target.ndim == 1 and not is_parts):
-        return
-    if target.ndim != 2 or target.shape[1] != n_symbols:
-        raise ValueError(
-            f"y must have the shape (n_samples, {n_symbols}), a column for each symbol of the "
-            f"knowledge, got {target.shape}. Pass the states of all symbols, in their order."
-        )
-
-
-def _n_axes(X):
-    """Return the number of axes of X; 2 of what is no array, which the classifier may take."""
-    try:
-        return np.ndim(X) if X is not None else 2
-    except ValueError:  # rows of unlike lengths
-        return 2
-
-
-def _as_rows(X):
-    """Return the parts of all samples, one after the other."""
-    X = np.asarray(X)
-    return X.reshape(-1, *X.shape[2:])
 
 
 def _no_rules(known, n_symbols):
     """Return knowledge that rules nothing out."""
-    states = [(False, True)] * n_symbols if known is None else [np.asarray(c).tolist() for c in known]
+    # A Boolean column that is constant in training may be the other way in another sample.
+    boolean = (False, True)
+    states = [boolean] * n_symbols if known is None else [np.asarray(c).tolist() for c in known]
+    if n_symbols > 1:
+        states = [boolean if set(names) <= {False, True} else names for names in states]
     return StepKnowledge(_stay, symbol_states=states, initial=True)
 
 

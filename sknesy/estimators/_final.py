@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknesy.estimators._base import BaseEMNeSy
+from sknesy.estimators._constrained import ConstrainedClassifier
 
 __all__ = ["final"]
 
@@ -19,14 +20,14 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     estimator : estimator
-        A fitted `EMNeSyClassifier` or `EMNeSyRegressor`, or a Pipeline that ends with one, or a
-        search over one (``best_estimator_``), nested as deep as you like.
+        A fitted `EMNeSyClassifier`, `EMNeSyRegressor` or `ConstrainedClassifier`, or a Pipeline
+        that ends with one, or a search over one (``best_estimator_``), nested as deep as you like.
     X : array-like
         Samples, as the outermost estimator takes them.
 
     Returns
     -------
-    estimator : EMNeSyClassifier or EMNeSyRegressor
+    estimator : EMNeSyClassifier, EMNeSyRegressor or ConstrainedClassifier
         The fitted estimator at the end.
     X : array-like
         The samples, transformed by the steps before it.
@@ -49,7 +50,7 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     >>> clf.predict_symbols(Z).shape
     (4, 1)
     """
-    while not isinstance(estimator, BaseEMNeSy):
+    while not isinstance(estimator, BaseEMNeSy | ConstrainedClassifier):
         if isinstance(estimator, Pipeline):
             X = estimator[:-1].transform(X) if len(estimator) > 1 else X
             estimator = estimator[-1]
@@ -60,10 +61,10 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
             estimator = estimator.estimator_
         else:
             raise TypeError(
-                "estimator must be a fitted EMNeSyClassifier or EMNeSyRegressor, or a fitted "
-                "Pipeline or search that ends with one, got "
+                "estimator must be a fitted EMNeSyClassifier, EMNeSyRegressor or "
+                "ConstrainedClassifier, or a fitted Pipeline or search that ends with one, got "
                 f"{type(estimator).__name__}. Fit a search before (with "
                 "refit=True), and pass one member of an ensemble."
             )
-    check_is_fitted(estimator, "n_iter_")
+    check_is_fitted(estimator, "knowledge_")
     return estimator, X

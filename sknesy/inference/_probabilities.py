@@ -72,7 +72,7 @@ def read_proba(proba: Any, symbol_states: Sequence[Sequence[Hashable]]) -> Float
 
 
 def pad_symbols(arrays: Sequence[FloatArray]) -> FloatArray:
-    """Stack the probabilities of symbols of unlike numbers of states, filled up with 0."""
+    """Put together the probabilities of symbols of unlike numbers of states, filled up with 0."""
     widest = max(array.shape[1] for array in arrays)
     padded = np.zeros((len(arrays[0]), len(arrays), widest))
     for s, array in enumerate(arrays):
@@ -92,8 +92,12 @@ _FORMS = (
 
 
 def _is_list_of_symbols(proba: Any) -> bool:
-    """Tell whether proba has an entry a symbol, as scikit-learn's models of several outputs do."""
-    return isinstance(proba, list | tuple) and any(np.ndim(_detach(entry)) == 2 for entry in proba)
+    """Tell whether proba lists arrays, one a symbol, as scikit-learn's models of several outputs.
+
+    Nested lists are one array, with an entry a sample.
+    """
+    is_list = isinstance(proba, list | tuple)
+    return is_list and any(getattr(entry, "ndim", 0) == 2 for entry in proba)
 
 
 def _detach(values: Any) -> Any:
