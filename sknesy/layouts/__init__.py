@@ -5,13 +5,14 @@ from sknesy.layouts._base import Layout, choose_layout
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._joint import JointLayout
-from sknesy.layouts._sequences import SequenceLayout, as_symbols
+from sknesy.layouts._sequences import JointSequenceLayout, SequenceLayout, as_symbols
 
 __all__ = [
     "Layout",
     "GridLayout",
     "SequenceLayout",
     "JointLayout",
+    "JointSequenceLayout",
     "FeaturelessLayout",
     "as_symbols",
     "choose_layout",

@@ -17,11 +17,12 @@ __all__ = [
     "detach",
     "forget_features",
     "read_mapping",
-    "warn_of_rounding",
+    "widen",
 ]
 
 # Integers stay what they are: they may be names, such as the tokens of a text. All else is float32.
 NUMBERS = [np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8]
+_WIDER = {"uint16": np.int32, "uint32": np.int64}
 _MAX_WHOLE = 2**24  # float32 holds every whole number up to here
 
 
@@ -38,12 +39,19 @@ def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
 
 def as_numbers(X: Any, name: str = "X") -> npt.NDArray[Any]:
     """Return an array of integers, or of float32; a copy only where the type changes."""
-    X = detach(X)
-    warn_of_rounding(X)
+    X = widen(detach(X))
     numbers: npt.NDArray[Any] = check_array(
         X, dtype=NUMBERS, allow_nd=True, ensure_2d=False, input_name=name
     )
     return numbers
+
+
+def widen(X: Any) -> Any:
+    """Return unsigned integers that torch lacks as signed ones, and warn of too large integers."""
+    warn_of_rounding(X)
+    # uint64 becomes float32: what is larger than an int64 is no name of anything.
+    wider = _WIDER.get(str(X.dtype)) if isinstance(X, np.ndarray) else None
+    return X if wider is None else X.astype(wider)
 
 
 def warn_of_rounding(X: Any) -> None:

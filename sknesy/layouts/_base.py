@@ -60,6 +60,21 @@ class Layout(BaseEstimator, ABC):
             When X is not laid out so.
         """
 
+    def suit(self, knowledge: Knowledge | None) -> "Layout":
+        """Return the layout that takes this one's place for a piece of knowledge.
+
+        Parameters
+        ----------
+        knowledge : Knowledge or None
+            What the user gave.
+
+        Returns
+        -------
+        Layout
+            The layout; here itself.
+        """
+        return self
+
     def unroll(self, knowledge: Knowledge, samples: Samples) -> Knowledge:
         """Return the knowledge that relates as many symbols as the samples have.
 
@@ -256,7 +271,7 @@ def choose_layout(
                 f"{layout}. Pass it to the layout."
             )
         fresh: Layout = clone(layout)
-        return fresh
+        return fresh.suit(knowledge)
     # Imported here, as these are the inhabitants that derive from this contract.
     from sknesy.layouts._featureless import FeaturelessLayout
     from sknesy.layouts._grid import GridLayout

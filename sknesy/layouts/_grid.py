@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from sknesy._validation import join_names
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, warn_of_rounding
+from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, widen
 from sknesy.layouts._base import Layout
 from sknesy.nets import Grid, Samples
 
@@ -35,7 +35,7 @@ class GridLayout(Layout):
             return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))
         X = detach(X)
         check_regular(X, knowledge)
-        warn_of_rounding(X)
+        X = widen(X)
         if not reset and self.symbol_shape is not None:
             # First, as scikit-learn only says that "features" are missing, and counts axis 1.
             check_symbols(X, n_symbols, self.symbol_shape)

@@ -7,8 +7,9 @@ from typing import Any
 from sklearn.utils.validation import validate_data
 
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, warn_of_rounding
+from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, widen
 from sknesy.layouts._base import Layout
+from sknesy.layouts._sequences import JointSequenceLayout
 from sknesy.nets import Joint, Samples
 
 __all__ = ["JointLayout"]
@@ -22,6 +23,8 @@ class JointLayout(Layout):
     shape (n_samples, n_symbols, n_states), or flat; where all symbols have two states it may give
     (n_samples, n_symbols), the logits of the second state. Symbols of fewer states than others have
     logits that are ignored.
+
+    With a family of knowledge, of any number of symbols, `fit` uses a `JointSequenceLayout`.
 
     Parameters
     ----------
@@ -47,14 +50,18 @@ class JointLayout(Layout):
     (20, 2, 2)
     """
 
+    def suit(self, knowledge: Knowledge | None) -> Layout:
+        """Return itself; for a family a `JointSequenceLayout`."""
+        is_family = knowledge is not None and knowledge.is_family
+        return JointSequenceLayout(self.symbol_shape) if is_family else self
+
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples; nothing is copied but where numbers become float32."""
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
         shape = self.symbol_shape
         if isinstance(X, Mapping) or isinstance(shape, Mapping):
             return Joint(read_mapping(X, shape, (), estimator), n_symbols)
-        X = detach(X)
-        warn_of_rounding(X)
+        X = widen(detach(X))
         if shape is not None:
             check_features(X, tuple(shape))
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)

@@ -1,22 +1,24 @@
 """Samples of differing numbers of symbols, and what can be wrong with them."""
 
+from collections.abc import Mapping
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
-from sknesy._validation import as_column
+from sknesy._validation import as_column, join_names
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, forget_features, warn_of_rounding
+from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, forget_features, widen
 from sknesy.layouts._base import Layout
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
-from sknesy.nets import Samples, Sequences, SymbolGroup
+from sknesy.nets import JointSequences, Samples, Sequences, SymbolGroup
 
-__all__ = ["SequenceLayout", "as_symbols"]
+__all__ = ["JointSequenceLayout", "SequenceLayout", "as_symbols"]
 
 
 class SequenceLayout(Layout):
@@ -31,6 +33,8 @@ class SequenceLayout(Layout):
     symbol_shape : tuple of int or None, default=None
         Shape of the features of one symbol, where samples are flat. None reads it off X.
     """
+
+    _smallest: ClassVar[int] = 1  # dimensions of a symbol, where no shape is given
 
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and put their symbols one after the other."""
@@ -48,7 +52,10 @@ class SequenceLayout(Layout):
                     "Give it `n_symbols`, with X of one length, or emits=False."
                 )
             forget_features(estimator)  # axis 1 is the length
-        return read_sequences(X, self.symbol_shape)
+        return self._arrange(*read_sequences(X, self.symbol_shape, self._smallest))
+
+    def _arrange(self, symbols: torch.Tensor, lengths: torch.Tensor) -> Samples:
+        return Sequences(symbols, lengths, int(lengths.max()))
 
     def unroll(self, knowledge: Knowledge, samples: Any) -> Knowledge:
         """Unroll the knowledge to the longest sample."""
@@ -59,7 +66,10 @@ class SequenceLayout(Layout):
         symbols = tuple(range(knowledge.n_symbols))
         n_states = (len(knowledge.symbol_states[0]) - 1,)
         shape, is_shared = samples.symbol_shape, samples.is_shared
-        return (SymbolGroup(None, symbols, n_states, shape, is_shared, samples.dtype),)
+        group = SymbolGroup(
+            None, symbols, n_states, shape, is_shared, samples.dtype, None, samples.is_sequence
+        )
+        return (group,)
 
     def name_worlds(
         self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Any
@@ -97,13 +107,66 @@ class SequenceLayout(Layout):
         return f"a sequence of {int(samples.lengths[i])} symbols"
 
 
-def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
-    """Read samples of differing numbers of symbols, filled up to the longest of them."""
+class JointSequenceLayout(SequenceLayout):
+    """Samples of any number of symbols, which a net sees as a whole: the `JointLayout` of families.
+
+    X is as in `SequenceLayout`; symbols may also be single numbers, such as the tokens of a text:
+    X is then a list of arrays of shape (length,). The net's ``forward`` is called with ``X`` of
+    shape (n_total, *symbol_shape), the symbols of all sequences of a mini-batch one after the
+    other, and with ``lengths`` of shape (n_sequences,), int64. It returns logits of shape
+    (n_total, n_states). Nothing is padded.
+
+    Parameters
+    ----------
+    symbol_shape : tuple of int or None, default=None
+        Shape of the features of one symbol, where samples are flat; () for single numbers. None
+        reads it off X.
+
+    Examples
+    --------
+    Bags of which one member is positive, by a net that sees all members:
+
+    >>> import numpy as np
+    >>> from sknesy import EMNeSyClassifier
+    >>> from sknesy.knowledge import AnyOf
+    >>> from sknesy.layouts import JointLayout
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(length, 3)) for length in [2, 4, 1, 3]]
+    >>> clf = EMNeSyClassifier(AnyOf(), layout=JointLayout(), tol=1.0, random_state=0)
+    >>> clf = clf.fit(X, [True, True, False, False])
+    >>> [marginals.shape for marginals in clf.predict_symbols_proba(X[:2])]
+    [(2, 2), (4, 2)]
+    >>> clf.layout_
+    JointSequenceLayout(symbol_shape=(3,))
+    """
+
+    _smallest: ClassVar[int] = 0
+
+    def read_parts(self, X: Any) -> Samples:
+        """Raise: what the net says of a symbol depends on the others."""
+        raise ValueError(
+            "parts must be False for JointLayout, whose net sees whole samples, got True. Pass "
+            "whole samples."
+        )
+
+    def _arrange(self, symbols: torch.Tensor, lengths: torch.Tensor) -> Samples:
+        return JointSequences(symbols, lengths, int(lengths.max()))
+
+
+def read_sequences(
+    X: Any, symbol_shape: tuple[int, ...] | None, smallest: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read samples of differing numbers of symbols: all symbols, and the length of each sample."""
     X, shape = detach(X), None if symbol_shape is None else tuple(symbol_shape)
-    warn_of_rounding(X)
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X must be a list of arrays, one a sequence, got a mapping with the keys "
+            f"{join_names(X) or 'none'}. Join the features of each symbol in one array."
+        )
+    X = widen(X)
     if len(getattr(X, "shape", ())) > 1:
         X = check_array(X, dtype=NUMBERS, allow_nd=True, input_name="X")
-        first = as_symbols(X[0], shape, "X[0]")  # says what is wrong with the shape of them all
+        first = as_symbols(X[0], shape, "X[0]", smallest)  # says what is wrong with all of them
         symbols = X.reshape(-1, *first.shape[1:])
         lengths = np.full(len(X), len(first))
     else:
@@ -119,38 +182,52 @@ def read_sequences(X: Any, symbol_shape: tuple[int, ...] | None) -> Sequences:
             )
         parts = []
         for i, x in enumerate(X):
-            parts.append(as_symbols(x, shape, f"X[{i}]"))
+            parts.append(as_symbols(x, shape, f"X[{i}]", smallest))
             shape = parts[0].shape[1:]
         lengths = np.array([len(part) for part in parts])
-        joined = np.concatenate(parts)
-        warn_of_rounding(joined)
-        symbols = check_array(joined, dtype=NUMBERS, allow_nd=True, input_name="X")
-    return Sequences(as_tensor(symbols), torch.from_numpy(lengths), int(lengths.max()))
+        joined = widen(np.concatenate(parts))
+        if joined.dtype.kind in "US":
+            raise ValueError(
+                f"X must hold numbers, got the string {str(joined.flat[0])!r}. Number the words, "
+                "as sklearn.preprocessing.OrdinalEncoder does."
+            )
+        symbols = check_array(joined, dtype=NUMBERS, allow_nd=True, ensure_2d=False, input_name="X")
+    return as_tensor(symbols), torch.from_numpy(lengths)
 
 
-def as_symbols(x: Any, symbol_shape: tuple[int, ...] | None, name: str) -> npt.NDArray[Any]:
-    """Return one sample as an array of shape (length, *symbol_shape)."""
+def as_symbols(
+    x: Any, symbol_shape: tuple[int, ...] | None, name: str, smallest: int = 1
+) -> npt.NDArray[Any]:
+    """Return one sample as an array of shape (length, *symbol_shape).
+
+    Where no shape is given, symbols have at least as many dimensions as `smallest` says.
+    """
     try:
-        array = np.asarray(detach(x))
+        array = np.asarray(detach(x.toarray() if issparse(x) else x))
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array of shape (length, *symbol_shape), but its entries differ in "
             f"shape: {error} Give all symbols the same shape."
         ) from None
     if symbol_shape is None:
-        if array.ndim < 2:
+        if array.ndim < 1 + smallest:
+            cure = (
+                "Give the features of a symbol an axis, as x[:, None] does, or pass `symbol_shape` "
+                "if the symbols lie flat in a sample."
+                if smallest
+                else "Pass a list of arrays, one a sample."
+            )
             raise ValueError(
                 f"{name} must have the shape (length, *symbol_shape), a symbol for each entry of "
-                f"axis 0, got {array.shape}. Give the features of a symbol an axis, as x[:, None] "
-                "does, or pass `symbol_shape` if the symbols lie flat in a sample."
+                f"axis 0, got {array.shape}. {cure}"
             )
     elif array.ndim == 1 and array.size % prod(symbol_shape) == 0:
         array = array.reshape(-1, *symbol_shape)  # flat
     elif array.shape[1:] != symbol_shape:
         raise ValueError(
-            f"{name} must hold symbols of shape {symbol_shape}, that is, have the shape (length, "
-            f"{', '.join(map(str, symbol_shape))}), got {array.shape}. Give all symbols of all "
-            "samples the same shape, and check `symbol_shape`."
+            f"{name} must hold symbols of shape {symbol_shape}, that is, have the shape "
+            f"({', '.join(map(str, ['length', *symbol_shape]))}), got {array.shape}. Give all "
+            "symbols of all samples the same shape, and check `symbol_shape`."
         )
     if not len(array):
         raise ValueError(
@@ -160,6 +237,6 @@ def as_symbols(x: Any, symbol_shape: tuple[int, ...] | None, name: str) -> npt.N
     return array
 
 
-def _split(array: npt.NDArray[Any], samples: Sequences) -> list[npt.NDArray[Any]]:
+def _split(array: npt.NDArray[Any], samples: Any) -> list[npt.NDArray[Any]]:
     """Cut what is said of all symbols into samples."""
     return np.split(array, np.cumsum(samples.lengths.numpy())[:-1])

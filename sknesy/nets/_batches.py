@@ -1,6 +1,7 @@
 """Mini-batches by one indexing operation each, rather than sample by sample."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.utils.data import BatchSampler, Dataset, Subset
 from sknesy.nets._inputs import Inputs, cast
 from sknesy.nets._samples import Samples
 
-__all__ = ["JoinedBatches", "SymbolDataset", "as_is", "find_indices"]
+__all__ = ["JoinedBatches", "SequenceBatch", "SymbolDataset", "as_is", "find_indices"]
 
 
 class SymbolDataset(Dataset):
@@ -26,13 +27,34 @@ class SymbolDataset(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, i: int) -> tuple[Inputs, Tensor]:
+    def __getitem__(self, i: int) -> "tuple[Inputs, Tensor] | SequenceBatch":
         return self.__getitems__([i])
 
-    def __getitems__(self, indices: list[int]) -> tuple[Inputs, Tensor]:
+    def __getitems__(self, indices: list[int]) -> "tuple[Inputs, Tensor] | SequenceBatch":
         """Return a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
-        return cast(self.samples.inputs(index), self.dtypes), index
+        inputs = cast(self.samples.inputs(index), self.dtypes)
+        return SequenceBatch(inputs, index) if self.samples.is_sequence else (inputs, index)
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """A mini-batch that unpacks to (inputs, index), as long as it has samples.
+
+    skorch counts the rows of a tuple's inputs, which must all be equally many.
+    """
+
+    inputs: Inputs
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.inputs, self.index))
+
+    def __getitem__(self, i: int) -> Any:
+        return (self.inputs, self.index)[i]
 
 
 class JoinedBatches(BatchSampler):

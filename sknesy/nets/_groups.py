@@ -19,7 +19,7 @@ class SymbolGroup:
     symbols : tuple of int
         Positions of the symbols in a sample, as engines count them.
     n_states : tuple of int
-        Number of states of each of these symbols; a single number for `Sequences`, whose samples
+        Number of states of each of these symbols; a single number for sequences, which
         differ in their number of symbols.
     symbol_shape : tuple of int, or mapping of str to such
         Shape of the features of one symbol, or of the whole sample if not `is_shared`; of several
@@ -31,6 +31,8 @@ class SymbolGroup:
         Type of the features. Integers may be numbers or names: the net has it as it wants.
     net : object, default=None
         The group's own net, a parameter like that of an estimator; None for the estimator's.
+    is_sequence : bool, default=False
+        Whether the net sees whole sequences, with their lengths; see `JointSequences`.
     """
 
     name: str | None
@@ -40,3 +42,4 @@ class SymbolGroup:
     is_shared: bool = True
     dtype: Any = torch.float32
     net: Any = None
+    is_sequence: bool = False

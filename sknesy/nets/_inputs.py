@@ -70,10 +70,10 @@ def zeros(n: int, shape: Shape, dtypes: Any) -> Inputs:
 
 
 def cast(inputs: Inputs, dtypes: Any) -> Inputs:
-    """Convert inputs to dtypes, those of several by name."""
+    """Convert inputs to dtypes, those of several by name; what has none, as lengths, stays."""
     if isinstance(inputs, Tensor):
         return inputs.to(dtypes)
-    return {name: tensor.to(dtypes[name]) for name, tensor in inputs.items()}
+    return {name: tensor.to(dtypes.get(name, tensor.dtype)) for name, tensor in inputs.items()}
 
 
 def try_dtypes(given: Any, floating: torch.dtype) -> Iterator[Any]:

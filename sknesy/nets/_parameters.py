@@ -16,8 +16,8 @@ from torch import nn
 
 from sknesy._validation import join_names
 from sknesy.exceptions import InvalidNetError
+from sknesy.nets._default import default_module
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets.modules import default_module
 
 __all__ = ["as_neural_net", "check_batch_sizes", "check_device", "check_keywords"]
 

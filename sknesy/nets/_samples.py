@@ -1,17 +1,20 @@
 """Samples as a module sees them, symbol by symbol, and as an engine does, sample by sample."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sknesy.nets._inputs import Inputs, count, dtypes_of, first, map_inputs, shape_of
-from sknesy.numerics.runs import find_rows, find_starts
 
-__all__ = ["Grid", "Joint", "Samples", "Sequences"]
+__all__ = ["Grid", "Joint", "Samples"]
+
+# Inputs of the module in one forward pass of a prediction. Always the same number: float32 matrix
+# products depend on it in the last digits, and predictions must not depend on their neighbours.
+_BATCH_SIZE = 128
 
 
 class Samples(ABC):
@@ -26,10 +29,13 @@ class Samples(ABC):
         Number of symbols of a sample, as engines see it.
     is_shared : bool
         Whether an input is one symbol, rather than the whole sample.
+    is_sequence : bool
+        Whether the module sees whole sequences: inputs are then of unlike numbers of rows.
     """
 
     n_symbols: int
     is_shared: ClassVar[bool] = True
+    is_sequence: ClassVar[bool] = False
 
     @property
     def symbol_shape(self) -> Any:
@@ -63,6 +69,41 @@ class Samples(ABC):
         Tensor of shape (n_inputs, ...), or dict of str to such
             The inputs; several go to the module by keyword.
         """
+
+    def batches(self) -> Iterator[tuple[Inputs, int]]:
+        """Yield all inputs in mini-batches for a prediction, as copies.
+
+        Yields
+        ------
+        inputs : Tensor of shape (n_inputs, ...), or dict of str to such
+            The mini-batch; here always of one size, filled up with zeros.
+        n_rows : int
+            The number of rows, the first ones, that the net's output is wanted for.
+        """
+        inputs = self.inputs()
+        for start in range(0, count(inputs), _BATCH_SIZE):
+            stop = min(start + _BATCH_SIZE, count(inputs))
+
+            def fill(tensor: Tensor, start: int = start, stop: int = stop) -> Tensor:
+                zeros = tensor.new_zeros(start + _BATCH_SIZE - stop, *tensor.shape[1:])
+                return torch.cat([tensor[start:stop], zeros])
+
+            yield map_inputs(fill, inputs), stop - start
+
+    def smallest_first(self, index: Tensor) -> Tensor:
+        """Return the numbers of some samples, those with the fewest inputs first.
+
+        Parameters
+        ----------
+        index : Tensor of shape (n_batch,), int64
+            The samples.
+
+        Returns
+        -------
+        Tensor of shape (n_batch,), int64
+            The same numbers; here in their order, as all samples have equally many.
+        """
+        return index
 
     def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
         """Bring log-probabilities into the form of engines.
@@ -157,84 +198,3 @@ class Joint(Samples):
     def inputs(self, index: Tensor | None = None) -> Inputs:
         """Return the module's inputs; see `Samples.inputs`."""
         return self.X if index is None else map_inputs(lambda X: X[index], self.X)
-
-
-@dataclass(frozen=True, eq=False)
-class Sequences(Samples):
-    """Samples of differing numbers of symbols.
-
-    The module only sees symbols that are there. Engines, which are compiled for one length, see
-    every sample filled up with symbols whose state is known, one more than the net predicts: the
-    end of the sequence.
-
-    Attributes
-    ----------
-    symbols : Tensor of shape (n_total, *symbol_shape)
-        The symbols of all samples, one sample after the other.
-    lengths : Tensor of shape (n_samples,), int64
-        Number of symbols of each sample.
-    n_symbols : int
-        The length up to which they are filled up.
-
-    Examples
-    --------
-    A sequence of two symbols and one of a single symbol, of two states; the third is the end:
-
-    >>> sequences = Sequences(torch.zeros(3, 5), torch.tensor([2, 1]), n_symbols=2)
-    >>> sequences.arrange(torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]).log()).exp()
-    tensor([[[0.5000, 0.5000, 0.0000],
-             [0.9000, 0.1000, 0.0000]],
-            [[0.2000, 0.8000, 0.0000],
-             [0.0000, 0.0000, 1.0000]]])
-    """
-
-    symbols: Tensor
-    lengths: Tensor
-    n_symbols: int
-    _starts: Tensor = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_starts", find_starts(self.lengths))
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, index: Any) -> "Sequences":
-        """Return some of the samples, by their numbers or a mask."""
-        chosen = torch.arange(len(self))[index]
-        return replace(self, symbols=self.inputs(chosen), lengths=self.lengths[chosen])
-
-    @property
-    def is_symbol(self) -> Tensor:
-        """Mask of the symbols that are there, bool of shape (n_samples, n_symbols)."""
-        return self._is_symbol(self.lengths)
-
-    def inputs(self, index: Tensor | None = None) -> Tensor:
-        """Return the module's inputs; see `Samples.inputs`."""
-        if index is None:
-            return self.symbols
-        return self.symbols[find_rows(self._starts, self.lengths, index)]
-
-    def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
-        """Fill rows (n_inputs, n_states) up to (n_batch, n_symbols, n_states + 1).
-
-        The last state is -inf for symbols that are there, and the only one of the others.
-        """
-        lengths = self.lengths if index is None else self.lengths[index]
-        place = self._is_symbol(lengths).flatten().nonzero()[:, 0]
-        rows = pad(log_prob.flatten(0, -2), (0, 1), value=-torch.inf)
-        end = rows.new_full(rows.shape[1:], -torch.inf)
-        end[-1] = 0.0
-        filled = end.expand(len(lengths) * self.n_symbols, -1).index_copy(0, place, rows)
-        return filled.unflatten(0, (len(lengths), self.n_symbols))
-
-    def fill_up_to(self, n_symbols: int) -> "Sequences":
-        """Return the same samples, filled up to another length; see `Samples.fill_up_to`."""
-        return replace(self, n_symbols=n_symbols)
-
-    def to(self, device: torch.device | str) -> "Sequences":
-        """Return them with the lengths on a device."""
-        return replace(self, lengths=self.lengths.to(device))
-
-    def _is_symbol(self, lengths: Tensor) -> Tensor:
-        return torch.arange(self.n_symbols, device=lengths.device) < lengths[:, None]

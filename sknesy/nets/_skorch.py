@@ -16,19 +16,21 @@ from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks, is_wish_to_stop
 from sknesy.nets._groups import SymbolGroup
-from sknesy.nets._inputs import Inputs, cast, count, map_inputs, try_dtypes, zeros
+from sknesy.nets._inputs import cast, count, try_dtypes
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import check_batch_sizes, check_device, check_keywords
 from sknesy.nets._random import RandomStream
-from sknesy.nets._samples import Grid, Joint, Samples, Sequences
+from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._statistics import recompute_statistics
-from sknesy.nets._trial import check_output, check_trainable, rehearse
+from sknesy.nets._trial import (
+    check_output,
+    check_trainable,
+    describe_inputs,
+    make_trial,
+    rehearse,
+)
 
 __all__ = ["SkorchNet"]
-
-# Inputs of the module in one forward pass of a prediction. Always the same number: float32 matrix
-# products depend on it in the last digits, and predictions must not depend on their neighbours.
-_PREDICT_SIZE = 128
 
 
 class SkorchNet(SymbolNet):
@@ -39,11 +41,11 @@ class SkorchNet(SymbolNet):
     net : skorch.NeuralNet
         An unfitted net of the caller's own; it is changed. Its criterion is replaced by
         `SymbolLoss`, all else is kept. A module whose constructor takes `symbol_shape`,
-        `n_states`, or `n_symbols` in a net for whole samples, is given them.
+        `n_states`, `is_sequence`, or `n_symbols` in a net for whole samples, is given them.
     group : SymbolGroup
         The symbols to predict. The module predicts one of them from its own features, or, if the
         group is not `is_shared`, all from the whole sample: its output is then of shape
-        (n_samples, n_symbols, max(n_states)), or flat.
+        (n_samples, n_symbols, max(n_states)), or flat. If it `is_sequence`, see `JointSequences`.
     seed : int
         Seed of the weights, of the order of samples and of what the module draws.
     """
@@ -82,7 +84,7 @@ class SkorchNet(SymbolNet):
         A `Grid` of single symbols may be of a net for more: no state is padding then.
         """
         samples = self._as_samples(X)
-        output = self._forward(samples.inputs())
+        output = self._forward(samples, self._dtypes)
         if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
             return torch.log_softmax(output.double(), dim=-1)[:, None]
         return samples.to(self.device).arrange(self.net.criterion_.log_prob(output))
@@ -203,7 +205,11 @@ class SkorchNet(SymbolNet):
         given = net.get_params_for("module")
         if not isinstance(net.module, nn.Module):
             accepted = inspect.signature(net.module).parameters
-            filled = {"symbol_shape": group.symbol_shape, "n_states": max(group.n_states)}
+            filled = {
+                "symbol_shape": group.symbol_shape,
+                "n_states": max(group.n_states),
+                "is_sequence": group.is_sequence,
+            }
             if not group.is_shared:
                 filled["n_symbols"] = len(group.n_states)
             fresh = {k: v for k, v in filled.items() if k in accepted and k not in given}
@@ -234,18 +240,18 @@ class SkorchNet(SymbolNet):
         """
         group, parameters = self.group, self.net.module_.parameters()
         floating = next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
-        n_rows = 2 * len(group.n_states) if group.is_shared else 2
+        trial = make_trial(group)
         failure: Exception | None = None
         for dtypes in try_dtypes(group.dtype, floating):
             try:
-                output = self._forward(zeros(n_rows, group.symbol_shape, dtypes), dtypes)
+                output = self._forward(trial, dtypes)
             except Exception as error:  # a trial of foreign code, before anything depends on it
                 failure = failure or error
             else:
-                check_output(output, 2, group.n_states, group.is_shared)
+                check_output(output, count(trial.inputs()), group)
                 return dtypes
         raise InvalidNetError(
-            f"The net must take inputs {_describe(group.symbol_shape)}, but its forward pass "
+            f"The net must take inputs {describe_inputs(group)}, but its forward pass "
             f"raised: {failure} Change the net or `symbol_shape`."
         ) from failure
 
@@ -290,8 +296,7 @@ class SkorchNet(SymbolNet):
             )
         net.criterion_.weight = weight.to(self.device)
         net.criterion_.samples = samples.to(self.device)
-        if isinstance(samples, Sequences):  # the shortest: with fewest symbols to normalise over
-            index = index[samples.lengths[index].argsort(stable=True)]
+        index = samples.smallest_first(index)  # fewest symbols to normalise over
         batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
         rehearse(net, batch, self._stream)
 
@@ -300,23 +305,15 @@ class SkorchNet(SymbolNet):
             return X
         return Grid(X) if self.group.is_shared else Joint(X, len(self.n_states))
 
-    def _forward(self, inputs: Inputs, dtypes: Any = None) -> Tensor:
-        """Return the module's output in evaluation mode, from padded mini-batches of one size."""
-        dtypes = self._dtypes if dtypes is None else dtypes
-        parts, n_inputs = [], count(inputs)
-        for start in range(0, n_inputs, _PREDICT_SIZE):
-            size = min(_PREDICT_SIZE, n_inputs - start)
-
-            def pad(tensor: Tensor, start: int = start, missing: int = _PREDICT_SIZE - size) -> Any:
-                rows = tensor[start : start + _PREDICT_SIZE]
-                return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
-
+    def _forward(self, samples: Samples, dtypes: Any) -> Tensor:
+        """Return the module's output in evaluation mode."""
+        parts = []
+        for inputs, n_rows in samples.batches():
             # A copy in any case: a module may change its input in place, which is the caller's X.
-            batch = cast(map_inputs(pad, inputs), dtypes)
-            output = self.net.evaluation_step((batch, None), training=False)
-            if not isinstance(output, Tensor) or len(output) != _PREDICT_SIZE:
+            output = self.net.evaluation_step((cast(inputs, dtypes), None), training=False)
+            if not isinstance(output, Tensor) or len(output) != count(inputs):
                 return output
-            parts.append(output[:size])
+            parts.append(output[:n_rows])
         return torch.cat(parts)
 
     def _iterate(self, dataset: Dataset, training: bool) -> Any:
@@ -352,13 +349,6 @@ class SkorchNet(SymbolNet):
         self.__dict__.update(state)
         self._order = torch.Generator()
         self._order.set_state(state["_order"])
-
-
-def _describe(shape: Any) -> str:
-    """Return words for the shape of inputs."""
-    if isinstance(shape, Mapping):
-        return "of the shapes " + ", ".join(f"{k}: (n, *{tuple(v)})" for k, v in shape.items())
-    return f"of shape (n, {', '.join(map(str, shape))})"
 
 
 def _remember_alike(one: NeuralNet, other: NeuralNet) -> bool:

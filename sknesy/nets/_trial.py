@@ -1,5 +1,6 @@
 """Trials of a net before training: its output, and a step of training."""
 
+from collections.abc import Iterable, Mapping
 from copy import copy
 
 import torch
@@ -7,33 +8,65 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sknesy.exceptions import InvalidNetError, SknesyError
-from sknesy.nets._inputs import Inputs
+from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._inputs import Inputs, map_inputs, zeros
 from sknesy.nets._random import RandomStream
+from sknesy.nets._samples import Grid, Joint, Samples
+from sknesy.nets._sequences import JointSequences
 
-__all__ = ["check_output", "check_trainable", "rehearse"]
+__all__ = ["check_output", "check_trainable", "describe_inputs", "make_trial", "rehearse"]
 
 
-def check_output(
-    output: object, n_samples: int, n_states: tuple[int, ...], is_shared: bool
-) -> None:
-    """Check that a module's output for some samples is logits of the right shape."""
-    n_symbols, width = len(n_states), max(n_states)
+def make_trial(group: SymbolGroup) -> Samples:
+    """Make two samples of zeros for a net of a group; of sequences one is longer."""
+    n_symbols = len(group.n_states)
+    if group.is_sequence:
+        symbols = zeros(3, group.symbol_shape, group.dtype["X"])
+        assert isinstance(symbols, Tensor)
+        return JointSequences(symbols, torch.tensor([1, 2]), 2)
+    if group.is_shared:
+        symbols = zeros(2 * n_symbols, group.symbol_shape, group.dtype)
+        return Grid(map_inputs(lambda X: X.unflatten(0, (2, n_symbols)), symbols))
+    return Joint(zeros(2, group.symbol_shape, group.dtype), n_symbols)
+
+
+def describe_inputs(group: SymbolGroup) -> str:
+    """Return words for the shape of a net's inputs."""
+    shape = group.symbol_shape
+    if isinstance(shape, Mapping):
+        named = [f"{name}: {_as_text('n', sides)}" for name, sides in shape.items()]
+        return f"of the shapes {', '.join(named)}"
+    if group.is_sequence:
+        named = f"X of shape {_as_text('n_total', shape)} and lengths of shape (n_samples,)"
+        return f"by keyword, {named}, here (1, 2)"
+    return f"of shape {_as_text('n', shape)}"
+
+
+def _as_text(first: str, sides: Iterable[int]) -> str:
+    return f"({', '.join(map(str, [first, *sides]))})"
+
+
+def check_output(output: object, n_inputs: int, group: SymbolGroup) -> None:
+    """Check that a module's output for some inputs is logits of the right shape."""
+    n_symbols, width = len(group.n_states), max(group.n_states)
+    is_shared = group.is_shared or group.is_sequence
     if is_shared:
-        shapes, what = [(n_samples * n_symbols, width)], f"(n, {width}), one column a state"
+        shapes, what = [(n_inputs, width)], f"(n, {width}), one column a state"
     else:
-        shapes = [(n_samples, n_symbols, width), (n_samples, n_symbols * width)]
+        shapes = [(n_inputs, n_symbols, width), (n_inputs, n_symbols * width)]
         what = f"(n, {n_symbols}, {width})"
-    single = (n_samples * n_symbols, 1) if is_shared else (n_samples, n_symbols)
-    is_single = set(n_states) == {2} and getattr(output, "shape", None) == single
+    single = (n_inputs, 1 if is_shared else n_symbols)
+    is_single = set(group.n_states) == {2} and getattr(output, "shape", None) == single
     if is_single:  # logits of the second state
         return
     if not isinstance(output, Tensor) or tuple(output.shape) not in shapes:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        given = f"{n_inputs} {'symbols' if is_shared else 'samples'}"
         raise InvalidNetError(
-            f"The net's output must be of shape {what}, got {got} for {n_samples} samples of "
-            f"{n_symbols} symbols. Give its last layer the width "
-            f"{width if is_shared else n_symbols * width} (the constructor parameters `n_states` "
-            "and, of a net for whole samples, `n_symbols` are filled in if the module has them)."
+            f"The net's output must be of shape {what}, got {got} for {given}. Give its last layer "
+            f"the width {width if is_shared else n_symbols * width} (the constructor parameters "
+            "`n_states` and, of a net for whole samples, `n_symbols` are filled in if the module "
+            "has them)."
         )
     rows = output.reshape(-1, width).double()
     is_probability = (rows >= 0).all() and ((rows.sum(-1) - 1).abs() < 1e-5).all()

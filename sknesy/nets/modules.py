@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sknesy._validation import check_number
 
-__all__ = ["MLP", "ConvNet", "LeNet", "default_module"]
+__all__ = ["MLP", "ConvNet", "LeNet", "check_widths", "choose_module"]
 
 _MIN_IMAGE_SIDE = 5
 _MIN_LENET_SIDE = 16
@@ -38,7 +38,7 @@ class MLP(nn.Module):
         self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
     ) -> None:
         super().__init__()
-        _check_widths(n_states, hidden, n_symbols)
+        check_widths(n_states, hidden, n_symbols)
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(prod(_as_shape(symbol_shape)), hidden),
@@ -48,7 +48,7 @@ class MLP(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute logits (n, n_symbols * n_states) from features of shape (n, *symbol_shape)."""
-        return self.layers(X)
+        return self.layers(X if X.ndim > 1 else X[:, None])  # single numbers
 
 
 class ConvNet(nn.Module):
@@ -70,7 +70,7 @@ class ConvNet(nn.Module):
         self, symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
     ) -> None:
         super().__init__()
-        _check_widths(n_states, hidden, n_symbols)
+        check_widths(n_states, hidden, n_symbols)
         shape = _as_image(symbol_shape)
         features = nn.Sequential(
             nn.Conv2d(shape[0], 16, 3, padding=1),
@@ -110,7 +110,7 @@ class LeNet(nn.Module):
 
     def __init__(self, symbol_shape: tuple[int, ...], n_states: int, n_symbols: int = 1) -> None:
         super().__init__()
-        _check_widths(n_states, n_symbols=n_symbols)
+        check_widths(n_states, n_symbols=n_symbols)
         self.image_shape = _as_image(symbol_shape)
         if min(self.image_shape[1:]) < _MIN_LENET_SIDE:
             raise ValueError(
@@ -142,31 +142,11 @@ class LeNet(nn.Module):
         return self.layers(X.reshape(-1, *self.image_shape))
 
 
-def default_module(
-    symbol_shape: tuple[int, ...], n_states: int, hidden: int = 64, n_symbols: int = 1
-) -> nn.Module:
-    """Build the module of ``net=None``: a `ConvNet` for images, else an `MLP`.
-
-    Parameters
-    ----------
-    symbol_shape : tuple of int
-        Shape of the features of one symbol, or of a sample. Two or three dimensions, the last two
-        of at least 5, are an image.
-    n_states : int
-        Number of states.
-    hidden : int, default=64
-        Width of the hidden or dense layer.
-    n_symbols : int, default=1
-        Number of symbols that are predicted from the features.
-
-    Returns
-    -------
-    torch.nn.Module
-        The module, with fresh weights.
-    """
+def choose_module(symbol_shape: tuple[int, ...]) -> type[nn.Module]:
+    """Return the class that suits features: `ConvNet` for images, else `MLP`."""
     symbol_shape = _as_shape(symbol_shape)
     is_image = len(symbol_shape) in (2, 3) and min(symbol_shape[-2:]) >= _MIN_IMAGE_SIDE
-    return (ConvNet if is_image else MLP)(symbol_shape, n_states, hidden, n_symbols)
+    return ConvNet if is_image else MLP
 
 
 def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -196,7 +176,7 @@ def _as_shape(symbol_shape: Any) -> tuple[int, ...]:
     return tuple(map(int, symbol_shape))
 
 
-def _check_widths(n_states: int, hidden: int = 1, n_symbols: int = 1) -> None:
+def check_widths(n_states: int, hidden: int = 1, n_symbols: int = 1) -> None:
     """Check the numbers of states, of hidden units and of symbols."""
     check_number(n_states, "n_states", int, 1, example=10)
     check_number(hidden, "hidden", int, 1, example=64)

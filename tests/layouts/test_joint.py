@@ -140,7 +140,7 @@ class Tokens(nn.Module):
         return self.layer(self.embedding(X).mean(dim=1))
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.uint16, np.uint32])
 def test_integers_are_tokens_to_a_net_that_looks_them_up(dtype):
     X = np.random.default_rng(0).integers(50, size=(30, 6)).astype(dtype)
     clf = make(net=Tokens, max_iter=2).fit(X, [True, False] * 15)
