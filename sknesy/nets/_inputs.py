@@ -13,6 +13,7 @@ __all__ = [
     "count",
     "dtypes_of",
     "first",
+    "logits_of",
     "map_inputs",
     "shape_of",
     "try_dtypes",
@@ -57,6 +58,19 @@ def dtypes_of(inputs: Inputs) -> Any:
         if isinstance(inputs, Tensor)
         else {name: tensor.dtype for name, tensor in inputs.items()}
     )
+
+
+def logits_of(output: Any) -> Any:
+    """Return what a module predicts: its output, its ``logits``, or the first of a tuple.
+
+    Transformers give logits among other things, and skorch takes the first of several outputs.
+    """
+    if isinstance(output, Tensor):
+        return output
+    logits = getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    return output[0] if isinstance(output, tuple) and output else output
 
 
 def zeros(n: int, shape: Shape, dtypes: Any) -> Inputs:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sknesy.exceptions import DivergenceError
 from sknesy.nets._base import Responsibilities
+from sknesy.nets._inputs import logits_of
 from sknesy.nets._samples import Samples
 from sknesy.numerics import mask_states
 
@@ -71,7 +72,7 @@ class SymbolLoss(nn.Module):
         Parameters
         ----------
         output : Tensor
-            Logits, as in `log_prob`.
+            Logits, as in `log_prob`, or an output with ``logits``, or a tuple that opens with them.
         index : Tensor of shape (n_samples,), int64
             Positions of the samples in the training data.
 
@@ -80,6 +81,7 @@ class SymbolLoss(nn.Module):
         Tensor of shape ()
             The loss in nats, float64.
         """
+        output = logits_of(output)
         log_prob = self.log_prob(output)
         # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.
         if bool(log_prob.detach().isnan().any()):

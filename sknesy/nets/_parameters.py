@@ -1,5 +1,6 @@
 """Skorch nets from the parameter `net` of an estimator, and checks of their parameters."""
 
+import fnmatch
 import inspect
 from collections.abc import Callable, Iterable
 from numbers import Integral
@@ -19,7 +20,13 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._default import default_module
 from sknesy.nets._loss import SymbolLoss
 
-__all__ = ["as_neural_net", "check_batch_sizes", "check_device", "check_keywords"]
+__all__ = [
+    "as_neural_net",
+    "check_batch_sizes",
+    "check_device",
+    "check_keywords",
+    "check_parameter_groups",
+]
 
 _LABEL_NETS = (NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor)
 
@@ -89,6 +96,17 @@ def check_batch_sizes(net: NeuralNet) -> None:
             raise InvalidNetError(
                 f"net__{name} must be an int of at least 1, or -1 for all samples at once, got "
                 f"{size!r}. Pass for example 32."
+            )
+
+
+def check_parameter_groups(net: NeuralNet) -> None:
+    """Check that each pattern of the optimiser's parameter groups names parameters."""
+    names = [name for name, _ in net.module_.named_parameters()]
+    for pattern, _ in net.get_params_for("optimizer").get("param_groups", []):
+        if not fnmatch.filter(names, pattern):
+            raise InvalidNetError(
+                f"net__optimizer__param_groups must have patterns that name parameters of the "
+                f"module, got {pattern!r}. Its parameters are {join_names(names)}."
             )
 
 

@@ -90,6 +90,21 @@ class Samples(ABC):
 
             yield map_inputs(fill, inputs), stop - start
 
+    def owners(self, rows: Tensor) -> Tensor:
+        """Return the samples that rows of the inputs belong to.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows,), int64
+            Numbers of rows.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,), int64
+            Numbers of samples.
+        """
+        return rows // (count(self.inputs()) // len(self))
+
     def smallest_first(self, index: Tensor) -> Tensor:
         """Return the numbers of some samples, those with the fewest inputs first.
 

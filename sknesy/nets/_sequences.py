@@ -72,6 +72,10 @@ class Sequences(Samples):
         """Return the module's inputs; see `Samples.inputs`."""
         return self._rows(index)
 
+    def owners(self, rows: Tensor) -> Tensor:
+        """Return the sequences that symbols belong to; see `Samples.owners`."""
+        return torch.searchsorted(self._starts, rows, right=True) - 1
+
     def smallest_first(self, index: Tensor) -> Tensor:
         """Return the numbers of some samples, the shortest first."""
         return index[self.lengths[index].argsort(stable=True)]

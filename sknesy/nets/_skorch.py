@@ -15,10 +15,16 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks, is_wish_to_stop
+from sknesy.nets._extremes import find_extremes, refuse_integers
 from sknesy.nets._groups import SymbolGroup
-from sknesy.nets._inputs import cast, count, try_dtypes
+from sknesy.nets._inputs import cast, count, logits_of, try_dtypes
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets._parameters import check_batch_sizes, check_device, check_keywords
+from sknesy.nets._parameters import (
+    check_batch_sizes,
+    check_device,
+    check_keywords,
+    check_parameter_groups,
+)
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._statistics import recompute_statistics
@@ -84,7 +90,10 @@ class SkorchNet(SymbolNet):
         A `Grid` of single symbols may be of a net for more: no state is padding then.
         """
         samples = self._as_samples(X)
-        output = self._forward(samples, self._dtypes)
+        try:
+            output = self._forward(samples, self._dtypes)
+        except IndexError as error:  # as an embedding raises it
+            raise refuse_integers(samples, self._dtypes, error) from None
         if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
             return torch.log_softmax(output.double(), dim=-1)[:, None]
         return samples.to(self.device).arrange(self.net.criterion_.log_prob(output))
@@ -203,7 +212,13 @@ class SkorchNet(SymbolNet):
             criterion__is_shared=group.is_shared,
         )
         given = net.get_params_for("module")
-        if not isinstance(net.module, nn.Module):
+        if self.is_trained and given:
+            raise InvalidNetError(
+                f"net__module__{next(iter(given))} must not be given where the module is an "
+                f"instance, {type(net.module).__name__}, whose weights it would replace by random "
+                "ones. Pass the class, or change the instance."
+            )
+        if not self.is_trained:
             accepted = inspect.signature(net.module).parameters
             filled = {
                 "symbol_shape": group.symbol_shape,
@@ -231,6 +246,7 @@ class SkorchNet(SymbolNet):
                 f"The net must be buildable from its parameters, but skorch says: {error} "
                 "Check the `net__` parameters, or the NeuralNet passed as `net`."
             ) from error
+        check_parameter_groups(net)
 
     def _check_output(self) -> Any:
         """Try the net on two samples of zeros, and return the dtypes of inputs that it takes.
@@ -296,6 +312,9 @@ class SkorchNet(SymbolNet):
             )
         net.criterion_.weight = weight.to(self.device)
         net.criterion_.samples = samples.to(self.device)
+        extremes = find_extremes(samples, self._dtypes)
+        if len(extremes):
+            self.log_prob(samples[extremes])
         index = samples.smallest_first(index)  # fewest symbols to normalise over
         batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
         rehearse(net, batch, self._stream)
@@ -310,7 +329,8 @@ class SkorchNet(SymbolNet):
         parts = []
         for inputs, n_rows in samples.batches():
             # A copy in any case: a module may change its input in place, which is the caller's X.
-            output = self.net.evaluation_step((cast(inputs, dtypes), None), training=False)
+            batch = cast(inputs, dtypes), None
+            output = logits_of(self.net.evaluation_step(batch, training=False))
             if not isinstance(output, Tensor) or len(output) != count(inputs):
                 return output
             parts.append(output[:n_rows])
