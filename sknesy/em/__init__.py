@@ -6,9 +6,11 @@ from sknesy.em._e_step import EStep
 from sknesy.em._held_out import HeldOut, hold_out
 from sknesy.em._loop import choose_start, run_em
 from sknesy.em._run import Run
+from sknesy.em._starter import run_starter
 
 __all__ = [
     "run_em",
+    "run_starter",
     "choose_start",
     "EStep",
     "Run",

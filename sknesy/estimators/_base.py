@@ -23,6 +23,7 @@ from sknesy.em import (
     choose_start,
     hold_out,
     run_em,
+    run_starter,
 )
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle
@@ -311,15 +312,15 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
         (group,) = groups
         nets = [make_net(self.net, group, seed, options) for seed in seeds]
-        self.e_step_ = self._choose_schedule(nets[0].schedules)
+        self.e_step_ = self._choose_schedule(nets[0])
         before = vars(self).get("_fit_state") if self.warm_start else None
         if before is not None:
             nets[0].adopt(before.net)
         return nets, before
 
-    def _choose_schedule(self, schedules):
+    def _choose_schedule(self, net):
         """Return the E-step that the net can follow, and check what goes with it."""
-        chosen = self.e_step
+        chosen, schedules = self.e_step, net.schedules
         if chosen == "auto":
             chosen = "batch" if "batch" in schedules else "epoch"
         if chosen not in schedules:
@@ -331,6 +332,11 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             raise ValueError(
                 f"m_steps must be 1 where e_step is 'batch', which has one gradient step for each "
                 f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
+            )
+        if net.is_refitted and self.m_steps != 1:
+            raise ValueError(
+                f"m_steps must be 1 with net={self.net!r}, whose M-step is a complete fit, got "
+                f"{self.m_steps}. Leave m_steps out."
             )
         return chosen
 
@@ -444,6 +450,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
 
         def run_to(run, n_iter):
             try:
+                run_starter(run, samples, e_step, time_limit)
                 return run_em(
                     run,
                     samples,
@@ -467,6 +474,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             for progress in bar:
                 sessions.enter_context(progress)
             watchers = Callbacks([*bar, *callbacks])
+            time_limit = Callbacks(c for c in callbacks if isinstance(c, MaxTime))
             for run in runs:
                 session = run.net.training(samples, e_step.weight, y, is_trial=len(runs) > 1)
                 sessions.enter_context(session)

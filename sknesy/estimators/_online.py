@@ -14,6 +14,7 @@ from sknesy.em import Convergence
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState
 from sknesy.estimators._set_up import make_e_step
+from sknesy.exceptions import InvalidNetError
 from sknesy.knowledge import IdentityKnowledge
 from sknesy.layouts import choose_layout
 from sknesy.likelihoods import Observed
@@ -104,6 +105,7 @@ class OnlineMixin:
             state = replace(
                 state, run=run, transforms=transforms, labels=labels, longer=None, searches=searches
             )
+        _refuse_refits(run.net, self.net)
         before = deepcopy(run.net.state_dict())
         try:
             _, _, stopped_by = self._train(
@@ -185,6 +187,15 @@ def _refuse_others(observed: Observed, names: Any) -> None:
             f"y must hold labels among the classes of the first call, got {others[0]!r} "
             f"(classes: {join_names(in_order(names))}). Pass all labels there will be as "
             "`classes` in the first call of partial_fit."
+        )
+
+
+def _refuse_refits(net: Any, parameter: Any) -> None:
+    """Raise where each M-step forgets the samples of the calls before."""
+    if net.is_refitted:
+        raise InvalidNetError(
+            f"net must learn by mini-batches for partial_fit, got {parameter!r}, which is fitted "
+            "anew in each M-step. Call fit with all samples, or pass a torch module class."
         )
 
 

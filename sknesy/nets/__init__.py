@@ -3,6 +3,7 @@
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._default import default_module
 from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._learner import Learner, LearnerNet
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net
 from sknesy.nets._parameters import as_neural_net
@@ -20,6 +21,8 @@ __all__ = [
     "RecurrentNet",
     "TransformerNet",
     "Grid",
+    "Learner",
+    "LearnerNet",
     "Joint",
     "JointSequences",
     "PriorNet",

@@ -30,9 +30,13 @@ class SymbolNet(ABC):
     schedules : frozenset of str
         The E-steps that the M-step can follow: "batch" for one E-step a mini-batch, "epoch" for
         one E-step an iteration. A learner without mini-batches has "epoch" alone.
+    is_refitted : bool
+        Whether an M-step is a complete fit that forgets the last one, rather than a pass over the
+        data. A second pass is then of no use, and no stream can be learned.
     """
 
     schedules: ClassVar[frozenset[str]] = frozenset({"batch", "epoch"})
+    is_refitted: ClassVar[bool] = False
 
     @property
     def device(self) -> str:
@@ -43,6 +47,14 @@ class SymbolNet(ABC):
     def is_trained(self) -> bool:
         """True if it came with trained weights, rather than random ones."""
         return False
+
+    @property
+    def starter(self) -> "SymbolNet | None":
+        """Net that is trained by EM first, whose posteriors are then the first ones of this one.
+
+        None where weights are random, trained, or have learned something already.
+        """
+        return None
 
     @property
     def inner(self) -> Any:
