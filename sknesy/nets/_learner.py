@@ -17,7 +17,8 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._make import make_net
-from sknesy.nets._samples import Grid, Joint, Samples, Sequences
+from sknesy.nets._samples import Grid, Joint, Samples
+from sknesy.nets._sequences import Sequences
 from sknesy.nets._starter import StarterNet
 from sknesy.nets._weighted_fit import FittedStates, check_learner, fit_soft, seed_learner
 
@@ -227,6 +228,11 @@ def _make_learner(net: Any, group: SymbolGroup, seed: int, options: Mapping[str,
         raise InvalidNetError(
             f"net must be a torch module where X has several inputs "
             f"({', '.join(group.symbol_shape)}), got {name}. Join them into one array for it."
+        )
+    if group.is_sequence:
+        raise InvalidNetError(
+            f"net must be a torch module where it sees whole sequences, got {name}, which takes "
+            "tables. Leave `layout` out, and it predicts each symbol from its own features."
         )
     if 0 in group.symbol_shape:
         raise InvalidNetError(

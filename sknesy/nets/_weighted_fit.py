@@ -172,7 +172,7 @@ def _weight_name(net: Any) -> str:
 
 
 def _request_weights(net: Any) -> None:
-    """Set requests of weights for the classifier at the end of a pipeline, where routing is enabled.
+    """Set requests of weights for the classifier at the end, where routing is enabled.
 
     Other steps get them if they have requested them, as without routing they would not.
     """

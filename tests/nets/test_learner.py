@@ -299,6 +299,9 @@ def test_groups_that_no_table_can_hold_are_refused():
     several = SymbolGroup(None, (0,), (2,), {"text": (3,), "image": (4, 4)})
     with pytest.raises(InvalidNetError, match=r"several inputs \(text, image\), got GaussianNB"):
         make_net(GaussianNB(), several, 0, {})
+    whole = SymbolGroup(None, (0,), (2,), (3,), is_shared=False, is_sequence=True)
+    with pytest.raises(InvalidNetError, match=r"whole sequences, got GaussianNB.*Leave `layout`"):
+        make_net(GaussianNB(), whole, 0, {})
     empty = SymbolGroup(None, (0,), (2,), (0,))
     with pytest.raises(InvalidNetError, match=r"must be None where X has no features, got Gauss"):
         make_net(GaussianNB(), empty, 0, {})
