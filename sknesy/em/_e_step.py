@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sknesy.em._run import Run
-from sknesy.inference import Compiled, InferenceEngine, Posterior
+from sknesy.inference import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.likelihoods import KnownSymbols, Likelihood, Observed, State, Statistics
 from sknesy.transforms import PosteriorTransform
 
@@ -22,7 +22,7 @@ class EStep:
     """Posterior of mini-batches, and all that their starts share.
 
         net -> transforms.before -> known symbols -> engine.infer under the likelihood
-            -> transforms.after
+            -> transforms.after -> less the same of what is assumed, if anything is
 
     Parameters
     ----------
@@ -42,6 +42,9 @@ class EStep:
         Symbols that are known, on the net's device.
     rows : Tensor of shape (n_samples,), int64, or None
         Where the samples are in `observed` and `known`; None where they are all of these.
+    assumed : Tensor of shape (1, n_outputs, n_output_states), float64, or None
+        Log-weights of the outputs by whose evidence that of y is divided: the objective is then
+        log p(y | x) - log p(assumed | x). None divides by nothing.
     """
 
     engine: InferenceEngine
@@ -52,6 +55,7 @@ class EStep:
     transforms: tuple[PosteriorTransform, ...] = ()
     known: KnownSymbols | None = None
     rows: Tensor | None = None
+    assumed: Tensor | None = None
 
     def select(self, rows: Tensor) -> "EStep":
         """Return the same for some of the samples, counted anew."""
@@ -70,7 +74,25 @@ class EStep:
             transforms=transforms,
             known=known,
             rows=rows,
+            assumed=None if self.assumed is None else self.assumed.to(device),
         )
+
+    @property
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Mask of the samples of which something is known, beyond what is assumed, (n_samples,)."""
+        is_known = self.observed.is_known
+        if self.assumed is not None:
+            # One sample of each group tells for all of it.
+            _, first, group = np.unique(
+                self.observed.groups, return_index=True, return_inverse=True
+            )
+            index = torch.from_numpy(first).to(self.assumed.device)
+            noise = self.likelihood.start(self.observed, seed=0)
+            said = self.likelihood.log_likelihood(self.observed, index, noise)
+            is_known = is_known & (said != self.assumed).flatten(1).any(1).cpu().numpy()[group]
+        if self.known is not None:
+            is_known = is_known | self.known.is_known
+        return is_known if self.rows is None else is_known[self.rows.cpu().numpy()]
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
@@ -95,21 +117,43 @@ class EStep:
         Returns
         -------
         Posterior
-            Log-evidence and marginals.
+            Log-evidence and marginals. Where something is assumed, the log-evidence is the
+            difference of two, and so are the marginals of symbols: their sum over states is 0.
         """
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             log_prob = transform.before(log_prob, index, n_iter, memory)
         rows = self._find(index)
         log_likelihood = self.likelihood.log_likelihood(self.observed, rows, run.noise)
-        log_share: Tensor | float = 0.0
+        given, log_share = log_prob, torch.zeros(())
         if self.known is not None:  # behind the transforms: what is known is not flattened
-            log_prob, log_share = self.known.condition(log_prob, rows)
-        posterior = self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
+            given, log_share = self.known.condition(log_prob, rows)
+        posterior = self.engine.infer(self.compiled, given, log_likelihood, run.generator)
         if self.known is not None:
             posterior = replace(posterior, log_evidence=posterior.log_evidence + log_share)
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             posterior = transform.after(posterior, index, n_iter, memory)
-        return posterior
+        return posterior if self.assumed is None else self._divide(posterior, log_prob, run)
+
+    def _divide(self, posterior: Posterior, log_prob: Tensor, run: Run) -> Posterior:
+        """Divide the evidence by that of what is assumed.
+
+        The gradient of log p(y | x) in the logits is q - p, with the posterior q given y. That of
+        log p(assumed | x) is r - p, with the posterior r given what is assumed. So q - r takes the
+        place of q in the M-step: its sum over states is 0, and p drops out.
+        """
+        assert self.assumed is not None
+        weights = self.assumed.expand(len(log_prob), -1, -1)
+        other = self.engine.infer(self.compiled, log_prob, weights, run.generator)
+        is_dead = (posterior.log_evidence == -torch.inf) | (other.log_evidence == -torch.inf)
+        log_ratio = posterior.log_evidence - other.log_evidence
+        difference = posterior.symbol_marginals - other.symbol_marginals
+        is_exact = posterior.kind == other.kind == Kind.EXACT
+        return replace(
+            posterior,
+            log_evidence=log_ratio.masked_fill(is_dead, -torch.inf),
+            symbol_marginals=difference.masked_fill(is_dead[:, None, None], 0.0),
+            kind=Kind.EXACT if is_exact else Kind.ESTIMATE,  # a ratio of bounds is none
+        )
 
     def count(self, posterior: Posterior, index: Tensor) -> Statistics:
         """Compute the expected counts of a mini-batch, for the M-step of the noise."""

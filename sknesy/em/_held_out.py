@@ -61,10 +61,7 @@ def hold_out(
 
     Samples of which nothing is known are trained on: they have no evidence.
     """
-    is_known = e_step.observed.is_known
-    if e_step.known is not None:
-        is_known = is_known | e_step.known.is_known
-    rows = np.flatnonzero(is_known)
+    rows = np.flatnonzero(e_step.is_known)
     is_held = _draw(e_step.groups[rows], fraction, np.random.RandomState(seed))
     if is_held.all() or not is_held.any():
         cure = "or to None" if len(rows) > 1 else "and give more samples"

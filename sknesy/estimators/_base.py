@@ -27,9 +27,11 @@ from sknesy.em import (
 )
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle
+from sknesy.estimators._objective import assume, check_objective
 from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
+from sknesy.estimators._target import make_target
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout, without_features
@@ -53,6 +55,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
     _default_likelihood: ClassVar[type[Likelihood]] = ExactLikelihood
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "knowledge": [Knowledge, None],
+        "target": [StrOptions({"label", "symbols"})],
+        "objective": [StrOptions({"evidence", "conditional"})],
         "net": "no_validation",
         "inference": [StrOptions({"auto"}), InferenceEngine],
         "likelihood": [Likelihood, None],
@@ -92,6 +96,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         self,
         knowledge=None,
         *,
+        target="label",
+        objective="evidence",
         net=None,
         inference="auto",
         likelihood=None,
@@ -122,6 +128,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         verbose=0,
     ):
         self.knowledge = knowledge
+        self.target = target
+        self.objective = objective
         self.net = net
         self.inference = inference
         self.likelihood = likelihood
@@ -248,6 +256,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge, X is not None)
         X = without_features(X, y, symbols, layout)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
+        target = make_target(self.target)
+        y, symbols, source = target.read(y, symbols, self.knowledge, layout, samples)
         labels = self._make_label_space(y)
         likelihood, engine = self._make_likelihood(), self._make_engine()
         observed = likelihood.read(y, labels)
@@ -262,9 +272,10 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             knowledge=knowledge,
             engine=engine,
             wanted=observed.support,
+            source=source,
         )
         labels.settle(e_step.observed.support, e_step.compiled)
-        e_step = weigh_classes(e_step, labels, self.knowledge, self.class_weight)
+        e_step = self._complete(e_step, labels)
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
         groups = layout.groups(knowledge, samples)
@@ -289,17 +300,30 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             best.net.recompute_statistics(samples)
         else:
             held_out.restore(best)
-        self._keep(best, layout, labels, knowledge, e_step, samples)
         classes = labels.wanted([]) or None
-        self._fit_state = FitState(  # last: an interrupt before it leaves the estimator as it was
-            best, e_step.transforms, self.knowledge, labels, likelihood, int(seeds[-1]), classes
+        state = FitState(
+            best,
+            e_step.transforms,
+            self.knowledge,
+            labels,
+            likelihood,
+            int(seeds[-1]),
+            classes,
+            target,
         )
+        self._keep(state, layout, knowledge, e_step, samples)
+        self._fit_state = state  # last: an interrupt before it leaves the estimator as it was
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
                 f"fit was interrupted after {best.n_iter} of at most {self.max_iter} iterations. "
                 "The estimator keeps what it learned so far, and can predict."
             ) from stopped_by
         self._warn_of_no_convergence(stopped_by)
+
+    def _complete(self, e_step, labels):
+        """Weigh the classes, and say what the objective assumes."""
+        e_step = weigh_classes(e_step, labels, self.knowledge, self.class_weight)
+        return assume(e_step, labels) if self.objective == "conditional" else e_step
 
     def _make_likelihood(self):
         return self._default_likelihood() if self.likelihood is None else clone(self.likelihood)
@@ -338,6 +362,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
                 f"m_steps must be 1 with net={self.net!r}, whose M-step is a complete fit, got "
                 f"{self.m_steps}. Leave m_steps out."
             )
+        check_objective(self.objective, chosen)
         return chosen
 
     def _start_runs(self, nets, before, e_step, n_states, seeds):
@@ -359,6 +384,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
 
     def _check_parameters(self):
         """Check what scikit-learn's constraints cannot say, and return the callbacks."""
+        make_target(self.target).check(self)
         _check_members(
             "transforms",
             self.transforms,
@@ -425,7 +451,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         temperature = self.temperature
         if isinstance(temperature, str):  # "auto"
             temperature = 1.0
-            if is_fresh and not isinstance(knowledge, IdentityKnowledge):
+            is_told = make_target(self.target).is_told or isinstance(knowledge, IdentityKnowledge)
+            if is_fresh and not is_told:
                 temperature = self._choose_annealing(schedule)
         if not _is_one(temperature):
             transforms.append(Temperature(temperature))
@@ -486,8 +513,9 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
                 stopped_by = run_to(best, max_iter)
         return best, init_lower_bounds, stopped_by
 
-    def _keep(self, best, layout, labels, knowledge, e_step, samples):
-        """Set the public attributes of a fitted estimator."""
+    def _keep(self, state, layout, knowledge, e_step, samples):
+        """Set the attributes of a fitted estimator."""
+        best = state.run
         self.knowledge_ = knowledge
         self.engine_, self.compiled_ = e_step.engine, e_step.compiled
         self.likelihood_ = clone(e_step.likelihood)

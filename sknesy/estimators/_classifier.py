@@ -9,7 +9,6 @@ from sknesy.estimators._base import BaseEMNeSy
 from sknesy.estimators._labels import has_several_outputs, make_label_space
 from sknesy.estimators._prediction import PredictionMixin
 from sknesy.knowledge import Knowledge
-from sknesy.likelihoods import ExactLikelihood, ExactObserved, has_rows
 
 __all__ = ["EMNeSyClassifier"]
 
@@ -294,14 +293,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
             Labels, in the form that y had in `fit`.
         """
         seen = self._look(X)
-        if self.decision == "world":
-            worlds, outputs = self._mode(seen)
-            return self._fit_state.labels.name(
-                outputs, seen.compiled, lambda rows: seen.knowledge.conclude(worlds[rows])
-            )
-        return self._fit_state.labels.most_probable(
-            self._infer(seen).output_marginals, seen.compiled
-        )
+        return self._fit_state.target.predict(self, seen)
 
     def predict_proba(self, X):
         """Compute the probability of each label, or of each state of each output.
@@ -318,7 +310,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
             outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
         """
         seen = self._look(X)
-        return self._fit_state.labels.proba(self._infer(seen).output_marginals, seen.compiled)
+        return self._fit_state.target.proba(self, seen, self._infer(seen))
 
     def predict_log_proba(self, X):
         """Compute the log-probability of each label.
@@ -362,21 +354,20 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         """
         if y is None:
             raise ValueError("y must hold the observed labels, got None. Pass them.")
-        predicted = self.predict(X)
+        seen = self._look(X)
+        target = self._fit_state.target
+        predicted = target.predict(self, seen)
         check_consistent_length(predicted, y)
         weight = _check_sample_weight(
-            sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
+            sample_weight,
+            np.empty((len(predicted), 1)),
+            dtype=np.float64,
+            ensure_non_negative=True,
         )
         kept = np.flatnonzero(weight)
-        labels, y = self._fit_state.labels, _safe_indexing(y, kept)
-        likelihood = self.likelihood_
-        if likelihood.reads_rows and not has_rows(y):  # true labels
-            likelihood = ExactLikelihood()
-        observed = likelihood.read(y, labels)
-        if likelihood.reads_rows:  # the knowledge names the columns
-            observed = observed.bind(self.compiled_.output_states)
-        entries = labels.read_predicted(predicted[kept])
-        agreement = observed.agreement(ExactObserved(entries, allowed=labels.wanted([]) or None))
+        agreement = target.agreement(
+            self, seen.samples[kept], _safe_indexing(y, kept), _safe_indexing(predicted, kept)
+        )
         is_known = ~np.isnan(agreement)
         if not is_known.any():
             raise ValueError(
@@ -389,16 +380,19 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         """Choose how labels are read, and in which form they are predicted."""
         return make_label_space(self.knowledge, self.labels, y)
 
-    def _keep(self, best, layout, labels, knowledge, e_step, samples):
+    def _keep(self, state, layout, knowledge, e_step, samples):
         """Set the attributes of a fitted classifier."""
-        super()._keep(best, layout, labels, knowledge, e_step, samples)
-        self.classes_ = labels.classes
+        super()._keep(state, layout, knowledge, e_step, samples)
+        self.classes_ = state.target.classes(state.labels, knowledge)
         vars(self).pop("labels_", None)  # of a fit before
         if self.labels is not None:
-            self.labels_ = labels.label_array
+            self.labels_ = state.labels.label_array
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if isinstance(self.knowledge, Knowledge):
+        if self.target == "symbols":
+            tags.target_tags.multi_output, tags.target_tags.single_output = True, False
+            tags.classifier_tags.multi_label = True
+        elif isinstance(self.knowledge, Knowledge):
             tags.target_tags.multi_output = has_several_outputs(self.knowledge)
         return tags

@@ -6,6 +6,7 @@ from typing import Any
 from sknesy._validation import warn
 from sknesy.em import Run
 from sknesy.estimators._labels import LabelSpace
+from sknesy.estimators._target import LabelTarget, Target
 from sknesy.exceptions import InconsistentVersionWarning
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
@@ -27,6 +28,7 @@ class FitState:
     likelihood: Likelihood
     seed: int
     classes: list[Any] | None = None  # labels that y of partial_fit may hold; None for all
+    target: Target = field(default_factory=LabelTarget)
     # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
     longer: tuple[Knowledge, Compiled] | None = None
     searches: dict[int, Any] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 
 from sknesy._validation import in_order, join_names
 from sknesy.em import Convergence
-from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState
 from sknesy.estimators._set_up import make_e_step
+from sknesy.estimators._target import make_target
 from sknesy.exceptions import InvalidNetError
 from sknesy.knowledge import IdentityKnowledge
 from sknesy.layouts import choose_layout
@@ -54,6 +54,9 @@ class OnlineMixin:
         samples, y, weight, symbols = self._read(
             layout, X, y, sample_weight, symbols, reset=is_first
         )
+        target = make_target(self.target) if is_first else copy(state.target)
+        y, symbols, source = target.read(y, symbols, self.knowledge, layout, samples)
+        classes = target.name_classes(classes)
         if is_first:
             labels = self._make_label_space(y)
             likelihood, engine, reuse = self._make_likelihood(), self._make_engine(), None
@@ -82,12 +85,13 @@ class OnlineMixin:
             engine=engine,
             wanted=wanted,
             reuse=reuse,
+            source=source,
         )
         _refuse_others(e_step.observed, names)
         if reuse is None and (is_first or state.classes is None):
             labels.settle(names, e_step.compiled)
 
-        e_step = weigh_classes(e_step, labels, self.knowledge, self.class_weight)
+        e_step = self._complete(e_step, labels)
         groups = layout.groups(knowledge, samples)
         n_states = [n for group in groups for n in group.n_states]
         if is_first:
@@ -96,14 +100,20 @@ class OnlineMixin:
             e_step = e_step.to(net.device, transforms)
             (run,) = self._start_runs([net], None, e_step, n_states, seeds.tolist())
             state = FitState(
-                run, transforms, self.knowledge, labels, likelihood, int(seeds[-1]), names
+                run, transforms, self.knowledge, labels, likelihood, int(seeds[-1]), names, target
             )
         else:
             e_step = e_step.to(state.net.device, transforms)
             run = self._continue_run(state, e_step, n_states)
             searches = state.searches if reuse is not None else {}
             state = replace(
-                state, run=run, transforms=transforms, labels=labels, longer=None, searches=searches
+                state,
+                run=run,
+                transforms=transforms,
+                labels=labels,
+                longer=None,
+                searches=searches,
+                target=target,
             )
         _refuse_refits(run.net, self.net)
         before = deepcopy(run.net.state_dict())
@@ -122,7 +132,7 @@ class OnlineMixin:
             run.net.load_state_dict(before)
             raise
         self.init_lower_bounds_ = []
-        self._keep(run, layout, labels, knowledge, e_step, samples)
+        self._keep(state, layout, knowledge, e_step, samples)
         self._fit_state = state
 
     def _name_classes(self, labels, classes, state):

@@ -1,5 +1,7 @@
 """Checks of the labels of samples that differ in what is possible for them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -67,18 +69,37 @@ def check_each_sample(
         wrong = index[~possible][:1]
         i = int(wrong)
         if known is not None and bool(is_possible(wrong, None)):
-            single = [s for s in range(known.code.shape[1]) if known.code[i, s]]
-            alone = (s for s in single if not is_possible(wrong, known.only(s)))
+            told = known.code[i].nonzero()[:, 0].tolist()
+            conflict = _find_conflict(told, lambda s, i=wrong: not is_possible(i, known.only(s)))
+            said = f"{known.source} says {known.only(conflict).describe(i)} of sample {i}, "
+            if known.source == "y":  # where the label is that the rules hold
+                raise InconsistentLabelError(
+                    f"{said}which breaks the rules. Correct y or `knowledge`."
+                )
             raise InconsistentLabelError(
-                f"symbols says {known.describe(i, next(alone, None))} of sample {i}, with which "
-                f"the knowledge cannot conclude what y holds: {observed.describe(i)}. Correct "
-                "`symbols` or y."
+                f"{said}with which the knowledge cannot conclude what y holds: "
+                f"{observed.describe(i)}. Correct `symbols` or y."
             )
         raise InconsistentLabelError(
             f"y holds {observed.describe(i)} for {layout.describe(samples, i)}, which the "
             f"knowledge cannot conclude{'' if kinds is None else ' from so many'} (sample {i}). "
             f"Check y, {'' if kinds is None else 'the length of the sequence, '}or `knowledge`."
         )
+
+
+def _find_conflict(symbols: list[int], is_conflict: Callable[[list[int]], bool]) -> list[int]:
+    """Find a conflict within symbols that conflict: it is none without any one of its symbols."""
+    # Each try leaves out a run of symbols, the last ones first; half as many where that fails.
+    conflict, i, step = symbols[::-1], 0, max(len(symbols) // 2, 1)
+    while i < len(conflict):
+        fewer = conflict[:i] + conflict[i + step :]
+        if is_conflict(fewer):
+            conflict = fewer
+        elif step > 1:
+            step = (step + 1) // 2
+        else:
+            i += 1
+    return conflict[::-1]
 
 
 def check_predictable(log_evidence: Tensor) -> None:

@@ -1,7 +1,6 @@
 """Predictions of a fitted estimator about symbols, given whatever is known."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from sklearn.utils import check_consistent_length
@@ -14,7 +13,7 @@ from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import Compiled, make_mode_engine
 from sknesy.knowledge import Knowledge
 from sknesy.layouts import without_features
-from sknesy.likelihoods import Observed
+from sknesy.likelihoods import KnownSymbols, Observed
 from sknesy.nets import Samples
 
 __all__ = ["PredictionMixin"]
@@ -159,9 +158,12 @@ class PredictionMixin:
             knowledge, compiled = self._compile_longer(samples.n_symbols)
         samples = samples.fill_up_to(knowledge.n_symbols)
         state, device = self._fit_state, self._fit_state.net.device
+        y, symbols, source = state.target.look(y, symbols)
         log_prob, log_share = state.net.log_prob(samples), 0.0
+        known = None
         if symbols is not None:
-            known = self.layout_.read_symbols(symbols, knowledge, samples).to(device)
+            known = self.layout_.read_symbols(symbols, knowledge, samples, source=source)
+            known = known.to(device)
             everything = torch.arange(len(log_prob), device=device)
             log_prob, log_share = known.condition(log_prob, everything)
         observed = None
@@ -170,7 +172,7 @@ class PredictionMixin:
             support = observed.support
             wanted = None if support is None else state.labels.wanted(support)
             compiled = self.engine_.compile(knowledge, wanted, reuse=compiled).to(device)
-        return _Seen(samples, log_prob, knowledge, compiled, observed, symbols, log_share)
+        return _Seen(samples, log_prob, knowledge, compiled, observed, known, log_share)
 
     def _compile_longer(self, n_symbols):
         """Compile for sequences longer than those of `fit`; kept for the next time."""
@@ -265,18 +267,19 @@ class _Seen:
     knowledge: Knowledge
     compiled: Compiled
     observed: Observed | None
-    symbols: Any
+    known: KnownSymbols | None
     log_share: Tensor | float
 
     def check(self, log_evidence: Tensor) -> None:
         """Check that each sample can be what is known of it, (n_samples,)."""
-        if self.observed is None and self.symbols is None:
+        if self.observed is None and self.known is None:
             check_predictable(log_evidence)
             return
         for i in (log_evidence == -torch.inf).nonzero()[:1, 0].tolist():
-            said = "" if self.observed is None else f"y holds {self.observed.describe(i)}"
-            known = "" if self.symbols is None else f"symbols says {self.symbols[i]!r}"
+            said = [] if self.observed is None else [f"y holds {self.observed.describe(i)}"]
+            if self.known is not None:
+                said.append(f"{self.known.source} says {self.known.describe(i) or 'nothing'}")
             raise InconsistentLabelError(
-                f"{' and '.join(filter(None, [said, known]))} of sample {i}, which no world agrees "
-                "with, or to which the net gives the probability 0. Correct y or `symbols`."
+                f"{' and '.join(said)} of sample {i}, which no world agrees with, or to which the "
+                "net gives the probability 0. Correct y or `symbols`."
             )

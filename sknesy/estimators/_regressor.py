@@ -203,7 +203,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         name: constraint
         for name, constraint in BaseEMNeSy._parameter_constraints.items()
-        if name not in ("labels", "class_weight", "decision")
+        if name not in ("target", "labels", "class_weight", "decision")
     }
     _default_likelihood: ClassVar[type[Likelihood]] = GaussianLikelihood
 
@@ -211,6 +211,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         self,
         knowledge=None,
         *,
+        objective="evidence",
         net=None,
         inference="auto",
         likelihood=None,
@@ -239,6 +240,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
     ):
         super().__init__(
             knowledge,
+            objective=objective,
             net=net,
             inference=inference,
             likelihood=likelihood,
@@ -367,7 +369,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         """Read labels as numbers."""
         return Values(self.knowledge)
 
-    def _keep(self, best, layout, labels, knowledge, e_step, samples):
+    def _keep(self, state, layout, knowledge, e_step, samples):
         """Set the attributes of a fitted regressor."""
-        super()._keep(best, layout, labels, knowledge, e_step, samples)
-        self.values_ = labels.classes
+        super()._keep(state, layout, knowledge, e_step, samples)
+        self.values_ = state.labels.classes

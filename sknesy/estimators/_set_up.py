@@ -30,13 +30,16 @@ def make_e_step(
     engine: InferenceEngine,
     wanted: Sequence[Hashable] | None,
     reuse: Compiled | None = None,
+    source: str = "symbols",
 ) -> tuple[Samples, EStep]:
-    """Compile, and check that each sample can be what is known of it.
+    """Compile, and check that each sample can be what is known of it; `source` tells its symbols.
 
     Returns the samples, as long as the knowledge, and their E-step: on the CPU, with no transforms.
     """
     samples = samples.fill_up_to(knowledge.n_symbols)
-    known = None if symbols is None else layout.read_symbols(symbols, knowledge, samples)
+    known = None
+    if symbols is not None:
+        known = layout.read_symbols(symbols, knowledge, samples, source=source)
     check_some_known(observed, known)
     compiled = engine.compile(knowledge, wanted, reuse)
     observed = observed.bind(compiled.output_states)

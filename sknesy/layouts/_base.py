@@ -133,7 +133,9 @@ class Layout(BaseEstimator, ABC):
         """
         return knowledge.name_worlds(worlds)
 
-    def read_symbols(self, Z: Any, knowledge: Knowledge, samples: Samples) -> KnownSymbols:
+    def read_symbols(
+        self, Z: Any, knowledge: Knowledge, samples: Samples, source: str = "symbols"
+    ) -> KnownSymbols:
         """Read the symbols that are known.
 
         Parameters
@@ -145,6 +147,8 @@ class Layout(BaseEstimator, ABC):
             As `unroll` returned it.
         samples : Samples
             The data.
+        source : str, default="symbols"
+            Parameter that Z comes from, for messages.
 
         Returns
         -------
@@ -158,8 +162,9 @@ class Layout(BaseEstimator, ABC):
         InconsistentLabelError
             When Z names no state.
         """
-        rows = read_rows(Z, [samples.n_symbols] * len(samples))
-        return read_known(rows, knowledge.symbol_states, max(map(len, knowledge.symbol_states)))
+        rows = read_rows(Z, [samples.n_symbols] * len(samples), source)
+        states = knowledge.symbol_states
+        return read_known(rows, states, max(map(len, states)), source)
 
     def split_marginals(self, marginals: npt.NDArray[np.float64], samples: Samples) -> Any:
         """Leave out symbols that are not there.

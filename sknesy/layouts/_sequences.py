@@ -78,11 +78,13 @@ class SequenceLayout(Layout):
         names = as_column(knowledge.symbol_states[0][:-1])
         return _split(names[worlds[samples.is_symbol.numpy()]], samples)
 
-    def read_symbols(self, Z: Any, knowledge: Knowledge, samples: Any) -> KnownSymbols:
+    def read_symbols(
+        self, Z: Any, knowledge: Knowledge, samples: Any, source: str = "symbols"
+    ) -> KnownSymbols:
         """Read the symbols that are known of each bag; those past its end stay open."""
         states = knowledge.symbol_states
-        rows = read_rows(Z, samples.lengths.tolist())
-        return read_known(rows, [names[:-1] for names in states], len(states[0]))
+        rows = read_rows(Z, samples.lengths.tolist(), source)
+        return read_known(rows, [names[:-1] for names in states], len(states[0]), source)
 
     def split_marginals(
         self, marginals: npt.NDArray[np.float64], samples: Any

@@ -15,6 +15,8 @@ from sknesy.likelihoods._evidence import describe_cell, read_cell
 
 __all__ = ["KnownSymbols", "read_known", "read_rows"]
 
+_MAX_SAID = 8  # symbols in a message
+
 
 @dataclass(frozen=True, eq=False)
 class KnownSymbols:
@@ -28,11 +30,14 @@ class KnownSymbols:
         The states that are possible.
     names : list of str
         What each code says, for messages.
+    source : str
+        Parameter that tells them, for messages.
     """
 
     code: Tensor
     allowed: Tensor
     names: list[str]
+    source: str = "symbols"
 
     def __len__(self) -> int:
         return len(self.code)
@@ -72,24 +77,28 @@ class KnownSymbols:
         missing = n_symbols - self.code.shape[1]
         return replace(self, code=torch.nn.functional.pad(self.code, (0, missing)))
 
-    def only(self, symbol: int) -> "KnownSymbols":
-        """Return the same of one symbol, with nothing known of the others."""
-        is_it = torch.arange(self.code.shape[1]) == symbol
-        return replace(self, code=self.code * is_it)
+    def only(self, symbols: Sequence[int]) -> "KnownSymbols":
+        """Return the same of some symbols, with nothing known of the others."""
+        code = torch.zeros_like(self.code)
+        code[:, symbols] = self.code[:, symbols]
+        return replace(self, code=code)
 
     def to(self, device: torch.device | str) -> "KnownSymbols":
         """Return it with its tensors on a device."""
         return replace(self, code=self.code.to(device), allowed=self.allowed.to(device))
 
-    def describe(self, i: int, only: int | None = None) -> str:
-        """Return what is known of a sample, or of one of its symbols, for an error message."""
-        codes = self.code[i].tolist()
-        known = [s for s, code in enumerate(codes) if code and only in (None, s)]
-        return ", ".join(f"symbol {s} = {self.names[codes[s]]}" for s in known)
+    def describe(self, i: int) -> str:
+        """Return what is known of a sample, for an error message."""
+        codes = enumerate(self.code[i].tolist())
+        said = [f"symbol {s} = {self.names[code]}" for s, code in codes if code]
+        return ", ".join(said if len(said) <= _MAX_SAID else [*said[:_MAX_SAID], "..."])
 
 
 def read_known(
-    rows: Sequence[Sequence[Any] | None], states: Sequence[Sequence[Hashable]], width: int
+    rows: Sequence[Sequence[Any] | None],
+    states: Sequence[Sequence[Hashable]],
+    width: int,
+    source: str = "symbols",
 ) -> KnownSymbols:
     """Read what is known of the symbols of each sample.
 
@@ -103,6 +112,8 @@ def read_known(
     width : int
         Number of states, as engines see them; a state without a name, such as the end of a
         sequence, is left open where nothing is known.
+    source : str, default="symbols"
+        Parameter that the rows come from, for messages.
 
     Returns
     -------
@@ -117,7 +128,7 @@ def read_known(
     for i, row in enumerate(rows):
         for s, value in enumerate(() if row is None else row):
             is_plain = type(value) in (int, str, bool)
-            cell = value if is_plain else read_cell(value, f"symbols[{i}] of symbol {s}")
+            cell = value if is_plain else read_cell(value, f"{source}[{i}] of symbol {s}")
             if cell is None:
                 continue
             key = (kind[s], cell)
@@ -126,7 +137,7 @@ def read_known(
                 for name in members:
                     if name not in states[s]:
                         raise InconsistentLabelError(
-                            f"symbols holds {plain(name)!r} for symbol {s} of sample {i}, which "
+                            f"{source} holds {plain(name)!r} for symbol {s} of sample {i}, which "
                             f"is none of its states: {join_names(states[s])}. Pass names of "
                             "states, a set of them, or None where the symbol is unknown."
                         )
@@ -136,19 +147,20 @@ def read_known(
                 allowed.append(mask)
                 words.append(describe_cell(plain(cell)))
             code[i, s] = found[key]
-    return KnownSymbols(torch.from_numpy(code), torch.from_numpy(np.stack(allowed)), words)
+    return KnownSymbols(torch.from_numpy(code), torch.from_numpy(np.stack(allowed)), words, source)
 
 
-def read_rows(Z: Any, lengths: Sequence[int]) -> list[Any]:
+def read_rows(Z: Any, lengths: Sequence[int], source: str = "symbols") -> list[Any]:
     """Return the known symbols of each sample, each row of its length, or None for a gap."""
+    cure = "Pass names of states, as they are predicted, with None where a symbol is unknown."
     array = as_array(Z)
     is_flat = array.ndim == 1 and not any(isinstance(x, tuple | list | np.ndarray) for x in array)
     if is_flat and set(lengths) == {1}:
         array = array[:, None]
     if len(array) != len(lengths):
         raise ValueError(
-            f"symbols must hold a row for each of the {len(lengths)} samples, got {len(array)}. "
-            "Pass what predict_symbols returns, with None where a symbol is unknown."
+            f"{source} must hold a row for each of the {len(lengths)} samples, got {len(array)}. "
+            f"{cure}"
         )
     rows: list[Any] = []
     for i, (row, length) in enumerate(zip(array, lengths, strict=True)):
@@ -161,7 +173,7 @@ def read_rows(Z: Any, lengths: Sequence[int]) -> list[Any]:
             rows.append(None)
             continue
         raise ValueError(
-            f"symbols[{i}] must hold {length} symbols, one for each of its sample, or be None, got "
-            f"{row!r}. Pass what predict_symbols returns, with None where a symbol is unknown."
+            f"{source}[{i}] must hold {length} symbols, one for each of its sample, or be None, "
+            f"got {row!r}. {cure}"
         )
     return rows
