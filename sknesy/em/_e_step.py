@@ -22,7 +22,10 @@ class EStep:
     """Posterior of mini-batches, and all that their starts share.
 
         net -> transforms.before -> known symbols -> engine.infer under the likelihood
-            -> transforms.after -> less the same of what is assumed, if anything is
+            -> transforms.after
+
+    Where something is assumed, its posterior under the net as it is, engine.infer(net, assumed), is
+    subtracted.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ class EStep:
         Where the samples are in `observed` and `known`; None where they are all of these.
     assumed : Tensor of shape (1, n_outputs, n_output_states), float64, or None
         Log-weights of the outputs by whose evidence that of y is divided: the objective is then
-        log p(y | x) - log p(assumed | x). None divides by nothing.
+        log p(y, assumed | x) - log p(assumed | x). None divides by nothing.
     """
 
     engine: InferenceEngine
@@ -88,8 +91,8 @@ class EStep:
             )
             index = torch.from_numpy(first).to(self.assumed.device)
             noise = self.likelihood.start(self.observed, seed=0)
-            said = self.likelihood.log_likelihood(self.observed, index, noise)
-            is_known = is_known & (said != self.assumed).flatten(1).any(1).cpu().numpy()[group]
+            said = self.likelihood.log_likelihood(self.observed, index, noise) + self.assumed
+            is_known = (said != self.assumed).flatten(1).any(1).cpu().numpy()[group]
         if self.known is not None:
             is_known = is_known | self.known.is_known
         return is_known if self.rows is None else is_known[self.rows.cpu().numpy()]
@@ -120,26 +123,29 @@ class EStep:
             Log-evidence and marginals. Where something is assumed, the log-evidence is the
             difference of two, and so are the marginals of symbols: their sum over states is 0.
         """
+        untouched = log_prob
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             log_prob = transform.before(log_prob, index, n_iter, memory)
         rows = self._find(index)
         log_likelihood = self.likelihood.log_likelihood(self.observed, rows, run.noise)
-        given, log_share = log_prob, torch.zeros(())
+        if self.assumed is not None:  # also where y says less
+            log_likelihood = log_likelihood + self.assumed
+        log_share: Tensor | float = 0.0
         if self.known is not None:  # behind the transforms: what is known is not flattened
-            given, log_share = self.known.condition(log_prob, rows)
-        posterior = self.engine.infer(self.compiled, given, log_likelihood, run.generator)
+            log_prob, log_share = self.known.condition(log_prob, rows)
+        posterior = self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
         if self.known is not None:
             posterior = replace(posterior, log_evidence=posterior.log_evidence + log_share)
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             posterior = transform.after(posterior, index, n_iter, memory)
-        return posterior if self.assumed is None else self._divide(posterior, log_prob, run)
+        return posterior if self.assumed is None else self._divide(posterior, untouched, run)
 
     def _divide(self, posterior: Posterior, log_prob: Tensor, run: Run) -> Posterior:
         """Divide the evidence by that of what is assumed.
 
-        The gradient of log p(y | x) in the logits is q - p, with the posterior q given y. That of
-        log p(assumed | x) is r - p, with the posterior r given what is assumed. So q - r takes the
-        place of q in the M-step: its sum over states is 0, and p drops out.
+        The M-step raises E_q[log p(z | x)] - log p(assumed | x), with the posterior q given y. Its
+        gradient in the logits is (q - p) - (r - p), with the posterior r given what is assumed, of
+        the net as it is. So q - r takes the place of q: its sum over states is 0, and p drops out.
         """
         assert self.assumed is not None
         weights = self.assumed.expand(len(log_prob), -1, -1)

@@ -207,7 +207,8 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             What is observed. By default each row is a label that the knowledge can conclude, as
             ``knowledge.conclude`` returns them; or None, NaN, NA or masked, if it is unknown; or a
             set of labels, one of which it is. With several outputs each column may be unknown or a
-            set. See `likelihood` for other forms.
+            set. See `likelihood` for other forms. With ``target="symbols"`` it is what `symbols`
+            is else, and a row None says only that the rules hold.
         sample_weight : array-like of shape (n_samples,), optional
             Weights, at least 0. Samples of weight 0 are left out, whatever y says of them.
         symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional

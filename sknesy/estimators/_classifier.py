@@ -27,6 +27,16 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     knowledge : Knowledge or None, default=None
         What relates symbols and label. None is ordinary classification: the label is the symbol. A
         family, such as ``sknesy.knowledge.AnyOf()``, is for sequences of differing length.
+    target : {"label", "symbols"}, default="label"
+        What y holds. "label" is what the symbols mean together. "symbols" are the symbols
+        themselves, one a column, as in multi-label classification: the label is that the rules
+        hold. Predictions are then rows of symbols that obey the rules.
+    objective : {"evidence", "conditional"}, default="evidence"
+        What training maximises. "evidence" is log p(y | x), which also rewards a net for obeying
+        the knowledge. "conditional" is log p(y | x) - log p(assumed | x), where predictions assume
+        that the label is one of `classes_`, or that the rules hold. The net is then trained for
+        predictions, which condition on the same. It takes two E-steps in place of one, and a net
+        that takes gradients in mini-batches.
     net : None, torch module class or skorch.NeuralNet, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;
@@ -72,10 +82,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     temperature : "auto", float, sequence of float or callable, default="auto"
         Flattens the net's probabilities p to p^(1/T), normalised, before they are conditioned on
         the label (deterministic annealing). "auto" lets T fall from 3 to 1, in a straight line over
-        half of `max_iter`, but at most ten iterations; it is 1 for plain classification, with
-        `warm_start` and for a net that comes trained. Else one T for all iterations; a sequence for
-        the first ones, with 1 after it; or a function of the number of the iteration, from 1, such
-        as `sknesy.transforms.Annealing`. While T moves, `lower_bounds_` are those of the flattened
+        half of `max_iter`, but at most ten iterations; it is 1 for plain classification, where y
+        holds symbols, with `warm_start` and for a net that comes trained. Else one T for all
+        iterations; a sequence for the first ones, with 1 after it; or a function of the number of
+        the iteration, from 1, such as `sknesy.transforms.Annealing`. While T moves,
+        `lower_bounds_` are those of the flattened
         net.
     state_prior : array-like of shape (n_states,) or None, default=None
         How often each state of a symbol occurs, if that is known, for symbols that all have the
@@ -94,7 +105,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         How `predict` decides. "marginals" gives each output its most probable state; of several
         outputs these need not be possible together. "world" gives the outputs of the most probable
         world, always possible together. Each costs one pass of inference; that for the world takes
-        several times as long, as it runs level by level in log space.
+        several times as long, as it runs level by level in log space. With ``target="symbols"``
+        both give rows that obey the rules: "marginals" the row with the largest expected number
+        of right symbols, at the cost of both passes, and "world" the most probable row.
     max_iter : int, default=100
         The largest number of EM iterations; with ``e_step="batch"`` an iteration is a pass over the
         data.
@@ -138,6 +151,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         The labels that some row of y allows, sorted, in the knowledge's own values; all labels of
         the knowledge, if some row is unknown or labels may be wrong. Codes, if `labels` is given.
         If the knowledge has several outputs: for each the names of its states, seen or not.
+        With ``target="symbols"`` the states of each symbol: of Boolean ones an array of shape
+        (n_symbols, 2), else a list; of sequences one array of the states of all symbols.
     labels_ : ndarray of shape (n_classes,)
         The labels that the codes in `classes_` stand for; only with `labels`.
     knowledge_ : Knowledge
@@ -232,7 +247,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         classes : array-like of shape (n_classes,), optional
             All labels that any call may hold. Without knowledge the first call needs it. With
             knowledge None means all of its labels; to name fewer is quicker for an engine that
-            lists worlds. In later calls it may be left out.
+            lists worlds. In later calls it may be left out. None with ``target="symbols"``.
         sample_weight : array-like of shape (n_samples,), optional
             Weights, at least 0. Their mean counts as 1 in each call.
         symbols : array-like of shape (n_samples, n_symbols), or list of arrays, optional
@@ -280,7 +295,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         return self._partial_fit(X, y, classes, sample_weight, symbols)
 
     def predict(self, X):
-        """Predict the most probable label of each sample; see `decision`.
+        """Predict the label of each sample, or its symbols; see `target` and `decision`.
 
         Parameters
         ----------
@@ -289,8 +304,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, in the form that y had in `fit`.
+        ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_symbols)
+            Labels, in the form that y had in `fit`. With ``target="symbols"`` names of states, as
+            bools or ints where y had these; of sequences a list of arrays of shape (length,).
         """
         seen = self._look(X)
         return self._fit_state.target.predict(self, seen)
@@ -307,7 +323,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         -------
         ndarray of shape (n_samples, n_classes), or list of n_outputs such arrays, float64
             p(y | X, y in `classes_`), in the order of `classes_`; rows sum to 1. With several
-            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do.
+            outputs p(y_o | X) for each, as scikit-learn's classifiers of several outputs do. With
+            ``target="symbols"`` p(True | X, the rules hold) of shape (n_samples, n_symbols) for
+            Boolean symbols, else an array of shape (n_samples, n_states) for each symbol; of
+            sequences such an array for each sample.
         """
         seen = self._look(X)
         return self._fit_state.target.proba(self, seen, self._infer(seen))
@@ -337,7 +356,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Observed labels, in the form that y had in `fit`; or true labels, in one column.
+            Observed labels or symbols, in the form that y had in `fit`; or true labels, in one
+            column.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples. Samples of weight 0 are left out, whatever y says of them.
 
@@ -345,8 +365,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         -------
         float
             Between 0 and 1: the weighted mean agreement. Where labels are exact, it is the share of
-            samples whose label is right, all outputs of it; of a set, any member is right. Rows of
-            which nothing is known are left out.
+            samples whose label is right, all outputs of it; of a set, any member is right. With
+            ``target="symbols"`` it is the share of samples whose known symbols are all right. Rows
+            of which nothing is known are left out.
 
         See Also
         --------

@@ -12,9 +12,9 @@ def check_objective(objective: str, schedule: str) -> None:
     """Check that the objective can be trained by a schedule: "batch" or "epoch"."""
     if objective == "conditional" and schedule == "epoch":
         raise ValueError(
-            "objective must be 'evidence' where e_step is 'epoch', got 'conditional': an M-step has "
-            "no bound where it holds a difference of posteriors fixed. Set e_step='batch', with a "
-            "net that takes gradients."
+            "objective must be 'evidence' where e_step is 'epoch', got 'conditional': a difference "
+            "of posteriors, held fixed for an M-step, leaves it without a bound. Set "
+            "e_step='batch', with a net that takes gradients."
         )
 
 

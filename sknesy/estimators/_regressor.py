@@ -30,6 +30,12 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         What relates symbols and number; it has one output, whose states are numbers. A family,
         such as ``sknesy.knowledge.SymbolSum()``, is for bags of differing size. (None, the
         default, is an error: without knowledge nothing says which symbols there are.)
+    objective : {"evidence", "conditional"}, default="evidence"
+        What training maximises. "evidence" is log p(y | x), which also rewards a net for obeying
+        the knowledge. "conditional" is log p(y | x) - log p(possible | x), where the last is the
+        probability of the worlds that the knowledge does not rule out. The net is then trained for
+        predictions, which condition on the same. It takes two E-steps in place of one, and a net
+        that takes gradients in mini-batches.
     net : None, torch module class or skorch.NeuralNet, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;

@@ -212,6 +212,11 @@ def _prefix(clf: Any) -> str:
             "clf must be an EMNeSyClassifier, or a Pipeline or search that ends with one, got "
             f"{clf!r}. Pass one, fitted or not."
         )
+    if inner.target == "symbols":
+        raise ValueError(
+            "clf must have target='label', as labels are looked at, got target='symbols'. Sort "
+            "samples by clf.posterior(X, y).log_evidence of a fitted clf that has not seen them."
+        )
     # With metadata routing, requests say who gets it.
     return "" if sklearn.get_config()["enable_metadata_routing"] else prefix
 

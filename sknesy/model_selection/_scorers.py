@@ -197,6 +197,7 @@ class SymbolScorer(_Scorer):
 def find_known(clf: Any, n_samples: int, y: Any, symbols: Any) -> npt.NDArray[np.bool_]:
     """Mark the samples of which y or symbols say something, (n_samples,)."""
     is_known = np.zeros(n_samples, dtype=bool)
+    y, symbols, _ = clf._fit_state.target.look(y, symbols)
     if y is not None:
         is_known |= clf.likelihood_.read(y, clf._fit_state.labels).is_known
     if symbols is not None:
