@@ -1,4 +1,4 @@
-"""What training maximises: evidence, or evidence given what predictions assume."""
+"""Objective of training: evidence, or evidence given what predictions assume."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What y is about: the label that symbols give together, or the symbols themselves."""
+"""Subject of y: the label that symbols give together, or the symbols themselves."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 
 from sknesy._validation import as_array, as_column, in_order, is_missing
 from sknesy.estimators._labels import LabelSpace
-from sknesy.inference import Posterior
+from sknesy.inference import Posterior, true_state
 from sknesy.knowledge import END, Knowledge
 from sknesy.layouts import Layout
 from sknesy.likelihoods import ExactLikelihood, ExactObserved, has_rows
@@ -20,16 +20,14 @@ from sknesy.nets import Samples
 
 __all__ = ["LabelTarget", "SymbolsTarget", "Target", "make_target"]
 
-_BOOLEAN = {(False, True), (True, False)}  # as are (0, 1) and (1, 0), which equal them
-
 
 def make_target(name: str) -> "Target":
-    """Make what y is about, by the parameter `target`: "label" or "symbols"."""
+    """Make the subject of y, by the parameter `target`: "label" or "symbols"."""
     return SymbolsTarget() if name == "symbols" else LabelTarget()
 
 
 class Target(ABC):
-    """What y is about: how it becomes evidence, and how predictions take its form.
+    """Subject of y: how it becomes evidence, and how predictions take its form.
 
     Where a method takes `fitted`, this is the fitted estimator; `seen` is what it sees of some
     samples: their log-probabilities, knowledge, and what is known of them.
@@ -85,7 +83,7 @@ class LabelTarget(Target):
     is_told = False
 
     def check(self, parameters: Any) -> None:
-        """Accept all parameters."""
+        """Check nothing: all parameters have an effect."""
 
     def read(
         self, y: Any, symbols: Any, knowledge: Knowledge | None, layout: Layout, samples: Samples
@@ -143,7 +141,7 @@ class SymbolsTarget(Target):
         self._dtype: np.dtype[Any] | None = None  # of y, if it holds bools or ints
 
     def check(self, parameters: Any) -> None:
-        """Refuse what is about labels."""
+        """Check that no parameter is about labels."""
         if parameters.knowledge is None:
             raise ValueError(
                 "knowledge must relate the symbols in y where target='symbols', got None. Pass "
@@ -300,4 +298,4 @@ def _without_end(knowledge: Knowledge) -> list[tuple[Hashable, ...]]:
 
 def _are_boolean(states: list[tuple[Hashable, ...]]) -> bool:
     """Tell whether all symbols have the states False and True, or 0 and 1."""
-    return all(names in _BOOLEAN for names in states)
+    return all(true_state(names) is not None for names in states)

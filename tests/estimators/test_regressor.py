@@ -210,7 +210,7 @@ def test_it_has_the_parameters_of_the_classifier_but_those_of_labels():
     assert EMNeSyRegressor().get_params(deep=False) == {
         name: value
         for name, value in expected.items()
-        if name not in ("labels", "class_weight", "decision")
+        if name not in ("target", "labels", "class_weight", "decision")
     }
 
 

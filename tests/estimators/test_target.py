@@ -183,6 +183,7 @@ def test_score_is_the_share_of_rows_whose_known_symbols_are_all_right():
     assert clf.score(X, rows) == np.mean(agrees)
 
 
+@pytest.mark.slow
 def test_scores_and_searches_of_multi_label_classifiers_work():
     X, Y = tags(90)
     clf = tagger()
@@ -223,6 +224,7 @@ def test_known_symbols_may_be_given_as_y_or_as_symbols_where_predictions_are_mad
     assert log_evidence_score(clf, X, Y) == pytest.approx(clf.posterior(X, Y).log_evidence.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["evidence", "conditional"])
 def test_a_stream_is_learned_batch_by_batch(objective):
     X, Y = tags(90)
@@ -273,6 +275,7 @@ def test_a_bag_must_hold_one_by_the_rule_that_any_does():
     assert all(row.any() and row.dtype == bool for row in clf.predict(X))
 
 
+@pytest.mark.slow
 def test_without_a_label_that_rules_hold_the_label_is_unknown():
     X, total, states = blobs(60)
     clf = make(SymbolSum(2, states=range(3)), target="symbols").fit(X, states)
@@ -365,6 +368,7 @@ def test_bounds_of_the_conditional_objective_are_log_ratios():
     assert clf.lower_bounds_[-1] == pytest.approx(ratio.mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_conditional_objective_leaves_the_net_its_incoherence():
     X, Y = tags(200)
     share, ratio = {}, {}
@@ -395,6 +399,7 @@ def test_labels_are_trained_given_that_they_are_among_the_classes():
     assert clf.lower_bounds_[-1] == pytest.approx(expected.mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_conditional_objective_learns_noise_and_known_symbols():
     X, _, states = blobs(400)
     kept = states[:, 0] <= states[:, 1]
@@ -426,6 +431,7 @@ def test_the_conditional_objective_wants_more_than_predictions_assume():
         clf.fit(X, [True] * 10)
 
 
+@pytest.mark.slow
 def test_rows_without_symbols_teach_the_rules_by_evidence_only():
     X, Y = tags(200)
     rows = [row if i < 20 else None for i, row in enumerate(Y)]
