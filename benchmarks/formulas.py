@@ -103,7 +103,7 @@ def fit(X, y, knowledge, recipe, seed):
         callbacks=callbacks,
     )
     clf = EMNeSyClassifier(
-        _only(set(y.tolist()), knowledge),
+        only_values(set(y.tolist()), knowledge),
         net=net,
         inference=DiagramEngine(),
         random_state=seed,
@@ -114,7 +114,7 @@ def fit(X, y, knowledge, recipe, seed):
     return clf, time.perf_counter() - start
 
 
-def _only(values, knowledge):
+def only_values(values, knowledge):
     """Restrict knowledge to formulas of some values: a smaller diagram, equal posteriors."""
 
     def accept(state):

@@ -36,7 +36,7 @@ from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout, without_features
 from sknesy.likelihoods import ExactLikelihood, Likelihood
-from sknesy.nets import as_neural_net, make_net
+from sknesy.nets import make_nets, open_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
 
 __all__ = ["BaseEMNeSy"]
@@ -174,10 +174,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             This estimator.
         """
         # What has no parameters of its own yet is replaced by an object that has.
-        net = params.get("net", self.net)
-        has_parameters = hasattr(net, "set_params") and not isinstance(net, type)
-        if not has_parameters and any(name.startswith("net__") for name in params):
-            params["net"] = as_neural_net(net)
+        open_net(params, self.net)
         for name in ("likelihood", "layout"):
             inner = next((key for key in params if key.startswith(f"{name}__")), None)
             if inner and params.get(name, getattr(self, name)) is None:
@@ -288,7 +285,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             samples, e_step, held_out = hold_out(
                 samples, e_step, self.validation_fraction, int(seeds[-1])
             )
-        n_states = [n for group in groups for n in group.n_states]
+        n_states = layout.count_states(knowledge)
         runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
         if symbols is None:
             warn_of_no_information(observed, self.knowledge)
@@ -335,8 +332,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
     def _make_nets(self, groups, seeds):
         """Make the nets of all starts, and return what the first goes on from, too."""
         options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
-        (group,) = groups
-        nets = [make_net(self.net, group, seed, options) for seed in seeds]
+        nets = [make_nets(self.net, groups, seed, options) for seed in seeds]
         self.e_step_ = self._choose_schedule(nets[0])
         before = vars(self).get("_fit_state") if self.warm_start else None
         if before is not None:
@@ -524,7 +520,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             setattr(self.likelihood_, f"{name}_", value.cpu().numpy()[()])
         self.net_ = best.net.inner
         self.symbol_shape_ = samples.symbol_shape
-        self.layout_ = clone(layout).set_params(symbol_shape=samples.symbol_shape)
+        self.layout_ = layout.settle(samples)
         self.lower_bounds_ = [*best.convergence.lower_bounds]
         self.validation_lower_bounds_ = [*best.convergence.validation_lower_bounds]
         self.diagnostics_ = [*best.diagnostics]

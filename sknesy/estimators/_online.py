@@ -93,7 +93,7 @@ class OnlineMixin:
 
         e_step = self._complete(e_step, labels)
         groups = layout.groups(knowledge, samples)
-        n_states = [n for group in groups for n in group.n_states]
+        n_states = layout.count_states(knowledge)
         if is_first:
             seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
             (net,), _ = self._make_nets(groups, seeds[:1].tolist())

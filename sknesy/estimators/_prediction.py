@@ -83,9 +83,10 @@ class PredictionMixin:
         X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
             Features, as in `fit`; or, if `parts`, single symbols, of shape
             (n_parts, *symbol_shape) or flat.
-        parts : bool, default=False
+        parts : bool or str, default=False
             Whether each entry of X is a single symbol, such as an instance of a bag. The
-            symbols must all have the same number of states.
+            symbols must all have the same number of states. With the layout `Columns` the name of
+            their part; the states are those of the part alone.
 
         Returns
         -------
@@ -101,13 +102,8 @@ class PredictionMixin:
         check_is_fitted(self, "n_iter_")
         net = self._fit_state.net
         if parts:
-            if len({len(states) for states in self.knowledge_.symbol_states}) > 1:
-                raise ValueError(
-                    "parts must be False where symbols have unlike numbers of states, got True for "
-                    f"{self.knowledge_!r}: a part does not tell which symbol it is. Pass whole "
-                    "samples."
-                )
-            return net.log_prob(self.layout_.read_parts(X)).exp().cpu().numpy()[:, 0]
+            singles = self.layout_.read_parts(X, parts, self.knowledge_)
+            return net.log_prob(singles).exp().cpu().numpy()[:, 0]
         X = without_features(X, None, None, self.layout_)
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
         return self.layout_.split_marginals(net.log_prob(samples).exp().cpu().numpy(), samples)

@@ -2,9 +2,11 @@
 
 from sknesy.layouts._arrays import detach
 from sknesy.layouts._base import Layout, choose_layout
+from sknesy.layouts._columns import Columns
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._joint import JointLayout
+from sknesy.layouts._part import Part
 from sknesy.layouts._sequences import JointSequenceLayout, SequenceLayout, as_symbols
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "SequenceLayout",
     "JointLayout",
     "JointSequenceLayout",
+    "Columns",
+    "Part",
     "FeaturelessLayout",
     "as_symbols",
     "choose_layout",

@@ -107,10 +107,41 @@ class Layout(BaseEstimator, ABC):
         tuple of SymbolGroup
             The symbols, those that share a net in one group; here all in one.
         """
-        n_states = tuple(knowledge.n_states.tolist())
+        n_states = self.count_states(knowledge)
         symbols = tuple(range(len(n_states)))
         shape, is_shared = samples.symbol_shape, samples.is_shared
         return (SymbolGroup(None, symbols, n_states, shape, is_shared, samples.dtype),)
+
+    def count_states(self, knowledge: Knowledge) -> tuple[int, ...]:
+        """Return the number of states that nets predict.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            As `unroll` returned it.
+
+        Returns
+        -------
+        tuple of int
+            That of each symbol; a single number where samples differ in their number of symbols.
+        """
+        return tuple(knowledge.n_states.tolist())
+
+    def settle(self, samples: Samples) -> "Layout":
+        """Return a copy that reads further samples as it read these.
+
+        Parameters
+        ----------
+        samples : Samples
+            The data of a fit.
+
+        Returns
+        -------
+        Layout
+            The copy, with the shape of the features of a symbol.
+        """
+        settled: Layout = clone(self).set_params(symbol_shape=samples.symbol_shape)
+        return settled
 
     def name_worlds(
         self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Samples
@@ -234,8 +265,37 @@ class Layout(BaseEstimator, ABC):
         """
         return f"a sample of {samples.n_symbols} symbols"
 
-    def read_parts(self, X: Any) -> Samples:
+    def read_parts(self, X: Any, parts: bool | str, knowledge: Knowledge) -> Samples:
         """Read single symbols, for a net that sees one symbol at a time.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_parts, *symbol_shape) or (n_parts, n_features)
+            One symbol a row.
+        parts : True, or str
+            The name of their kind, for a layout of several kinds.
+        knowledge : Knowledge
+            As `unroll` returned it.
+
+        Returns
+        -------
+        Samples
+            Samples of one symbol each.
+        """
+        if parts is not True:
+            raise ValueError(
+                f"parts must be True or False for {type(self).__name__}, whose symbols are all of "
+                f"one kind, got {parts!r}. Pass parts=True."
+            )
+        if len(set(self.count_states(knowledge))) > 1:
+            raise ValueError(
+                "parts must be False where symbols have unlike numbers of states, got True for "
+                f"{knowledge!r}: a part does not tell which symbol it is. Pass whole samples."
+            )
+        return self.read_singles(X)
+
+    def read_singles(self, X: Any) -> Samples:
+        """Read single symbols of one kind, as `read_parts` does behind its checks.
 
         Parameters
         ----------

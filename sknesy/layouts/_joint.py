@@ -67,11 +67,15 @@ class JointLayout(Layout):
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
         return Joint(as_tensor(X if shape is None else X.reshape(len(X), *shape)), n_symbols)
 
-    def read_parts(self, X: Any) -> Samples:
+    def read_parts(self, X: Any, parts: bool | str, knowledge: Knowledge) -> Samples:
         """Raise: a sample has no parts with features of their own."""
+        return self.read_singles(X)
+
+    def read_singles(self, X: Any) -> Samples:
+        """Raise: a symbol has no features of its own."""
         raise ValueError(
-            "parts must be False for JointLayout, whose net sees whole samples, got True. Pass "
-            "whole samples."
+            "parts must be False for JointLayout, whose net sees whole samples, got single "
+            "symbols. Pass whole samples."
         )
 
 

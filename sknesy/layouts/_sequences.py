@@ -64,12 +64,16 @@ class SequenceLayout(Layout):
     def groups(self, knowledge: Knowledge, samples: Samples) -> tuple[SymbolGroup, ...]:
         """Put all symbols into one group; the net predicts all their states but `END`."""
         symbols = tuple(range(knowledge.n_symbols))
-        n_states = (len(knowledge.symbol_states[0]) - 1,)
+        n_states = self.count_states(knowledge)
         shape, is_shared = samples.symbol_shape, samples.is_shared
         group = SymbolGroup(
             None, symbols, n_states, shape, is_shared, samples.dtype, None, samples.is_sequence
         )
         return (group,)
+
+    def count_states(self, knowledge: Knowledge) -> tuple[int, ...]:
+        """Return the number of states of every symbol but `END`."""
+        return (len(knowledge.symbol_states[0]) - 1,)
 
     def name_worlds(
         self, worlds: npt.NDArray[np.int64], knowledge: Knowledge, samples: Any
@@ -144,11 +148,11 @@ class JointSequenceLayout(SequenceLayout):
 
     _smallest: ClassVar[int] = 0
 
-    def read_parts(self, X: Any) -> Samples:
+    def read_singles(self, X: Any) -> Samples:
         """Raise: what the net says of a symbol depends on the others."""
         raise ValueError(
-            "parts must be False for JointLayout, whose net sees whole samples, got True. Pass "
-            "whole samples."
+            "parts must be False for JointLayout, whose net sees whole samples, got single "
+            "symbols. Pass whole samples."
         )
 
     def _arrange(self, symbols: torch.Tensor, lengths: torch.Tensor) -> Samples:

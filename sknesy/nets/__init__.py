@@ -6,7 +6,9 @@ from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._learner import Learner, LearnerNet
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net
-from sknesy.nets._parameters import as_neural_net
+from sknesy.nets._parameters import as_neural_net, open_net
+from sknesy.nets._part_samples import Parts, Place
+from sknesy.nets._parts import PartsNet, make_nets
 from sknesy.nets._prior import PriorNet
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import JointSequences, Sequences
@@ -25,6 +27,9 @@ __all__ = [
     "LearnerNet",
     "Joint",
     "JointSequences",
+    "Parts",
+    "PartsNet",
+    "Place",
     "PriorNet",
     "Samples",
     "Sequences",
@@ -35,4 +40,6 @@ __all__ = [
     "as_neural_net",
     "default_module",
     "make_net",
+    "make_nets",
+    "open_net",
 ]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -35,8 +35,8 @@ class SymbolNet(ABC):
         data. A second pass is then of no use, and no stream can be learned.
     """
 
-    schedules: ClassVar[frozenset[str]] = frozenset({"batch", "epoch"})
-    is_refitted: ClassVar[bool] = False
+    schedules: frozenset[str] = frozenset({"batch", "epoch"})
+    is_refitted: bool = False
 
     @property
     def device(self) -> str:

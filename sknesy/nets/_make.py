@@ -21,7 +21,7 @@ from sknesy.nets._parameters import as_neural_net, check_device
 from sknesy.nets._prior import PriorNet
 from sknesy.nets._skorch import SkorchNet
 
-__all__ = ["make_net"]
+__all__ = ["make_net", "used_options"]
 
 _SKORCH_NAMES = {"learning_rate": "lr", "batch_size": "batch_size", "device": "device"}
 _DEFAULTS = {"learning_rate": 1e-3, "batch_size": 32, "device": "cpu"}
@@ -101,6 +101,17 @@ def _make_default(
                 "of the states are learned in closed form. Leave it out."
             )
     return PriorNet(group.n_states, _find_device(options.get("device") or "cpu"))
+
+
+def used_options(net: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a net has no value of its own for.
+
+    None and module classes have none; a NeuralNet may leave some open, as one that `as_neural_net`
+    made; any other object is what its own parameters say.
+    """
+    if isinstance(net, NeuralNet):
+        return {k: v for k, v in options.items() if getattr(net, _SKORCH_NAMES[k]) is None}
+    return dict(options) if net is None or isinstance(net, type) else {}
 
 
 def _find_device(device: Any) -> str:

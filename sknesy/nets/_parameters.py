@@ -26,6 +26,7 @@ __all__ = [
     "check_device",
     "check_keywords",
     "check_parameter_groups",
+    "open_net",
 ]
 
 _LABEL_NETS = (NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor)
@@ -75,6 +76,23 @@ def as_neural_net(net: Any) -> NeuralNet:
         train_split=None,
         verbose=0,
     )
+
+
+def open_net(params: dict[str, Any], net: Any) -> None:
+    """Put into `params` a net that has parameters, where some of its are to be set.
+
+    Parameters
+    ----------
+    params : dict of str to object
+        What `set_params` was given. With ``net__*`` for a net that has no parameters of its own,
+        None or a module class, it gets the NeuralNet that stands for this net as ``net``.
+    net : object
+        The parameter `net` so far.
+    """
+    net = params.get("net", net)
+    has_parameters = hasattr(net, "set_params") and not isinstance(net, type)
+    if not has_parameters and any(name.startswith("net__") for name in params):
+        params["net"] = as_neural_net(net)
 
 
 def check_device(device: str) -> None:

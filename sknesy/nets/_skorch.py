@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampl
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
-from sknesy.nets._callbacks import TrialFiles, check_callbacks, is_wish_to_stop
+from sknesy.nets._callbacks import TrialFiles, check_callbacks
 from sknesy.nets._extremes import find_extremes, refuse_integers
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._inputs import cast, count, logits_of, try_dtypes
@@ -27,11 +27,13 @@ from sknesy.nets._parameters import (
 )
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Grid, Joint, Samples
+from sknesy.nets._sequences import Sequences
 from sknesy.nets._statistics import recompute_statistics
+from sknesy.nets._stepping import SteppingMixin
 from sknesy.nets._trial import (
     check_output,
-    check_trainable,
     describe_inputs,
+    find_least,
     make_trial,
     rehearse,
 )
@@ -39,7 +41,7 @@ from sknesy.nets._trial import (
 __all__ = ["SkorchNet"]
 
 
-class SkorchNet(SymbolNet):
+class SkorchNet(SteppingMixin, SymbolNet):
     """A skorch net that predicts symbols.
 
     Parameters
@@ -133,17 +135,10 @@ class SkorchNet(SymbolNet):
         net = self.net
         train, valid = self._iterators
         net.criterion_.responsibilities = responsibilities
-        net.notify("on_epoch_begin", **self._datasets)
-        check_trainable(net)  # callbacks freeze parameters
+        self._begin_epoch()
         net.run_single_epoch(train, training=True, prefix="train", step_fn=net.train_step)
         net.run_single_epoch(valid, training=False, prefix="valid", step_fn=net.validation_step)
-        try:
-            net.notify("on_epoch_end", **self._datasets)
-        except KeyboardInterrupt as error:  # the way in which skorch's callbacks stop
-            if not is_wish_to_stop(error):
-                raise
-            return True
-        return False
+        return self._end_epoch()
 
     def keep(self) -> None:
         """Choose this trial: files that callbacks wrote move to where they were meant for."""
@@ -157,12 +152,31 @@ class SkorchNet(SymbolNet):
         # In an order of its own: data may be sorted, and the net's generator stays where it is.
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
         batches = JoinedBatches(
-            order.tolist(), self._batch_size("iterator_train", len(samples)), False
+            order.tolist(), self.find_batch_size("iterator_train", len(samples)), False
         )
         dataset = SymbolDataset(samples, self._dtypes)
+        inputs = (dataset.__getitems__(batch)[0] for batch in batches)
         recompute_statistics(
-            self.net.module_, self.net.infer, (dataset.__getitems__(batch)[0] for batch in batches)
+            self.net.module_, self.net.infer, (x for x in inputs if count(x) >= self._least)
         )
+
+    def find_batch_size(self, name: str, n_samples: int) -> int:
+        """Return the number of samples in a mini-batch.
+
+        Parameters
+        ----------
+        name : {"iterator_train", "iterator_valid"}
+            The iterator.
+        n_samples : int
+            Number of all samples.
+
+        Returns
+        -------
+        int
+            The number of samples.
+        """
+        batch_size = self.net.get_params_for(name).get("batch_size", self.net.batch_size)
+        return n_samples if batch_size == -1 else int(batch_size)  # torch takes no int of numpy's
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, the state of the optimiser, and where the random numbers stand."""
@@ -303,7 +317,7 @@ class SkorchNet(SymbolNet):
             self._iterate(train, training=True),
             None if valid is None else self._iterate(valid, training=False),
         )
-        batch_size = self._batch_size("iterator_train", len(train))
+        batch_size = self.find_batch_size("iterator_train", len(train))
         if isinstance(self._iterators[0], DataLoader) and len(self._iterators[0]) == 0:
             raise InvalidNetError(
                 f"batch_size must leave a mini-batch to train on, got {batch_size} for "
@@ -316,8 +330,12 @@ class SkorchNet(SymbolNet):
         if len(extremes):
             self.log_prob(samples[extremes])
         index = samples.smallest_first(index)  # fewest symbols to normalise over
-        batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
-        rehearse(net, batch, self._stream)
+        if isinstance(samples, Sequences) and not samples.lengths.all():
+            index = index[samples.lengths[index] > 0]
+            self._least = find_least(net, dataset, index, self._stream)
+        else:
+            batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
+            rehearse(net, batch, self._stream)
 
     def _as_samples(self, X: Tensor | Samples) -> Samples:
         if isinstance(X, Samples):
@@ -334,6 +352,8 @@ class SkorchNet(SymbolNet):
             if not isinstance(output, Tensor) or len(output) != count(inputs):
                 return output
             parts.append(output[:n_rows])
+        if not parts:  # of sequences that are all empty
+            return torch.empty(0, *self.net.criterion_.mask.shape, device=self.device)
         return torch.cat(parts)
 
     def _iterate(self, dataset: Dataset, training: bool) -> Any:
@@ -348,16 +368,11 @@ class SkorchNet(SymbolNet):
             if sampler is None and is_shuffled:
                 sampler = RandomSampler(dataset, generator=given["generator"])
             drop_last, _ = given.pop("drop_last", False), given.pop("batch_size", None)
-            batch_size = self._batch_size(name, len(dataset))
+            batch_size = self.find_batch_size(name, len(dataset))
             given["batch_sampler"] = JoinedBatches(
                 SequentialSampler(dataset) if sampler is None else sampler, batch_size, drop_last
             )
         return iterator(dataset, **given)
-
-    def _batch_size(self, name: str, n_samples: int) -> int:
-        """Return the number of samples in a mini-batch of an iterator."""
-        batch_size = self.net.get_params_for(name).get("batch_size", self.net.batch_size)
-        return n_samples if batch_size == -1 else int(batch_size)  # torch takes no int of numpy's
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

@@ -8,13 +8,21 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sknesy.exceptions import InvalidNetError, SknesyError
+from sknesy.nets._batches import SymbolDataset
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._inputs import Inputs, map_inputs, zeros
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import JointSequences
 
-__all__ = ["check_output", "check_trainable", "describe_inputs", "make_trial", "rehearse"]
+__all__ = [
+    "check_output",
+    "check_trainable",
+    "describe_inputs",
+    "find_least",
+    "make_trial",
+    "rehearse",
+]
 
 
 def make_trial(group: SymbolGroup) -> Samples:
@@ -112,3 +120,29 @@ def rehearse(net: NeuralNet, batch: tuple[Inputs, Tensor], stream: RandomStream)
                 buffer.copy_(value)
         for parameter in net.module_.parameters():
             parameter.grad = None
+
+
+def find_least(net: NeuralNet, dataset: SymbolDataset, index: Tensor, stream: RandomStream) -> int:
+    """Find how many inputs a step needs, where samples may lack them.
+
+    A step is rehearsed: any number of inputs may meet, and batch norm cannot train on one.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        The net.
+    dataset : SymbolDataset
+        The data.
+    index : Tensor of shape (n_some,), int64
+        The samples that have inputs, those with the fewest first.
+    stream : RandomStream
+        The net's random numbers.
+    """
+    if not len(index):
+        return 1
+    try:
+        rehearse(net, dataset.__getitems__(index[:1].tolist()), stream)
+    except InvalidNetError:
+        rehearse(net, dataset.__getitems__(index[:2].tolist()), stream)
+        return 2
+    return 1
