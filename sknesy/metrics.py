@@ -1,10 +1,11 @@
-"""Scores of symbols and of labels with several outputs."""
+"""Scores of symbols, of their probabilities, and of labels with several outputs."""
 
 from itertools import zip_longest
+from numbers import Integral
 
 import numpy as np
 
-__all__ = ["exact_match", "output_accuracy", "symbol_accuracy"]
+__all__ = ["exact_match", "output_accuracy", "symbol_accuracy", "symbol_calibration_error"]
 
 
 def symbol_accuracy(symbols_true, symbols_pred):
@@ -50,6 +51,83 @@ def symbol_accuracy(symbols_true, symbols_pred):
             f"and {symbols_pred.shape}. Pass one row of symbols a sample in both."
         )
     return float(np.mean(symbols_true == symbols_pred))
+
+
+def symbol_calibration_error(symbols_true, proba, *, symbol_states=None, n_bins=10, mask=None):
+    """Compute how far the probability of predicted symbols is from the share that is right.
+
+    The expected calibration error [1]_ [2]_: symbols are put into bins of equal width by their
+    confidence, the probability of their most probable state. With n_b of the n symbols in bin b,
+
+        ECE = sum_b n_b / n  |accuracy_b - confidence_b|,
+
+    for the mean confidence of a bin and the share of its symbols whose most probable state is the
+    true one.
+
+    Parameters
+    ----------
+    symbols_true : array-like of shape (n_samples, n_symbols), or list of arrays
+        The true states. Samples may differ in length; each symbol counts the same.
+    proba : array-like of shape (n_samples, n_symbols, n_states), or list of arrays
+        Probabilities of the states, as `predict_symbols_proba` returns them: for samples that
+        differ in length a list of arrays of shape (length, n_states).
+    symbol_states : sequence of sequences, optional
+        The names of the states of each symbol, ``clf.knowledge_.symbol_states``. None: the states
+        are the integers from 0.
+    n_bins : int, default=10
+        Number of bins. A confidence on a boundary belongs to the lower bin.
+    mask : array-like of bool, of shape (n_samples, n_symbols), or list of arrays, optional
+        Whether a symbol counts; False for padding and for symbols whose true state is not known.
+
+    Returns
+    -------
+    float
+        Between 0, calibrated, and 1.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, `proba` does not hold probabilities, or no symbol counts.
+
+    References
+    ----------
+    .. [1] Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
+       binning", AAAI 2015.
+    .. [2] Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017,
+       equation 3.
+
+    Examples
+    --------
+    Of two symbols with the confidence 0.9 one is right, and so is one with 0.6:
+
+    >>> proba = [[[0.9, 0.1], [0.1, 0.9], [0.6, 0.4]]]
+    >>> error = symbol_calibration_error([[0, 0, 0]], proba)
+    >>> round(error, 3)  # 2 / 3 * |0.5 - 0.9| + 1 / 3 * |1 - 0.6|
+    0.4
+    """
+    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 1:
+        raise ValueError(f"n_bins must be an int of at least 1, got {n_bins!r}. Pass 10, say.")
+    masks = [np.ones(len(row), dtype=bool) for row in symbols_true] if mask is None else mask
+    for name, rows in [("proba", proba), ("mask", masks)]:
+        if list(map(len, rows)) != list(map(len, symbols_true)):
+            raise ValueError(
+                f"{name} must hold an entry for each of symbols_true, got "
+                f"{_describe(rows)} for {_describe(symbols_true)}. Pass the true states first."
+            )
+    confidence, is_right = [], []
+    for row, row_true, row_mask in zip(proba, symbols_true, masks, strict=True):
+        chosen = np.flatnonzero(row_mask)
+        row = _as_probabilities(row)[chosen]
+        best = row.argmax(axis=1)
+        names = best if symbol_states is None else _name(best, chosen, symbol_states)
+        is_right += [name == row_true[s] for name, s in zip(names, chosen, strict=True)]
+        confidence.append(row.max(axis=1))
+    if not is_right:
+        raise ValueError("symbols_true must hold a symbol that counts, got none. Pass some.")
+    confidence = np.concatenate(confidence)
+    bins = np.digitize(confidence, np.linspace(0, 1, n_bins + 1)[1:-1], right=True)
+    # n_b (accuracy_b - confidence_b) is the sum of the differences of its symbols.
+    return float(np.abs(np.bincount(bins, weights=is_right - confidence)).sum() / len(confidence))
 
 
 def exact_match(y_true, y_pred, sample_weight=None):
@@ -117,6 +195,34 @@ def output_accuracy(y_true, y_pred, sample_weight=None):
             "(`knowledge.split_labels`)."
         )
     return np.average(right, axis=0, weights=sample_weight)
+
+
+def _as_probabilities(row):
+    """Return the probabilities of the states of one sample, (n_symbols, n_states)."""
+    row = np.asarray(row, dtype=np.float64)
+    if row.ndim != 2 or not ((row >= 0) & (row <= 1 + 1e-6)).all():
+        raise ValueError(
+            "proba must hold probabilities of the states of each symbol, in [0, 1], got an entry "
+            f"of shape {row.shape} for a sample. Pass what predict_symbols_proba returns."
+        )
+    return row
+
+
+def _name(states, symbols, symbol_states):
+    """Return the names of states of some symbols."""
+    if symbols.size and symbols.max() >= len(symbol_states):
+        raise ValueError(
+            "symbol_states must hold the states of each symbol, got those of "
+            f"{len(symbol_states)} for a sample of {symbols.max() + 1}. Pass "
+            "clf.knowledge_.symbol_states."
+        )
+    return [list(symbol_states[s])[state] for s, state in zip(symbols, states, strict=True)]
+
+
+def _describe(rows):
+    """Return the shape of an array, or the lengths of the first members of a list."""
+    shape = getattr(rows, "shape", None)
+    return f"shape {shape}" if shape else f"lengths {list(map(len, rows))[:5]}"
 
 
 def _lengths(symbols):

@@ -4,14 +4,17 @@ from sknesy.em._callbacks import Callbacks, EMCallback, MaxTime, Progress, StopT
 from sknesy.em._convergence import Convergence
 from sknesy.em._e_step import EStep
 from sknesy.em._held_out import HeldOut, hold_out
-from sknesy.em._loop import choose_start, run_em
+from sknesy.em._loop import run_em
 from sknesy.em._run import Run
 from sknesy.em._starter import run_starter
+from sknesy.em._starts import choose_starts, train_in_turn, weigh_starts
 
 __all__ = [
     "run_em",
     "run_starter",
-    "choose_start",
+    "choose_starts",
+    "train_in_turn",
+    "weigh_starts",
     "EStep",
     "Run",
     "Convergence",

@@ -11,12 +11,9 @@ step on a mini-batch with its own exact posterior is a gradient step on L itself
 1998, on incremental E-steps).
 
 L has more than one maximum. A temperature keeps starts from a lower one (`sknesy.transforms`), and
-of several starts the one with the highest bound goes on. With an engine that estimates, L is an
-estimate, too.
+of several starts those with the highest bounds go on (`sknesy.em._starts`). With an engine that
+estimates, L is an estimate, too.
 """
-
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +22,11 @@ from sknesy.em._callbacks import EMCallback, StopTraining
 from sknesy.em._e_step import Diagnostics, EStep, mean_bound
 from sknesy.em._held_out import HeldOut
 from sknesy.em._run import Run
-from sknesy.exceptions import DivergenceError, NoSignalError
+from sknesy.exceptions import NoSignalError
 from sknesy.inference import Posterior
 from sknesy.nets import Samples
 
-__all__ = ["choose_start", "run_em"]
+__all__ = ["run_em"]
 
 
 def run_em(
@@ -100,43 +97,6 @@ def run_em(
         run.bound_so_far = None
         del run.diagnostics[run.n_iter :]  # those of an iteration that was not finished
     return False
-
-
-def choose_start(runs: Sequence[Run], run_short: Callable[[Run], Any]) -> tuple[Run, Any]:
-    """Run each start for a short while, and choose the one with the highest bound.
-
-    A start that ends in a permuted solution has a far lower bound than the others, early on. All
-    have the same iterations behind them, and so the same temperature.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        The starts.
-    run_short : callable
-        ``run_short(run)`` runs one for a while, and returns what stopped it, or False.
-
-    Returns
-    -------
-    best : Run
-        The best. A start that diverges is passed over, unless all do; one that was cut short, too,
-        as it has another temperature, unless there is no other.
-    stopped_by : object
-        What stopped one, or False; those after it were not tried.
-    """
-    survivors: list[Run] = []
-    stopped_by: Any = False
-    for i, run in enumerate(runs):
-        try:
-            stopped_by = run_short(run)
-        except DivergenceError:
-            if not survivors and i + 1 == len(runs):
-                raise
-        else:
-            if not (stopped_by and survivors):
-                survivors.append(run)
-        if stopped_by:
-            break
-    return max(survivors, key=lambda run: run.lower_bound), stopped_by
 
 
 class _Iteration:

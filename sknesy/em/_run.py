@@ -73,6 +73,14 @@ class Run:
         """
         return self.convergence.watched[-1] if self.n_iter else -torch.inf
 
+    @property
+    def kept_bound(self) -> float:
+        """Mean log-evidence of the net that is kept, in nats a sample; -inf before the first.
+
+        With samples held out it is that of the best iteration, else of the last.
+        """
+        return self.lower_bound if self.best is None else self.best[0]
+
     def average(self, counts: Statistics, n_samples: int, step: float) -> Statistics:
         """Mix counts into their average: s <- (1 - step) s + step s_new, for each sample.
 

@@ -1,42 +1,35 @@
 """Base of the estimators: from data, net and knowledge to a fit."""
 
-from contextlib import ExitStack
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from sknesy._validation import in_order, join_names, warn
+from sknesy._validation import in_order
 from sknesy.em import (
-    Callbacks,
-    Convergence,
     EMCallback,
     MaxTime,
-    Progress,
-    Run,
-    choose_start,
     hold_out,
-    run_em,
-    run_starter,
+    weigh_starts,
 )
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle
-from sknesy.estimators._objective import assume, check_objective
+from sknesy.estimators._objective import assume
 from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
+from sknesy.estimators._training import TrainingMixin
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout, without_features
 from sknesy.likelihoods import ExactLikelihood, Likelihood
-from sknesy.nets import make_nets, open_net
+from sknesy.nets import open_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
 
 __all__ = ["BaseEMNeSy"]
@@ -46,7 +39,7 @@ _HOT = 3.0  # its first temperature
 _N_SEEDS = np.iinfo(np.int32).max
 
 
-class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
+class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
     An estimator says how labels are read and predicted by `_make_label_space`.
@@ -68,6 +61,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         "m_steps": [Interval(Integral, 1, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_starts_kept": [Interval(Integral, 1, None, closed="left")],
         "temperature": [
             StrOptions({"auto"}),
             Interval(Real, 0, None, closed="neither"),
@@ -109,6 +103,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         m_steps=1,
         n_init=1,
         init_iter=5,
+        n_starts_kept=1,
         temperature="auto",
         state_prior=None,
         step_size=1.0,
@@ -141,6 +136,7 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         self.m_steps = m_steps
         self.n_init = n_init
         self.init_iter = init_iter
+        self.n_starts_kept = n_starts_kept
         self.temperature = temperature
         self.state_prior = state_prior
         self.step_size = step_size
@@ -291,29 +287,37 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             warn_of_no_information(observed, self.knowledge)
 
         # All checks have passed: training begins.
-        best, self.init_lower_bounds_, stopped_by = self._train(
-            runs, samples, e_step, callbacks, max_iter=self.max_iter, held_out=held_out
+        kept, self.init_lower_bounds_, stopped_by = self._train(
+            runs,
+            samples,
+            e_step,
+            callbacks,
+            max_iter=self.max_iter,
+            n_kept=self.n_starts_kept,
+            held_out=held_out,
         )
-        if held_out is None:  # else the net is kept as it was measured
-            best.net.recompute_statistics(samples)
-        else:
-            held_out.restore(best)
-        classes = labels.wanted([]) or None
+        log_weight = weigh_starts(kept)
+        for run in kept:
+            if held_out is None:  # else the net is kept as it was measured
+                run.net.recompute_statistics(samples)
+            else:
+                held_out.restore(run)
         state = FitState(
-            best,
+            tuple(kept),
+            log_weight,
             e_step.transforms,
             self.knowledge,
             labels,
             likelihood,
             int(seeds[-1]),
-            classes,
+            labels.wanted([]) or None,
             target,
         )
         self._keep(state, layout, knowledge, e_step, samples)
         self._fit_state = state  # last: an interrupt before it leaves the estimator as it was
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
-                f"fit was interrupted after {best.n_iter} of at most {self.max_iter} iterations. "
+                f"fit was interrupted after {self.n_iter_} of at most {self.max_iter} iterations. "
                 "The estimator keeps what it learned so far, and can predict."
             ) from stopped_by
         self._warn_of_no_convergence(stopped_by)
@@ -329,58 +333,13 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
     def _make_engine(self):
         return AutoEngine() if self.inference == "auto" else clone(self.inference)
 
-    def _make_nets(self, groups, seeds):
-        """Make the nets of all starts, and return what the first goes on from, too."""
-        options = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "device")}
-        nets = [make_nets(self.net, groups, seed, options) for seed in seeds]
-        self.e_step_ = self._choose_schedule(nets[0])
-        before = vars(self).get("_fit_state") if self.warm_start else None
-        if before is not None:
-            nets[0].adopt(before.net)
-        return nets, before
-
-    def _choose_schedule(self, net):
-        """Return the E-step that the net can follow, and check what goes with it."""
-        chosen, schedules = self.e_step, net.schedules
-        if chosen == "auto":
-            chosen = "batch" if "batch" in schedules else "epoch"
-        if chosen not in schedules:
-            raise ValueError(
-                f"e_step must be 'auto' or one of {join_names(sorted(schedules))} with net="
-                f"{self.net!r}, got {chosen!r}. Set e_step."
-            )
-        if chosen == "batch" and self.m_steps != 1:
-            raise ValueError(
-                f"m_steps must be 1 where e_step is 'batch', which has one gradient step for each "
-                f"E-step, got {self.m_steps}. Set e_step='epoch', or leave m_steps out."
-            )
-        if net.is_refitted and self.m_steps != 1:
-            raise ValueError(
-                f"m_steps must be 1 with net={self.net!r}, whose M-step is a complete fit, got "
-                f"{self.m_steps}. Leave m_steps out."
-            )
-        check_objective(self.objective, chosen)
-        return chosen
-
-    def _start_runs(self, nets, before, e_step, n_states, seeds):
-        """Make the starts. Their engines draw alike, so that their bounds compare."""
-        runs = [
-            Run(
-                net,
-                Convergence(self.tol, self.n_iter_no_change),
-                start=i,
-                noise=e_step.likelihood.start(e_step.observed, seeds[i]),
-                memories=[t.start(len(e_step.weight), n_states) for t in e_step.transforms],
-                generator=torch.Generator(net.device).manual_seed(seeds[-1]),
-            )
-            for i, net in enumerate(nets)
-        ]
-        if before is not None:
-            runs[0].noise = before.noise_for(e_step.likelihood, runs[0].noise)
-        return runs
-
     def _check_parameters(self):
         """Check what scikit-learn's constraints cannot say, and return the callbacks."""
+        if self.n_starts_kept > self.n_init:
+            raise ValueError(
+                f"n_starts_kept must be at most the number of starts, n_init={self.n_init}, got "
+                f"{self.n_starts_kept}. Set n_init to {self.n_starts_kept} or more."
+            )
         make_target(self.target).check(self)
         _check_members(
             "transforms",
@@ -466,50 +425,6 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
             n_iter = int(n_iter)
         return Annealing(_HOT, n_iter) if n_iter else 1.0
 
-    def _train(self, runs, samples, e_step, callbacks, *, max_iter, held_out=None, step=1.0):
-        """Run EM: the best of several starts goes on. What stops it comes back."""
-        n_passes = max_iter - runs[0].n_iter + (len(runs) - 1) * min(self.init_iter, max_iter)
-        n_passes *= self.m_steps if self.e_step_ == "epoch" else 1
-        y = e_step.groups
-
-        def run_to(run, n_iter):
-            try:
-                run_starter(run, samples, e_step, time_limit)
-                return run_em(
-                    run,
-                    samples,
-                    e_step,
-                    schedule=self.e_step_,
-                    m_steps=self.m_steps,
-                    max_iter=min(n_iter, max_iter),
-                    callbacks=watchers,
-                    held_out=held_out,
-                    step=step,
-                )
-            except KeyboardInterrupt as interrupt:  # the user's: it stops EM as a callback does
-                if not any(run.n_seen for run in runs):
-                    raise
-                return interrupt
-
-        init_lower_bounds: list[float] = []
-        best, stopped_by = runs[0], False
-        with ExitStack() as sessions:
-            bar = [Progress(len(samples), n_passes, max_iter)] if self.verbose else []
-            for progress in bar:
-                sessions.enter_context(progress)
-            watchers = Callbacks([*bar, *callbacks])
-            time_limit = Callbacks(c for c in callbacks if isinstance(c, MaxTime))
-            for run in runs:
-                session = run.net.training(samples, e_step.weight, y, is_trial=len(runs) > 1)
-                sessions.enter_context(session)
-            if len(runs) > 1:
-                best, stopped_by = choose_start(runs, lambda run: run_to(run, self.init_iter))
-                init_lower_bounds = [run.lower_bound for run in runs]
-                best.net.keep()
-            if not stopped_by:
-                stopped_by = run_to(best, max_iter)
-        return best, init_lower_bounds, stopped_by
-
     def _keep(self, state, layout, knowledge, e_step, samples):
         """Set the attributes of a fitted estimator."""
         best = state.run
@@ -519,35 +434,21 @@ class BaseEMNeSy(OnlineMixin, VersionedPickle, BaseEstimator):
         for name, value in best.noise.items():
             setattr(self.likelihood_, f"{name}_", value.cpu().numpy()[()])
         self.net_ = best.net.inner
+        self.nets_ = [run.net.inner for run in state.runs]
+        self.start_weights_ = state.log_weight.exp().numpy()
         self.symbol_shape_ = samples.symbol_shape
         self.layout_ = layout.settle(samples)
         self.lower_bounds_ = [*best.convergence.lower_bounds]
         self.validation_lower_bounds_ = [*best.convergence.validation_lower_bounds]
         self.diagnostics_ = [*best.diagnostics]
         self.n_iter_ = best.n_iter
-        self.converged_ = best.convergence.converged
+        self.converged_ = all(run.convergence.converged for run in state.runs)
         # What is remembered of single samples serves no other ones.
-        best.best = None
-        if any(transform.is_per_sample for transform in e_step.transforms):
-            best.memories = []
-
-    def _warn_of_no_convergence(self, is_stopped):
-        if self.converged_:
-            return
-        if is_stopped:
-            reason = "was stopped by a callback"
-            if self.max_time is not None:
-                reason = f"was stopped after max_time={self.max_time:g} seconds"
-            message = f"EM {reason}, in iteration {self.n_iter_ + 1}, before the log-evidence had"
-            cure = "Raise `max_time`, or `tol`."
-        else:
-            message = f"EM reached max_iter={self.max_iter} iterations before the log-evidence had"
-            cure = "Raise `max_iter`, or `tol`."
-        warn(
-            f"{message} stopped rising by tol={self.tol:g} for n_iter_no_change="
-            f"{self.n_iter_no_change} iterations. {cure}",
-            ConvergenceWarning,
-        )
+        is_per_sample = any(transform.is_per_sample for transform in e_step.transforms)
+        for run in state.runs:
+            run.best = None
+            if is_per_sample:
+                run.memories = []
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

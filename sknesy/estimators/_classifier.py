@@ -79,6 +79,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     init_iter : int, default=5
         Iterations of each start, where there are several: so many that the log-evidence has begun
         to rise, or the choice is a matter of luck.
+    n_starts_kept : int, default=1
+        Starts that train to the end and predict together, at most `n_init`: those with the highest
+        log-evidence. Where labels leave symbols open, each start is sure of other symbols, and the
+        mixture of several says which are open. Each costs as much as a fit of its own.
     temperature : "auto", float, sequence of float or callable, default="auto"
         Flattens the net's probabilities p to p^(1/T), normalised, before they are conditioned on
         the label (deterministic annealing). "auto" lets T fall from 3 to 1, in a straight line over
@@ -122,8 +126,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Share of the samples that is held out by `fit`, stratified by what y says of them; rows
         of which nothing is known are trained on. `tol` and `n_iter_no_change` then watch the mean
         log-evidence of these samples, under the net as it is, never flattened. The weights and the
-        noise of the iteration with the highest are kept, and of several starts the one with the
-        highest goes on. It guards small sets from overfitting. None watches the log-evidence of the
+        noise of the iteration with the highest are kept, and of several starts those with the
+        highest go on. It guards small sets from overfitting. None watches the log-evidence of the
         training samples.
     batch_size : int or None, default=None
         Samples in a mini-batch. None is 32, or that of a NeuralNet, which has its own.
@@ -141,7 +145,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
         data. The optimiser keeps what it remembers (momenta), if its class and the net's are the
         same; its learning rate is that set now. The noise that a likelihood of the same class has
-        learned goes on, too, if its shapes are the same. With several starts, the first one does.
+        learned goes on, too, if its shapes are the same. With several starts, the first ones do, as
+        many as the last fit kept.
     verbose : int, default=0
         1 shows a progress bar with the log-evidence and the rate.
 
@@ -167,13 +172,19 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     layout_ : Layout
         The layout, with what was read off X.
     net_ : skorch.NeuralNet
-        The trained net; its ``history`` has the losses of the M-step.
+        The trained net; its ``history`` has the losses of the M-step. Of several starts that of
+        the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are.
+    nets_ : list of skorch.NeuralNet
+        The nets of the starts that were kept, the best first.
+    start_weights_ : ndarray of shape (n_starts_kept,), float64
+        Weights of these in predictions, with the sum 1: a softmax of ten times their log-evidence a
+        sample, so that one which is 0.1 nats below another weighs 1 / e as much.
     e_step_ : {"batch", "epoch"}
         The E-step that was used.
     symbol_shape_ : tuple of int
         Shape of the features of one symbol, or of a sample that the net sees as a whole.
     init_lower_bounds_ : list of float
-        Mean log-evidence of each start when the best of several was chosen; empty with one start.
+        Mean log-evidence of each start when the best were chosen; empty where all are kept.
     lower_bounds_ : list of float
         Mean log-evidence of each iteration, in nats a sample. With ``e_step="epoch"`` that of the
         net before the iteration; with "batch" the mean over the mini-batches on the way. As the
@@ -188,7 +199,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     n_iter_ : int
         Iterations finished.
     converged_ : bool
-        Whether the log-evidence stopped rising before `max_iter`.
+        Whether the log-evidence stopped rising before `max_iter`, for all starts kept.
     n_features_in_ : int
         Length of axis 1 of X; not set for sequences.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -272,9 +283,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         `fit`. After a `fit` it goes on from there, and the classes are those that `fit` saw. The
         temperature "auto" is 1; others go by the number of the call. The noise of a likelihood is
         set from averages s of its expected counts, ``s <- (1 - g) s + g s_new`` with g = t^-0.6 in
-        the t-th iteration [1]_. `n_init`, `max_iter` and `validation_fraction` are for `fit`.
-        ``n_iter_`` and ``lower_bounds_`` count the calls, behind the iterations of a `fit`. An
-        error or an interrupt leaves the estimator as it was.
+        the t-th iteration [1]_. `n_init`, `n_starts_kept`, `max_iter` and `validation_fraction`
+        are for `fit`. ``n_iter_`` and ``lower_bounds_`` count the calls, behind the iterations of a
+        `fit`. All starts that a `fit` kept go on, and are weighed by the bounds of the last call.
+        An error or an interrupt leaves the estimator as it was.
 
         References
         ----------

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from sknesy._validation import warn
 from sknesy.em import Run
 from sknesy.estimators._labels import LabelSpace
@@ -21,7 +23,8 @@ __all__ = ["FitState", "VersionedPickle"]
 class FitState:
     """All that a fit leaves behind, beside the public attributes; it pickles."""
 
-    run: Run  # the start that was kept; partial_fit goes on from it
+    runs: tuple[Run, ...]  # starts that were kept, best first; partial_fit goes on from them
+    log_weight: Tensor  # (n_starts,): of the starts in predictions
     transforms: tuple[PosteriorTransform, ...]  # whose memories it has
     family: Knowledge | None  # the knowledge as the user gave it
     labels: LabelSpace
@@ -34,20 +37,26 @@ class FitState:
     searches: dict[int, Any] = field(default_factory=dict)
 
     @property
+    def run(self) -> Run:
+        """Best start."""
+        return self.runs[0]
+
+    @property
     def net(self) -> SymbolNet:
-        """Net that predicts."""
+        """Net of the best start."""
         return self.run.net
 
     @property
     def noise(self) -> State:
-        """Noise that was learned."""
+        """Noise that the best start learned."""
         return self.run.noise
 
-    def noise_for(self, likelihood: Likelihood, noise: State) -> State:
-        """Return the noise learned so far, if `likelihood` has such; else what it starts with."""
-        shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, self.noise))
+    def noise_for(self, likelihood: Likelihood, noise: State, start: int) -> State:
+        """Return what a start learned, if `likelihood` has such; else the noise it begins with."""
+        learned = self.runs[start].noise
+        shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, learned))
         is_same = type(self.likelihood) is type(likelihood) and shapes == known
-        return {k: v.to(noise[k]) for k, v in self.noise.items()} if is_same else noise
+        return {k: v.to(noise[k]) for k, v in learned.items()} if is_same else noise
 
 
 class VersionedPickle:

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sknesy._validation import in_order, join_names
-from sknesy.em import Convergence
+from sknesy.em import Convergence, weigh_starts
 from sknesy.estimators._fit_state import FitState
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
@@ -98,42 +98,59 @@ class OnlineMixin:
             seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
             (net,), _ = self._make_nets(groups, seeds[:1].tolist())
             e_step = e_step.to(net.device, transforms)
-            (run,) = self._start_runs([net], None, e_step, n_states, seeds.tolist())
+            runs = self._start_runs([net], None, e_step, n_states, seeds.tolist())
             state = FitState(
-                run, transforms, self.knowledge, labels, likelihood, int(seeds[-1]), names, target
+                tuple(runs),
+                weigh_starts(runs),
+                transforms,
+                self.knowledge,
+                labels,
+                likelihood,
+                int(seeds[-1]),
+                names,
+                target,
             )
         else:
             e_step = e_step.to(state.net.device, transforms)
-            run = self._continue_run(state, e_step, n_states)
+            runs = [self._continue_run(run, state, e_step, n_states) for run in state.runs]
             searches = state.searches if reuse is not None else {}
             state = replace(
                 state,
-                run=run,
                 transforms=transforms,
                 labels=labels,
                 longer=None,
                 searches=searches,
                 target=target,
             )
-        _refuse_refits(run.net, self.net)
-        before = deepcopy(run.net.state_dict())
+        _refuse_refits(runs[0].net, self.net)
+        before = [deepcopy(run.net.state_dict()) for run in runs]
         try:
+            kept = self._pass_once(runs, samples, e_step, callbacks)
+        except BaseException:
+            for run, weights in zip(runs, before, strict=True):
+                run.net.load_state_dict(weights)
+            raise
+        self.init_lower_bounds_ = []
+        state = replace(state, runs=tuple(kept), log_weight=weigh_starts(kept))
+        self._keep(state, layout, knowledge, e_step, samples)
+        self._fit_state = state
+
+    def _pass_once(self, runs, samples, e_step, callbacks):
+        """Train each start for one pass, and return them, the best first."""
+        for i, run in enumerate(runs):
+            n_iter = run.n_iter + 1
             _, _, stopped_by = self._train(
                 [run],
                 samples,
                 e_step,
                 callbacks,
-                max_iter=run.n_iter + 1,
-                step=(run.n_iter + 1) ** -_FORGETTING,
+                max_iter=n_iter,
+                step=n_iter**-_FORGETTING,
+                is_trial=i > 0,  # callbacks write the files of the best alone
             )
             if isinstance(stopped_by, KeyboardInterrupt):
                 raise stopped_by
-        except BaseException:
-            run.net.load_state_dict(before)
-            raise
-        self.init_lower_bounds_ = []
-        self._keep(state, layout, knowledge, e_step, samples)
-        self._fit_state = state
+        return sorted(runs, key=lambda run: run.kept_bound, reverse=True)
 
     def _name_classes(self, labels, classes, state):
         """Return the labels that y may hold; None for all that the knowledge has."""
@@ -158,9 +175,8 @@ class OnlineMixin:
             return None
         return labels.read(classes).labels
 
-    def _continue_run(self, state, e_step, n_states):
-        """Return the run of the last call, with lists of its own."""
-        run = state.run
+    def _continue_run(self, run, state, e_step, n_states):
+        """Return a run of the last call, with lists of its own."""
         noise = e_step.likelihood.start(e_step.observed, state.seed)
         shapes, known = ({k: tuple(v.shape) for k, v in n.items()} for n in (noise, run.noise))
         if shapes != known:

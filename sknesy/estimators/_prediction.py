@@ -8,6 +8,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sknesy._validation import warn
+from sknesy.estimators._mixture import (
+    View,
+    World,
+    average_views,
+    choose_world,
+    mix_log_prob,
+    mix_posteriors,
+)
 from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
 from sknesy.inference import Compiled, make_mode_engine
@@ -100,13 +108,19 @@ class PredictionMixin:
         predict_symbols_proba : The same under the knowledge, which may rule worlds out.
         """
         check_is_fitted(self, "n_iter_")
-        net = self._fit_state.net
         if parts:
             singles = self.layout_.read_parts(X, parts, self.knowledge_)
-            return net.log_prob(singles).exp().cpu().numpy()[:, 0]
+            return self._net_proba(singles)[:, 0]
         X = without_features(X, None, None, self.layout_)
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
-        return self.layout_.split_marginals(net.log_prob(samples).exp().cpu().numpy(), samples)
+        return self.layout_.split_marginals(self._net_proba(samples), samples)
+
+    def _net_proba(self, samples):
+        """Compute p(state | x) by the nets of all starts, without the knowledge."""
+        log_prob = [run.net.log_prob(samples) for run in self._fit_state.runs]
+        if len(log_prob) > 1:
+            log_prob = [mix_log_prob(log_prob, self._fit_state.log_weight)]
+        return log_prob[0].exp().cpu().numpy()
 
     def posterior(self, X, y=None, symbols=None):
         """Compute what is known of each sample, given what is observed of it or not.
@@ -144,7 +158,7 @@ class PredictionMixin:
         return replace(posterior, output_marginals=marginals)
 
     def _look(self, X, y=None, symbols=None):
-        """Show X to the net, and find the knowledge of as many symbols and what else is known."""
+        """Show X to the nets, and find the knowledge of as many symbols and what else is known."""
         check_is_fitted(self, "n_iter_")
         X = without_features(X, y, symbols, self.layout_)
         samples = self.layout_.read(X, self.knowledge_, self, reset=False)
@@ -155,20 +169,37 @@ class PredictionMixin:
         samples = samples.fill_up_to(knowledge.n_symbols)
         state, device = self._fit_state, self._fit_state.net.device
         y, symbols, source = state.target.look(y, symbols)
-        log_prob, log_share = state.net.log_prob(samples), 0.0
         known = None
         if symbols is not None:
             known = self.layout_.read_symbols(symbols, knowledge, samples, source=source)
             known = known.to(device)
-            everything = torch.arange(len(log_prob), device=device)
-            log_prob, log_share = known.condition(log_prob, everything)
+        views = []
+        for run, log_weight in zip(state.runs, state.log_weight.to(device), strict=True):
+            log_prob = run.net.log_prob(samples)
+            if self.objective == "conditional" and len(state.runs) > 1:
+                log_weight = log_weight - self._assumed(compiled, log_prob)
+            log_share = log_prob.new_zeros(len(log_prob))
+            if known is not None:
+                everything = torch.arange(len(log_prob), device=device)
+                log_prob, log_share = known.condition(log_prob, everything)
+            views.append(View(log_prob, log_share, log_weight, run.noise))
         observed = None
         if y is not None:
             observed = state.likelihood.read(y, state.labels)
             support = observed.support
             wanted = None if support is None else state.labels.wanted(support)
             compiled = self.engine_.compile(knowledge, wanted, reuse=compiled).to(device)
-        return _Seen(samples, log_prob, knowledge, compiled, observed, known, log_share)
+        return _Seen(samples, tuple(views), knowledge, compiled, observed, known)
+
+    def _assumed(self, compiled, log_prob):
+        """Compute the log-probability of what predictions assume (n,), to divide a start by it.
+
+        The conditional objective leaves it open, so that it must not weigh the starts.
+        """
+        row = self._fit_state.labels.candidates(compiled).to(log_prob.device)
+        evidence = row.expand(len(log_prob), -1, -1)
+        found = self.engine_.infer(compiled, log_prob, evidence, self._generator()).log_evidence
+        return found.masked_fill(found == -torch.inf, 0.0)
 
     def _compile_longer(self, n_symbols):
         """Compile for sequences longer than those of `fit`; kept for the next time."""
@@ -178,21 +209,32 @@ class PredictionMixin:
             self._fit_state.longer = knowledge, compiled.to(self._fit_state.net.device)
         return self._fit_state.longer
 
-    def _evidence(self, seen, compiled):
+    def _evidence(self, seen, compiled, view):
         """Return the log-weights of the outputs: of what is observed, or of all predicted."""
-        state, device = self._fit_state, seen.log_prob.device
+        state, device = self._fit_state, view.log_prob.device
         if seen.observed is None:
             row = state.labels.candidates(compiled).to(device)
-            return row.expand(len(seen.log_prob), -1, -1)
-        everything = torch.arange(len(seen.log_prob), device=device)
+            return row.expand(len(view.log_prob), -1, -1)
+        everything = torch.arange(len(view.log_prob), device=device)
         observed = seen.observed.bind(compiled.output_states).to(device)
-        return state.likelihood.log_likelihood(observed, everything, state.noise)
+        return state.likelihood.log_likelihood(observed, everything, view.noise)
 
-    def _condition(self, seen):
-        """Compute the posterior, given what is known."""
-        evidence = self._evidence(seen, seen.compiled)
-        posterior = self.engine_.infer(seen.compiled, seen.log_prob, evidence, self._generator())
-        return replace(posterior, log_evidence=posterior.log_evidence + seen.log_share)
+    def _condition(self, seen, allowed=None):
+        """Compute the posterior, given what is known, and output states (n, O, W) alone if given.
+
+        That of several starts is the posterior of their mixture.
+        """
+        found = []
+        for view in seen.views:
+            evidence = self._evidence(seen, seen.compiled, view)
+            if allowed is not None:
+                evidence = evidence.masked_fill(~allowed, -torch.inf)
+            found.append(
+                self.engine_.infer(seen.compiled, view.log_prob, evidence, self._generator())
+            )
+        if len(found) > 1:
+            return mix_posteriors(found, seen.views)
+        return replace(found[0], log_evidence=found[0].log_evidence + seen.views[0].log_share)
 
     def _generator(self):
         """Return a source of randomness for engines that draw samples: the same for each call."""
@@ -208,21 +250,34 @@ class PredictionMixin:
         return posterior.numpy()
 
     def _mode(self, seen):
-        """Find the most probable worlds and their outputs."""
-        evidence = self._evidence(seen, seen.compiled)
-        try:
-            found = self.engine_.mode(seen.compiled, seen.log_prob, evidence)
-        except NotImplementedError:  # belief propagation has marginals only
-            found = self._search_mode(seen)
-        log_joint, worlds, outputs = found
-        seen.check(log_joint)
-        return worlds.cpu().numpy(), outputs.cpu().numpy()
+        """Find the most probable worlds and their outputs.
 
-    def _search_mode(self, seen):
+        The world of a mixture is the most probable one, under all starts together, among those of
+        each start and that of their average.
+        """
+        views = seen.views
+        if len(views) == 1:
+            found = self._mode_of(seen, views[0])
+        else:
+            worlds = [self._mode_of(seen, view) for view in (*views, average_views(views))]
+            evidence = [self._evidence(seen, seen.compiled, view) for view in views]
+            found = choose_world(worlds, views, evidence)
+        seen.check(found.log_joint)
+        return found.symbols.cpu().numpy(), found.outputs.cpu().numpy()
+
+    def _mode_of(self, seen, view):
+        """Find the most probable worlds of one view."""
+        evidence = self._evidence(seen, seen.compiled, view)
+        try:
+            return World(*self.engine_.mode(seen.compiled, view.log_prob, evidence))
+        except NotImplementedError:  # belief propagation has marginals only
+            return self._search_mode(seen, view)
+
+    def _search_mode(self, seen, view):
         """Search for the most probable worlds by an engine made for it; compiled once."""
         engine = make_mode_engine(self.engine_)
         searches = self._fit_state.searches
-        n_symbols, device = seen.knowledge.n_symbols, seen.log_prob.device
+        n_symbols, device = seen.knowledge.n_symbols, view.log_prob.device
         labels, support = self._fit_state.labels, seen.observed and seen.observed.support
         if n_symbols not in searches:
             wanted = labels.wanted([]) or None
@@ -231,15 +286,15 @@ class PredictionMixin:
         if support:
             wanted = labels.wanted(support)
             compiled = engine.compile(seen.knowledge, wanted, reuse=compiled).to(device)
-        evidence = self._evidence(seen, compiled)
-        log_joint, worlds, outputs = engine.mode(compiled, seen.log_prob, evidence)
+        evidence = self._evidence(seen, compiled, view)
+        log_joint, worlds, outputs = engine.mode(compiled, view.log_prob, evidence)
         # The states of outputs are named by what the estimator's own engine compiled.
         names = [
             torch.tensor([*(own.index(name) for name in states), -1], device=device)  # -1: none
             for own, states in zip(seen.compiled.output_states, compiled.output_states, strict=True)
         ]
         renamed = [name[outputs[:, o]] for o, name in enumerate(names)]
-        return log_joint, worlds, torch.stack(renamed, dim=1)
+        return World(log_joint, worlds, torch.stack(renamed, dim=1))
 
 
 def _warn_of_dead(log_evidence):
@@ -256,15 +311,14 @@ def _warn_of_dead(log_evidence):
 
 @dataclass(frozen=True)
 class _Seen:
-    """Samples, what the net says of them, the knowledge of as many symbols, and what is known."""
+    """Samples, what the nets say of them, the knowledge of as many symbols, and what is known."""
 
     samples: Samples
-    log_prob: Tensor  # given the known symbols
+    views: tuple[View, ...]  # one a start
     knowledge: Knowledge
     compiled: Compiled
     observed: Observed | None
     known: KnownSymbols | None
-    log_share: Tensor | float
 
     def check(self, log_evidence: Tensor) -> None:
         """Check that each sample can be what is known of it, (n_samples,)."""

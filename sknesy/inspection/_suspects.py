@@ -243,13 +243,12 @@ def _judge(clf: Any, X: Any, y: Any, symbols: Any) -> tuple[torch.Tensor, torch.
     log_evidence = clf._condition(seen).log_evidence
     log_right = torch.zeros_like(log_evidence)
     if not state.likelihood.reads_rows:
-        weights = clf._evidence(seen, seen.compiled)
+        weights = clf._evidence(seen, seen.compiled, seen.views[0])
         said = ExactLikelihood().read(y, state.labels).bind(seen.compiled.output_states)
         is_said = said.to(weights.device).select(torch.arange(len(weights), device=weights.device))
         if (weights[~is_said] > -torch.inf).any():  # labels may be wrong
-            right = weights.masked_fill(~is_said, -torch.inf)
-            posterior = clf.engine_.infer(seen.compiled, seen.log_prob, right, clf._generator())
-            log_right = (posterior.log_evidence + seen.log_share - log_evidence).clamp(max=0.0)
+            log_joint = clf._condition(seen, allowed=is_said).log_evidence
+            log_right = (log_joint - log_evidence).clamp(max=0.0)
     log_right = log_right.masked_fill(log_evidence == -torch.inf, -torch.inf)
     return log_evidence.cpu(), log_right.cpu()
 

@@ -1,5 +1,6 @@
 """The EM loop: bounds rise, noise is learned, convergence, schedules, callbacks."""
 
+import math
 import pickle
 
 import numpy as np
@@ -16,8 +17,10 @@ from sknesy.em import (
     MaxTime,
     Run,
     StopTraining,
-    choose_start,
+    choose_starts,
     run_em,
+    train_in_turn,
+    weigh_starts,
 )
 from sknesy.exceptions import DivergenceError
 from sknesy.inference import EnumerationEngine
@@ -185,10 +188,10 @@ def test_the_start_with_the_highest_bound_is_chosen_and_a_diverged_one_passed_ov
         start.convergence.record(bounds[start.net], asked_to_stop=False)
         return False
 
-    best, is_stopped = choose_start(list(runs.values()), run_short)
+    (best,), is_stopped = choose_starts(list(runs.values()), run_short)
     assert (best.net, is_stopped) == ("c", False)
     with pytest.raises(DivergenceError):
-        choose_start([runs["b"]], run_short)
+        choose_starts([runs["b"]], run_short)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +211,7 @@ def test_a_start_that_was_cut_short_is_chosen_only_where_there_is_no_other(bound
         start.convergence.record(bounds[start.net], asked_to_stop=False)
         return "stopped" if start.net == stops else False
 
-    assert choose_start(runs, run_short) == (runs[best], "stopped")
+    assert choose_starts(runs, run_short) == ([runs[best]], "stopped")
 
 
 def test_a_start_that_has_converged_early_is_not_passed_over_for_a_worse_one():
@@ -219,7 +222,53 @@ def test_a_start_that_has_converged_early_is_not_passed_over_for_a_worse_one():
             start.convergence.record(-1.0 - start.net, asked_to_stop=False)
         return False
 
-    assert choose_start(runs, run_short) == (runs[0], False)
+    assert choose_starts(runs, run_short) == ([runs[0]], False)
+
+
+def in_turn(bounds, max_iter=3, stop=None):
+    """Train made-up starts in turn; return the order of their iterations and what comes back."""
+    runs, order = [Run(i, Convergence(0.0, 9)) for i in range(len(bounds))], []
+
+    def run_to(start, n_iter):
+        while start.n_iter < n_iter:
+            order.append(start.net)
+            if bounds[start.net][start.n_iter] is None:
+                raise DivergenceError("loss is NaN")
+            bound = bounds[start.net][start.n_iter]
+            start.convergence.record(bound, asked_to_stop=bound == 0)
+            if len(order) == stop:
+                return "stopped"
+        return False
+
+    kept, stopped_by = train_in_turn(runs, run_to, max_iter)
+    return order, [start.net for start in kept], stopped_by
+
+
+def test_starts_train_in_turn_and_come_back_best_first():
+    assert in_turn([[-3, -2, -5], [-1, -1, -1]]) == ([0, 1, 0, 1, 0, 1], [1, 0], False)
+    assert in_turn([[-3, -2, -1]]) == ([0, 0, 0], [0], False)
+
+
+def test_a_start_that_has_converged_waits_for_the_others():
+    assert in_turn([[0], [-3, -2, -1]]) == ([0, 1, 1, 1], [0, 1], False)
+
+
+def test_a_start_that_diverges_is_left_out_unless_all_do():
+    assert in_turn([[-1, None], [-3, -2, -1]]) == ([0, 1, 0, 1, 1], [1], False)
+    with pytest.raises(DivergenceError):
+        in_turn([[None], [-1, None]])
+
+
+def test_starts_that_were_stopped_before_their_first_iteration_are_left_out():
+    assert in_turn([[-1] * 3, [-2] * 3, [-3] * 3], stop=2) == ([0, 1], [0, 1], "stopped")
+    assert in_turn([[-1] * 3, [-2] * 3, [-3] * 3], stop=4) == ([0, 1, 2, 0], [0, 1, 2], "stopped")
+
+
+def test_weights_of_starts_are_equal_where_all_bounds_are_infinite():
+    runs = [Run(i, Convergence(0.0, 9, [-math.inf])) for i in range(4)]
+    assert weigh_starts(runs).exp().tolist() == [0.25] * 4
+    runs[0].convergence.lower_bounds[:] = [-1.0]
+    assert weigh_starts(runs).exp().tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 class StopAfter(EMCallback):

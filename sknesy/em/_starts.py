@@ -1,0 +1,122 @@
+"""Several starts of EM: those that go on, their training in turn, and their weights.
+
+Labels may leave symbols open: several maps from parts to symbols then explain every label. A single
+net learns one of them and is sure of it. Starts that end in different maps have equal evidence, and
+a mixture of their nets says which symbols are open.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sknesy.em._run import Run
+from sknesy.exceptions import DivergenceError
+
+__all__ = ["choose_starts", "train_in_turn", "weigh_starts"]
+
+_N_COUNTED = (
+    10  # samples that all data count as, in the weights: see `python -m benchmarks shortcuts`
+)
+
+
+def choose_starts(
+    runs: Sequence[Run], run_short: Callable[[Run], Any], n_kept: int = 1
+) -> tuple[list[Run], Any]:
+    """Run each start for a short while, and choose those with the highest bounds.
+
+    A start that ends in a permuted solution has a far lower bound than the others, early on. All
+    have the same iterations behind them, and so the same temperature.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The starts.
+    run_short : callable
+        ``run_short(run)`` runs one for a while, and returns what stopped it, or False.
+    n_kept : int, default=1
+        Starts to choose.
+
+    Returns
+    -------
+    best : list of Run
+        The best, highest bound first. A start that diverges is passed over, unless all do; one that
+        was cut short, too, as it has another temperature, unless there is no other.
+    stopped_by : object
+        What stopped one, or False; those after it were not tried.
+    """
+    survivors: list[Run] = []
+    stopped_by: Any = False
+    for i, run in enumerate(runs):
+        try:
+            stopped_by = run_short(run)
+        except DivergenceError:
+            if not survivors and i + 1 == len(runs):
+                raise
+        else:
+            if not (stopped_by and survivors):
+                survivors.append(run)
+        if stopped_by:
+            break
+    best = sorted(survivors, key=lambda run: run.lower_bound, reverse=True)  # stable
+    return best[:n_kept], stopped_by
+
+
+def train_in_turn(
+    runs: Sequence[Run], run_to: Callable[[Run, int], Any], max_iter: int
+) -> tuple[list[Run], Any]:
+    """Train starts to their end, an iteration each in turn.
+
+    What stops them finds all of them about as far. A start that diverges is left out, unless all
+    do.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The starts.
+    run_to : callable
+        ``run_to(run, n_iter)`` runs one up to an iteration, and returns what stopped it, or False.
+    max_iter : int
+        Largest number of iterations.
+
+    Returns
+    -------
+    best : list of Run
+        Those that finished an iteration, or the first, highest bound first.
+    stopped_by : object
+        What stopped them, or False.
+    """
+    going, stopped_by = list(runs), False
+    while not stopped_by and not all(_is_done(run, max_iter) for run in going):
+        for run in [run for run in going if not _is_done(run, max_iter)]:
+            try:
+                stopped_by = run_to(run, max_iter if len(going) == 1 else run.n_iter + 1)
+            except DivergenceError:
+                if len(going) == 1:
+                    raise
+                going = [other for other in going if other is not run]
+            if stopped_by:
+                break
+    finished = [run for run in going if run.n_iter] or going[:1]
+    return sorted(finished, key=lambda run: run.kept_bound, reverse=True), stopped_by
+
+
+def weigh_starts(runs: Sequence[Run]) -> Tensor:
+    """Compute the log-weights of starts, (n_starts,), float64: a softmax of ten times their bounds.
+
+    The posterior of the starts themselves, exp(n_samples * bound), gives all weight to one of them,
+    by differences in how far training got. Here all data count as ten samples: a start that is 0.1
+    nats a sample below another weighs 1 / e as much.
+    """
+    if len(runs) == 1:
+        return torch.zeros(1, dtype=torch.float64)
+    bounds = torch.tensor([run.kept_bound for run in runs], dtype=torch.float64)
+    if not (bounds > -torch.inf).any():  # an engine that estimates found no world for any
+        bounds = torch.zeros_like(bounds)
+    return (_N_COUNTED * bounds).log_softmax(0)
+
+
+def _is_done(run: Run, max_iter: int) -> bool:
+    """Tell whether a start needs no further iteration."""
+    return run.n_iter >= max_iter or run.convergence.converged
