@@ -88,8 +88,9 @@ class ConstrainedClassifier(
     ----------
     estimator_ : estimator
         The fitted classifier.
-    classes_ : ndarray of shape (n_states,), or list of such arrays
-        The states, sorted by name; a list with an array for each symbol, unless y is one column.
+    classes_ : ndarray of shape (n_states,) or (n_symbols, 2), or list of ndarrays (n_states,)
+        The states, sorted by name, where y is one column. Else those of each symbol: an array
+        where all have the states False and True, otherwise a list.
     knowledge_ : Knowledge
         The rules that are used.
     n_features_in_ : int
@@ -198,7 +199,7 @@ class ConstrainedClassifier(
             )
         target = None if y is None else as_target(y)
         n_symbols = self._count_symbols(X, target)
-        is_parts = self._has_parts(X, n_symbols)
+        is_parts = self._has_parts(X, n_symbols, self.parts)
         check_target(target, n_symbols, is_parts)
         estimator = clone(self.estimator)
         if not is_frozen:
@@ -221,6 +222,7 @@ class ConstrainedClassifier(
             conditioner,
         )
         self._is_single = n_symbols == 1 and not is_parts
+        self._is_parts = None if X is None else is_parts  # None: the shape of X tells
         if known is None:
             known = [np.zeros(1, dtype=np.int64) if target is None else target] * n_symbols
         # Names of the states as y has them, and their order in `classes_`.
@@ -228,7 +230,11 @@ class ConstrainedClassifier(
         self._names = [name_classes(names, classes) for names, classes in pairs]
         self._order = [sort_classes(names) for names in self._names]
         classes = [names[order] for names, order in zip(self._names, self._order, strict=True)]
-        self.classes_ = classes[0] if self._is_single else classes
+        # As an array, scikit-learn takes it for the classes of a multi-label problem.
+        is_multi_label = all(true_state(names) is not None for names in states)
+        self.classes_ = (
+            classes[0] if self._is_single else np.stack(classes) if is_multi_label else classes
+        )
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
             if hasattr(estimator, name) and not is_parts:
@@ -350,16 +356,17 @@ class ConstrainedClassifier(
         classes = getattr(self.estimator, "classes_", None)
         return len(classes) if isinstance(classes, list) else 1
 
-    def _has_parts(self, X, n_symbols):
+    def _has_parts(self, X, n_symbols, parts):
         """Tell whether the classifier sees one part at a time."""
-        if self.parts == "auto":
+        if parts == "auto":
             return count_axes(X) > 2 and np.shape(X)[1] == n_symbols
-        if self.parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
+        if parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
             raise ValueError(
                 f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
-                f"symbol, where parts=True, got {np.shape(X)}. Reshape X, or set parts=False."
+                f"symbol, where the classifier sees one part at a time, got {np.shape(X)}. Reshape "
+                "X, or set parts=False."
             )
-        return bool(self.parts)
+        return bool(parts)
 
     def _route_fit(self, sample_weight, params, n_parts):
         """Return the parameters for the classifier's `fit`."""
@@ -382,7 +389,8 @@ class ConstrainedClassifier(
         """Return the classifier's probabilities, (n_samples, n_symbols, n_states)."""
         check_is_fitted(self, "estimator_")
         states = self._conditioner.symbol_states
-        return _show(self.estimator_, X, states, self._has_parts(X, len(states)))
+        parts = self.parts if self._is_parts is None else self._is_parts
+        return _show(self.estimator_, X, states, self._has_parts(X, len(states), parts))
 
 
 def _show(estimator, X, states, is_parts):

@@ -82,7 +82,11 @@ def condition(
     Notes
     -----
     Probabilities are normalised in float64; sums may be off by 1e-3. Engines that draw worlds do so
-    with the seed 0.
+    with the seed 0. Each call compiles the knowledge; pass many samples at once.
+
+    Independent draws count what symbols have in common once for each symbol. Marginals that obey
+    the rules already, as those of classifiers that average whole rows of labels do, are changed,
+    and not always for the better.
 
     Examples
     --------
