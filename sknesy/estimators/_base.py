@@ -17,6 +17,7 @@ from sknesy.em import (
     hold_out,
     weigh_starts,
 )
+from sknesy.estimators._auto import open_auto
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle
 from sknesy.estimators._objective import assume
@@ -178,10 +179,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
                     f"{name} must be an object where {inner} is set, got None, which has no "
                     f"parameters. Set `{name}` before."
                 )
-        inference = params.get("inference", self.inference)
-        is_auto = isinstance(inference, str) and inference == "auto"
-        if is_auto and any(name.startswith("inference__") for name in params):
-            params["inference"] = AutoEngine()
+        open_auto(self, params)
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=True)

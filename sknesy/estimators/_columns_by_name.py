@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy._validation import as_column, in_order, join_names, plain
+from sknesy.estimators._targets import as_rows
 from sknesy.inference import pad_symbols, true_state
 
 __all__ = ["classes_of_columns", "name_classes", "read_model_proba", "sort_classes"]
@@ -15,20 +16,20 @@ States = Sequence[Sequence[Hashable]]
 
 
 def read_model_proba(
-    found: Any, estimator: Any, symbol_states: States, n_parts: int | None
+    estimator: Any, X: Any, symbol_states: States, is_parts: bool
 ) -> npt.NDArray[np.float64]:
-    """Put what `predict_proba` of an estimator returned in the order of the states.
+    """Put what `predict_proba` of an estimator returns in the order of the states.
 
     Parameters
     ----------
-    found : ndarray or list of ndarrays
-        What it returned.
     estimator : estimator
         The fitted estimator.
+    X : array-like
+        Samples.
     symbol_states : sequence of sequences of hashable
         The names of the states of each symbol.
-    n_parts : int or None
-        Symbols of a sample that the estimator saw one by one; None if it sees whole samples.
+    is_parts : bool
+        Whether the estimator sees the parts of a sample one by one.
 
     Returns
     -------
@@ -36,7 +37,8 @@ def read_model_proba(
         Probabilities; 0 for states that are no classes, and for padding.
     """
     n_symbols, name = len(symbol_states), type(estimator).__name__
-    if n_parts is not None:
+    found = estimator.predict_proba(as_rows(X) if is_parts else X)
+    if is_parts:
         rows = np.asarray(found)
         if rows.ndim != 2 or isinstance(found, list):
             raise ValueError(
@@ -44,7 +46,7 @@ def read_model_proba(
                 "gives probabilities of several. Set parts=False, or pass a classifier of one "
                 "label."
             )
-        arrays = list(np.moveaxis(rows.reshape(-1, n_parts, rows.shape[1]), 1, 0))
+        arrays = list(np.moveaxis(rows.reshape(-1, n_symbols, rows.shape[1]), 1, 0))
         return _by_name(arrays, [estimator.classes_] * n_symbols, symbol_states)
     if isinstance(found, list):
         arrays = [np.asarray(array) for array in found]

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sknesy.estimators._auto import open_auto
 from sknesy.estimators._beyond_features import BeyondFeaturesMixin
 from sknesy.estimators._columns_by_name import (
     classes_of_columns,
@@ -30,12 +31,15 @@ from sknesy.estimators._targets import (
     as_rows,
     as_target,
     check_has_proba,
+    check_states,
     check_target,
     count_axes,
     first_sample,
+    has_parts,
+    without_rules,
 )
 from sknesy.inference import Conditioner, InferenceEngine, true_state
-from sknesy.knowledge import Knowledge, StepKnowledge
+from sknesy.knowledge import Knowledge
 
 __all__ = ["ConstrainedClassifier"]
 
@@ -157,6 +161,22 @@ class ConstrainedClassifier(
         self.smoothing = smoothing
         self.parts = parts
 
+    def set_params(self, **params: Any) -> "ConstrainedClassifier":
+        """Set parameters, also those of the classifier and the engine.
+
+        Parameters
+        ----------
+        **params
+            Parameters by name; ``inference__*`` reach inside also where `inference` is "auto".
+
+        Returns
+        -------
+        ConstrainedClassifier
+            This estimator.
+        """
+        open_auto(self, params)
+        return super().set_params(**params)
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X=None, y=None, sample_weight=None, **params):
         """Fit the classifier, unless it is frozen, and compile the rules.
@@ -199,42 +219,38 @@ class ConstrainedClassifier(
             )
         target = None if y is None else as_target(y)
         n_symbols = self._count_symbols(X, target)
-        is_parts = self._has_parts(X, n_symbols, self.parts)
+        is_parts = has_parts(X, n_symbols, self.parts)
         check_target(target, n_symbols, is_parts)
+        rules = None
+        if self.knowledge is not None:  # what is wrong with it is found before the fit
+            rules = self._compile(self.knowledge, n_symbols)
+            check_states(target, rules.symbol_states)
+
         estimator = clone(self.estimator)
-        if not is_frozen:
+        if is_frozen:
+            check_is_fitted(estimator)
+        else:
             routed = self._route_fit(sample_weight, params, n_symbols if is_parts else None)
             shown = (as_rows(X), target.ravel()) if is_parts else (X, y)
             estimator = estimator.fit(*shown, **routed)
-        else:
-            check_is_fitted(estimator)
         known = classes_of_columns(estimator, n_symbols, is_parts)
-        knowledge = self.knowledge if self.knowledge is not None else _no_rules(known, n_symbols)
-        conditioner = Conditioner(knowledge, self.inference, n_symbols)
-        states = conditioner.symbol_states
+        rules = rules or self._compile(without_rules(known, n_symbols), n_symbols)
+        states = rules.symbol_states
         if X is not None:  # a trial, which finds what does not fit the knowledge
-            _show(estimator, first_sample(X), states, is_parts)
-        conditioner.compile()
+            read_model_proba(estimator, first_sample(X), states, is_parts)
 
-        self.estimator_, self.knowledge_, self._conditioner = (
-            estimator,
-            conditioner.knowledge,
-            conditioner,
-        )
+        self.estimator_, self.knowledge_, self._conditioner = estimator, rules.knowledge, rules
         self._is_single = n_symbols == 1 and not is_parts
         self._is_parts = None if X is None else is_parts  # None: the shape of X tells
+        # Names of the states as y has them, and their order in `classes_`.
         if known is None:
             known = [np.zeros(1, dtype=np.int64) if target is None else target] * n_symbols
-        # Names of the states as y has them, and their order in `classes_`.
-        pairs = zip(states, known, strict=True)
-        self._names = [name_classes(names, classes) for names, classes in pairs]
-        self._order = [sort_classes(names) for names in self._names]
+        self._names = list(map(name_classes, states, known))
+        self._order = list(map(sort_classes, self._names))
         classes = [names[order] for names, order in zip(self._names, self._order, strict=True)]
-        # As an array, scikit-learn takes it for the classes of a multi-label problem.
-        is_multi_label = all(true_state(names) is not None for names in states)
-        self.classes_ = (
-            classes[0] if self._is_single else np.stack(classes) if is_multi_label else classes
-        )
+        if all(true_state(names) is not None for names in states):
+            classes = np.stack(classes)  # scikit-learn takes it for those of a multi-label problem
+        self.classes_ = classes[0] if self._is_single else classes
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
             if hasattr(estimator, name) and not is_parts:
@@ -356,17 +372,11 @@ class ConstrainedClassifier(
         classes = getattr(self.estimator, "classes_", None)
         return len(classes) if isinstance(classes, list) else 1
 
-    def _has_parts(self, X, n_symbols, parts):
-        """Tell whether the classifier sees one part at a time."""
-        if parts == "auto":
-            return count_axes(X) > 2 and np.shape(X)[1] == n_symbols
-        if parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
-            raise ValueError(
-                f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
-                f"symbol, where the classifier sees one part at a time, got {np.shape(X)}. Reshape "
-                "X, or set parts=False."
-            )
-        return bool(parts)
+    def _compile(self, knowledge, n_symbols):
+        """Make knowledge ready for samples of which only the features are known."""
+        conditioner = Conditioner(knowledge, self.inference, n_symbols)
+        conditioner.compile()
+        return conditioner
 
     def _route_fit(self, sample_weight, params, n_parts):
         """Return the parameters for the classifier's `fit`."""
@@ -390,24 +400,4 @@ class ConstrainedClassifier(
         check_is_fitted(self, "estimator_")
         states = self._conditioner.symbol_states
         parts = self.parts if self._is_parts is None else self._is_parts
-        return _show(self.estimator_, X, states, self._has_parts(X, len(states), parts))
-
-
-def _show(estimator, X, states, is_parts):
-    """Show samples to a fitted classifier, whole or part by part."""
-    found = estimator.predict_proba(as_rows(X) if is_parts else X)
-    return read_model_proba(found, estimator, states, len(states) if is_parts else None)
-
-
-def _no_rules(known, n_symbols):
-    """Return knowledge that rules nothing out."""
-    # A Boolean column that is constant in training may be the other way in another sample.
-    boolean = (False, True)
-    states = [boolean] * n_symbols if known is None else [np.asarray(c).tolist() for c in known]
-    if n_symbols > 1:
-        states = [boolean if set(names) <= {False, True} else names for names in states]
-    return StepKnowledge(_stay, symbol_states=states, initial=True)
-
-
-def _stay(state, symbol, position):
-    return state
+        return read_model_proba(self.estimator_, X, states, has_parts(X, len(states), parts))

@@ -6,7 +6,20 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-__all__ = ["as_rows", "as_target", "check_has_proba", "check_target", "count_axes", "first_sample"]
+from sknesy._validation import join_names
+from sknesy.knowledge import StepKnowledge
+
+__all__ = [
+    "as_rows",
+    "as_target",
+    "check_has_proba",
+    "check_states",
+    "check_target",
+    "count_axes",
+    "first_sample",
+    "has_parts",
+    "without_rules",
+]
 
 
 def check_has_proba(estimator):
@@ -40,6 +53,20 @@ def check_target(target, n_symbols, is_parts):
         )
 
 
+def check_states(target, symbol_states):
+    """Check that what y holds of each symbol is a state of it."""
+    if target is None:
+        return
+    for s, states in enumerate(symbol_states):
+        for name in dict.fromkeys(target[:, s].tolist() if target.ndim == 2 else target.tolist()):
+            if name not in states:
+                raise ValueError(
+                    f"y holds {name!r} for symbol {s}, which is none of its states: "
+                    f"{join_names(states)}. Name the states of the knowledge as in y, by "
+                    "`symbol_states`, or correct y."
+                )
+
+
 def count_axes(X):
     """Return the number of axes of X; 2 of what is no array, which the classifier may take."""
     if X is None or hasattr(X, "__array_function__") or hasattr(X, "ndim"):
@@ -48,6 +75,19 @@ def count_axes(X):
         return np.ndim(X)
     except (TypeError, ValueError):  # rows of unlike lengths, say
         return 2
+
+
+def has_parts(X, n_symbols, parts):
+    """Tell whether the classifier sees one part at a time."""
+    if parts == "auto":
+        return count_axes(X) > 2 and np.shape(X)[1] == n_symbols
+    if parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
+        raise ValueError(
+            f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
+            f"symbol, where the classifier sees one part at a time, got {np.shape(X)}. Reshape "
+            "X, or set parts=False."
+        )
+    return bool(parts)
 
 
 def as_rows(X):
@@ -63,3 +103,17 @@ def first_sample(X):
     if isinstance(X, Mapping):
         return X
     return _safe_indexing(X if hasattr(X, "__getitem__") else np.asarray(X), [0])
+
+
+def without_rules(known, n_symbols):
+    """Return knowledge that rules nothing out."""
+    # A Boolean column that is constant in training may be the other way in another sample.
+    boolean = (False, True)
+    states = [boolean] * n_symbols if known is None else [np.asarray(c).tolist() for c in known]
+    if n_symbols > 1:
+        states = [boolean if set(names) <= {False, True} else names for names in states]
+    return StepKnowledge(_stay, symbol_states=states, initial=True)
+
+
+def _stay(state, symbol, position):
+    return state

@@ -281,6 +281,8 @@ def test_it_clones_pickles_and_is_searched():
     assert clf.get_params()["estimator__max_depth"] == 3
     assert clf.get_params()["inference__max_width"] == DiagramEngine().max_width
     assert clone(clf).knowledge is RULES
+    auto = ConstrainedClassifier(TREE, RULES).set_params(inference__max_width=7)
+    assert auto.inference.max_width == 7
     grid = {"estimator__max_depth": [2, 4], "knowledge": [None, RULES], "decision": ["world"]}
     search = GridSearchCV(clf, grid, cv=2).fit(PIXELS, LABELS)
     assert len(search.cv_results_["params"]) == 4
@@ -361,7 +363,12 @@ ERRORS = {
     "too few columns": (make(), PIXELS, LABELS[:, :2], r"\(n_samples, 3\).*got \(400, 2\)"),
     "one column": (make(), PIXELS, DIGIT, r"\(n_samples, 3\).*got \(400,\)"),
     "no y": (make(), PIXELS, None, r"requires y to be passed, but the target y is None"),
-    "class": (make(), PIXELS, LABELS + 1, r"class 2 of symbol 0, .*: False, True.*symbol_states"),
+    "class": (
+        make(),
+        PIXELS,
+        LABELS + 1,
+        r"y holds 2 for symbol 0, .*False, True.*symbol_states",
+    ),
     "weights": (make(KNeighborsClassifier()), PIXELS, LABELS, r"Neighbors.* has no sample_weight"),
     "parts": (make(parts=True), PIXELS, LABELS, r"\(n_samples, 3, n_features\).*got \(400, 64\)"),
     "decision": (make(decision="mean"), PIXELS, LABELS, r"'decision' parameter .*'mean'"),
@@ -379,10 +386,19 @@ ERRORS = {
         r"3 symbols of the knowledge, but FrozenEstimator gives those of 2",
     ),
     "not Boolean": (
-        make(ClassifierChain(GaussianNB()), FunctionKnowledge(zero_is_small, [SIZES, SIZES])),
+        make(
+            FrozenEstimator(ClassifierChain(GaussianNB()).fit(PIXELS, LABELS[:, :2])),
+            FunctionKnowledge(zero_is_small, [SIZES, SIZES]),
+        ),
         PIXELS,
-        LABELS[:, :2],
-        r"states False and True where ClassifierChain .*symbol 0 has 'small', 'large'",
+        None,
+        r"states False and True where FrozenEstimator .*symbol 0 has 'small', 'large'",
+    ),
+    "frozen of other classes": (
+        make(FrozenEstimator(clone(TREE).fit(PIXELS, LABELS + 1))),
+        PIXELS,
+        None,
+        r"fitted on the class 2 of symbol 0, .*: False, True.*symbol_states",
     ),
     "several outputs a part": (
         make(FrozenEstimator(clone(TREE).fit(PIXELS, LABELS)), ASCENDING),
@@ -409,6 +425,12 @@ def test_what_does_not_fit_is_an_error_with_its_cure(clf, X, y, message):
         clf.predict(X)
 
 
+def test_rules_are_checked_before_anything_is_fitted():
+    never = FunctionKnowledge(lambda a, b, c: bool(a < b < a), [[0, 1]] * 3)
+    with pytest.raises(InvalidKnowledgeError, match=r"no world gives the label True"):
+        make(DecisionTreeClassifier(max_depth=-1), never).fit(PIXELS, LABELS)
+
+
 def test_a_class_is_no_classifier():
     with pytest.raises(TypeError, match=r"must be a classifier object, got .*Tree.*RandomForest"):
         make(DecisionTreeClassifier).fit(PIXELS, LABELS)
@@ -417,7 +439,7 @@ def test_a_class_is_no_classifier():
 def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
     clf = make().fit(PIXELS, LABELS)
     before = clf.predict_proba(PIXELS)
-    with pytest.raises(ValueError, match="class 2"):
+    with pytest.raises(ValueError, match="y holds 2"):
         clf.fit(PIXELS, LABELS + 1)
     np.testing.assert_array_equal(clf.predict_proba(PIXELS), before)
 
