@@ -70,6 +70,7 @@ names = ["forest of 14 labels", "the same forest with rules", "forest of 10 clas
 figure, (left, axes) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for curve, name, style in zip(right, names, ("o--", "o-", "s:"), strict=True):
     error = curve.std(axis=1, ddof=1) / len(SEEDS) ** 0.5
+    print(f"{name}: {curve.mean(axis=1).round(3)} +- {error.round(3)}")
     axes.errorbar(SIZES, curve.mean(axis=1), error, fmt=style, label=name)
 axes.set(xscale="log", xlabel="images for training", ylabel="images with all labels right")
 axes.set_xticks(SIZES, map(str, SIZES))
