@@ -18,9 +18,11 @@ from benchmarks import (
     sampling,
     shortcuts,
     starts,
+    structured,
     sudoku,
     sum_n,
     weak,
+    weak_data,
 )
 from sknesy.datasets import load_mnist
 
@@ -48,6 +50,8 @@ BENCHMARKS = {
     ),
     "paths": lambda mnist, args: paths.run(seed=args.seed),
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
+    "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
+    "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 
@@ -68,7 +72,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
     parser.add_argument("--seeds", type=int, default=16, help="random starts of `starts`")
     parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
-    parser.add_argument("--data", help="folder of `weak`; default: SKNESY_WEAK_DATA")
+    parser.add_argument(
+        "--data", help="folder of `weak`, `grids`, `sushi`; default: SKNESY_WEAK_DATA"
+    )
     parser.add_argument(
         "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"
     )

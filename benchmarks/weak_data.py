@@ -15,7 +15,7 @@ def find_folder(path=None):
     path = path or os.environ.get("SKNESY_WEAK_DATA")
     if not path or not Path(path).is_dir():
         raise SystemExit(
-            "The benchmark `weak` must be told the folder of its data, got "
+            "This benchmark must be told the folder of its data, got "
             f"{str(path) if path else 'none'}. Pass --data FOLDER, or set SKNESY_WEAK_DATA."
         )
     return Path(path)
