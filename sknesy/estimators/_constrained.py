@@ -107,9 +107,11 @@ class ConstrainedClassifier(
 
     Notes
     -----
-    Conditioning is right where the classifier is calibrated and its errors of single symbols are
-    independent of each other, given x. Forests and naive Bayes profit from
-    `sklearn.calibration.CalibratedClassifierCV` within a `MultiOutputClassifier`.
+    Conditioning is right where the classifier is calibrated, and its errors of single symbols are
+    independent of each other, given x. It helps most where rules say more than the classifier has
+    learned, such as "exactly one". Classifiers that average whole rows of y, such as forests, obey
+    rules of the kind "a implies b" without help; to condition on these counts one piece of evidence
+    several times.
 
     Examples
     --------
@@ -370,7 +372,15 @@ class ConstrainedClassifier(
         if self.parts is not False and count_axes(X) > 2:
             return np.shape(X)[1]
         classes = getattr(self.estimator, "classes_", None)
-        return len(classes) if isinstance(classes, list) else 1
+        if isinstance(classes, list):
+            return len(classes)
+        if self.knowledge is None:
+            return 1
+        raise ValueError(
+            f"y must be given where knowledge is about any number of symbols, got "
+            f"{self.knowledge!r} and a classifier that does not tell how many there are. Pass "
+            "samples to fit, or set n_symbols of the knowledge."
+        )
 
     def _compile(self, knowledge, n_symbols):
         """Make knowledge ready for samples of which only the features are known."""

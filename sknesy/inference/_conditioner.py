@@ -57,7 +57,7 @@ class Conditioner:
             )
         self.is_family = knowledge.is_family
         self.knowledge = knowledge.unroll(n_symbols) if self.is_family else knowledge
-        self.label = knowledge.label_if_satisfied
+        self.label = self.knowledge.label_if_satisfied
         self.engine: InferenceEngine = AutoEngine() if is_auto else clone(inference)
         self._compiled: dict[str, Compiled] = {}
 

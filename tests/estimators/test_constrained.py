@@ -400,6 +400,12 @@ ERRORS = {
         None,
         r"fitted on the class 2 of symbol 0, .*: False, True.*symbol_states",
     ),
+    "untold number": (
+        make(FrozenEstimator(clone(TREE).fit(PIXELS, DIGIT)), AtMost(1)),
+        None,
+        None,
+        r"y must be given where .*AtMost\(1, .*n_symbols",
+    ),
     "several outputs a part": (
         make(FrozenEstimator(clone(TREE).fit(PIXELS, LABELS)), ASCENDING),
         PAIRS,
