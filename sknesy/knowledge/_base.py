@@ -72,10 +72,13 @@ class Knowledge(ABC):
         """Label of the worlds in which the rules hold; None where the label is no yes or no.
 
         Knowledge whose label answers yes or no can be a rule that must hold: clauses without
-        outputs, questions such as `AtMost`, functions and steps whose labels are False and True.
-        Of other knowledge, a sum say, no label says that rules hold.
+        outputs, questions such as `AtMost`, functions, steps and others whose labels are False and
+        True. Of other knowledge, a sum say, no label says that rules hold.
         """
-        return None
+        if self.is_family or self.n_outputs > 1 or self.output_states is None:
+            return None
+        is_answer = all(isinstance(label, bool) for label in self.output_states[0])
+        return True if is_answer else None
 
     @property
     def is_family(self) -> bool:

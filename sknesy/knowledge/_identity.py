@@ -45,6 +45,10 @@ class IdentityKnowledge(Knowledge):
         """Labels, as the states of the one output."""
         return (self.states,)
 
+    @property
+    def label_if_satisfied(self) -> None:
+        """None: the label is a symbol, and no rule."""
+
     def _source(self) -> str:
         return join_names(self.states)
 

@@ -210,14 +210,6 @@ class StepKnowledge(Knowledge):
             return len(self.final)
         return len(self.output_order or self.transitions().output_states)
 
-    @property
-    def label_if_satisfied(self) -> Hashable | None:
-        """True where the labels are False and True; None else, and for a family."""
-        if self.is_family or self.n_outputs > 1:
-            return None
-        is_answer = all(isinstance(label, bool) for label in self.output_states[0])
-        return True if is_answer else None
-
     def unroll(self, n_symbols: int) -> "StepKnowledge":
         """Return the knowledge of sequences of up to some length.
 

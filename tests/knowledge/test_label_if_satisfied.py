@@ -1,7 +1,9 @@
 """The label that says that the rules hold, of knowledge that has one."""
 
+import numpy as np
 import pytest
 
+from sknesy.inference import condition
 from sknesy.knowledge import (
     AllOf,
     AnyOf,
@@ -11,6 +13,7 @@ from sknesy.knowledge import (
     DigitAddition,
     FunctionKnowledge,
     IdentityKnowledge,
+    Knowledge,
     StepKnowledge,
     SymbolSum,
 )
@@ -56,6 +59,29 @@ def test_knowledge_that_answers_yes_or_no_says_which_label_is_yes(knowledge, lab
 @pytest.mark.parametrize("knowledge", OTHERS.values(), ids=OTHERS)
 def test_no_label_of_other_knowledge_says_that_rules_hold(knowledge):
     assert knowledge.label_if_satisfied is None
+
+
+class Table(Knowledge):
+    """Knowledge of a user's own, which says no more than it must."""
+
+    symbol_states = ((0, 1), (0, 1))
+
+    def __init__(self, *labels):
+        self._labels = labels
+
+    @property
+    def output_states(self):
+        return (tuple(dict.fromkeys(self._labels)),)
+
+    def conclude(self, worlds):
+        return np.array([self._labels[2 * a + b] for a, b in np.asarray(worlds)], dtype=object)
+
+
+def test_knowledge_of_ones_own_is_a_rule_if_its_labels_are_false_and_true():
+    assert Table(True, False, False, True).label_if_satisfied is True
+    assert Table(1, 0, 0, 1).label_if_satisfied is None
+    posterior = condition(Table(True, False, False, True), [[0.5, 0.8]])
+    np.testing.assert_allclose(posterior.symbol_marginals[0], [[0.2, 0.8], [0.2, 0.8]])
 
 
 def test_a_function_may_rule_worlds_out_as_well():
