@@ -40,6 +40,25 @@ class DropNet(nn.Sequential):
             self[-1].bias += torch.tensor(bias)  # what is likely at the start
 
 
+class JointMLP(nn.Sequential):
+    """Two hidden layers with dropout, and a logit for each of the Boolean symbols of a sample."""
+
+    def __init__(self, symbol_shape, n_symbols, hidden=500, dropout=0.5):
+        layers, width = [], symbol_shape[0]
+        for _ in range(2):
+            layers += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            width = hidden
+        super().__init__(*layers, nn.Linear(width, n_symbols))
+
+
+def make_joint_net(hidden, dropout, learning_rate, batch_size, weight_decay=1e-2):
+    """Make a net that predicts all Boolean symbols of a sample at once."""
+    net = make_net(JointMLP, module__hidden=hidden, module__dropout=dropout)
+    return net.set_params(
+        lr=learning_rate, batch_size=batch_size, optimizer__weight_decay=weight_decay
+    )
+
+
 def all_epochs(n_epochs):
     """Make the parameters of an estimator that stops after so many epochs and not before."""
     return {"max_iter": n_epochs, "tol": 0, "n_iter_no_change": n_epochs + 1}
