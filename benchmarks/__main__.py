@@ -12,6 +12,7 @@ from benchmarks import (
     engines,
     enumeration,
     formulas,
+    hierarchies,
     long_addition,
     mnist_addition,
     paths,
@@ -52,6 +53,7 @@ BENCHMARKS = {
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
+    "hierarchies": lambda mnist, args: hierarchies.run(weak_data.find_folder(args.data)),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 
@@ -73,7 +75,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=16, help="random starts of `starts`")
     parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
     parser.add_argument(
-        "--data", help="folder of `weak`, `grids`, `sushi`; default: SKNESY_WEAK_DATA"
+        "--data",
+        help="folder of `weak`, `grids`, `sushi`, `hierarchies`; default: SKNESY_WEAK_DATA",
     )
     parser.add_argument(
         "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"

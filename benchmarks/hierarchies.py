@@ -16,7 +16,7 @@ __all__ = ["make_rules", "run"]
 SETTINGS = {
     "imclef07a": (500, 0.3, 3e-3, 512),
     "enron": (1000, 0.7, 5e-4, 32),
-    "cellcycle_fun": (500, 0.7, 3e-3, 256),
+    "cellcycle_fun": (500, 0.7, 3e-3, 512),
 }
 _PATIENCE = 6  # epochs without progress on the rows held out
 
@@ -56,7 +56,7 @@ def auprc(Y, proba):
 def make_tagger(name, rules, objective, seed, n_epochs=None):
     """Make the classifier of a data set; by default rows held out say when to stop."""
     stopping = {
-        "max_iter": 60,
+        "max_iter": 50,
         "tol": 0.0,
         "n_iter_no_change": _PATIENCE,
         "validation_fraction": 0.2,
