@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from sklearn.base import clone
+from sklearn.tree import DecisionTreeClassifier
 from skorch import NeuralNet
 from torch import nn
 from weights import normal
@@ -17,6 +18,7 @@ from sknesy.nets import (
     Grid,
     Joint,
     JointSequences,
+    Learner,
     Samples,
     Sequences,
     SymbolGroup,
@@ -154,6 +156,13 @@ def sequences(name, kind, net):
     return MStep(name, around(net), group, samples)
 
 
+def tree(name, case):
+    """A scikit-learn classifier on the data of another case."""
+    net = Learner(DecisionTreeClassifier(), starter=None)
+    group, samples = case.group, case.samples
+    return MStep(name, net, group, samples, case.parts, is_gradient=False, is_random=False)
+
+
 def mean(targets):
     return targets.mean(0).expand_as(targets)
 
@@ -172,6 +181,9 @@ M_STEPS = [
     joint("joint, two inputs", (3, 3), TwoInputs, TOKENS),
     sequences("sequences", Sequences, Linear),
     sequences("joint sequences", JointSequences, Whole),
+    tree("trees", shared("", (2, 4))),
+    tree("trees, joint", joint("", (3, 2))),
+    tree("trees, sequences", sequences("", Sequences, Linear)),
     MStep(
         "shares",
         None,

@@ -130,7 +130,7 @@ def test_each_pass_asks_once_for_the_targets_of_each_sample(case):
     before = net.log_prob(case.samples)
 
     def ask(log_prob, index, is_training):
-        if not asked:
+        if not asked and "batch" in net.schedules:
             first.append((log_prob, index))
         assert is_training
         assert not log_prob.requires_grad
@@ -141,8 +141,7 @@ def test_each_pass_asks_once_for_the_targets_of_each_sample(case):
         for n_passes in (1, 2):
             assert session.m_step(ask) is False
             assert sorted(asked) == sorted(list(range(N_SAMPLES)) * n_passes)
-    if case.is_exact:  # else it trains as it does not predict
-        ((log_prob, index),) = first
+    for log_prob, index in first if case.is_exact else ():  # else it trains as it never predicts
         torch.testing.assert_close(log_prob, before[index], rtol=1e-9, atol=1e-12)
 
 
@@ -199,14 +198,12 @@ def test_the_seed_decides(case):
 
 @each()
 def test_a_state_is_gone_on_from_by_another_net(case):
-    net, other = case.make(0), case.make(1)
+    net, other = case.make(), case.make()
     train(net, case.samples, case.targets, 2)
-    state = deepcopy(net.state_dict())
+    state = pickle.dumps(net.state_dict())
     train(net, case.samples, case.targets, 2)
-    other.load_state_dict(pickle.loads(pickle.dumps(state)))
-    assert not torch.equal(other.log_prob(case.samples), net.log_prob(case.samples)) or (
-        not case.is_random
-    )
+    assert not torch.equal(other.log_prob(case.samples), net.log_prob(case.samples))
+    other.load_state_dict(pickle.loads(state))
     train(other, case.samples, case.targets, 2)
     assert torch.equal(other.log_prob(case.samples), net.log_prob(case.samples))
 
@@ -227,7 +224,7 @@ def test_weights_of_another_shape_are_refused(case):
     wider = tuple(n + 1 for n in case.group.n_states)
     if isinstance(case.net, NeuralNet) and isinstance(case.net.module, torch.nn.Module):
         pytest.skip("the module is given")
-    if "width" in str(case.net):
+    if "single" in case.name:
         pytest.skip("single logits are for two states")
     group = SymbolGroup(**{**vars(case.group), "n_states": wider})
     with pytest.raises(InvalidNetError, match="(?s)With warm_start=True.*Set warm_start=False"):
