@@ -13,6 +13,7 @@ from benchmarks import (
     enumeration,
     formulas,
     hierarchies,
+    joint,
     long_addition,
     mnist_addition,
     paths,
@@ -54,6 +55,7 @@ BENCHMARKS = {
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
     "hierarchies": lambda mnist, args: hierarchies.run(weak_data.find_folder(args.data)),
+    "joint": lambda mnist, args: joint.run(repeats=args.repeats),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 

@@ -22,13 +22,16 @@ __all__ = [
 
 # Integers stay what they are: they may be names, such as the tokens of a text. All else is float32.
 NUMBERS = [np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8]
-_WIDER = {"uint16": np.int32, "uint32": np.int64}
+_WIDER: dict[str, Any] = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
 _MAX_WHOLE = 2**24  # float32 holds every whole number up to here
 
 
 def detach(X: Any) -> Any:
     """Return a tensor as an array without gradients, anything else as it is."""
-    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+    if not isinstance(X, torch.Tensor):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()  # numpy has none such
 
 
 def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
@@ -47,11 +50,14 @@ def as_numbers(X: Any, name: str = "X") -> npt.NDArray[Any]:
 
 
 def widen(X: Any) -> Any:
-    """Return unsigned integers that torch lacks as signed ones, and warn of too large integers."""
+    """Return integers in a type that torch has, and warn of those too large for float32."""
     warn_of_rounding(X)
-    # uint64 becomes float32: what is larger than an int64 is no name of anything.
-    wider = _WIDER.get(str(X.dtype)) if isinstance(X, np.ndarray) else None
-    return X if wider is None else X.astype(wider)
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "iu":
+        return X
+    wider = _WIDER.get(X.dtype.name, X.dtype.newbyteorder("="))
+    if X.dtype.name == "uint64" and X.size and X.max() > np.iinfo(np.int64).max:
+        return X  # becomes float32: it is no name of anything
+    return X.astype(wider, copy=False)
 
 
 def warn_of_rounding(X: Any) -> None:

@@ -14,6 +14,7 @@ from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import as_numbers, as_tensor, read_mapping
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import Grid, Samples, SymbolGroup
+from sknesy.nets.modules import as_shape
 
 __all__ = ["Layout", "choose_layout"]
 
@@ -335,6 +336,8 @@ def choose_layout(
                 f"symbol_shape must be None where a layout is given, got {symbol_shape} and "
                 f"{layout}. Pass it to the layout."
             )
+        if layout.symbol_shape is not None and not isinstance(layout.symbol_shape, Mapping):
+            as_shape(layout.symbol_shape)
         fresh: Layout = clone(layout)
         return fresh.suit(knowledge)
     # Imported here, as these are the inhabitants that derive from this contract.

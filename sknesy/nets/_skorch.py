@@ -15,9 +15,9 @@ from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks
-from sknesy.nets._extremes import find_extremes, refuse_integers
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._inputs import cast, count, logits_of, try_dtypes
+from sknesy.nets._integers import check_whole, find_extremes, refuse_integers
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import (
     check_batch_sizes,
@@ -92,10 +92,11 @@ class SkorchNet(SteppingMixin, SymbolNet):
         A `Grid` of single symbols may be of a net for more: no state is padding then.
         """
         samples = self._as_samples(X)
+        check_whole(samples, self._dtypes)
         try:
             output = self._forward(samples, self._dtypes)
         except IndexError as error:  # as an embedding raises it
-            raise refuse_integers(samples, self._dtypes, error) from None
+            raise refuse_integers(samples, error) from None
         if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
             return torch.log_softmax(output.double(), dim=-1)[:, None]
         return samples.to(self.device).arrange(self.net.criterion_.log_prob(output))
@@ -280,9 +281,11 @@ class SkorchNet(SteppingMixin, SymbolNet):
             else:
                 check_output(output, count(trial.inputs()), group)
                 return dtypes
+        is_float = group.dtype == torch.float32
+        advice = ", or pass X of an integer dtype if the net looks integers up" if is_float else ""
         raise InvalidNetError(
             f"The net must take inputs {describe_inputs(group)}, but its forward pass "
-            f"raised: {failure} Change the net or `symbol_shape`."
+            f"raised: {failure} Change the net or `symbol_shape`{advice}."
         ) from failure
 
     def _prepare(self, dataset: SymbolDataset, weight: Tensor, y: Any) -> None:
@@ -326,7 +329,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
             )
         net.criterion_.weight = weight.to(self.device)
         net.criterion_.samples = samples.to(self.device)
-        extremes = find_extremes(samples, self._dtypes)
+        extremes = find_extremes(samples)
         if len(extremes):
             self.log_prob(samples[extremes])
         index = samples.smallest_first(index)  # fewest symbols to normalise over

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sknesy._validation import check_number
 
-__all__ = ["MLP", "ConvNet", "LeNet", "check_widths", "choose_module"]
+__all__ = ["MLP", "ConvNet", "LeNet", "as_shape", "check_widths", "choose_module"]
 
 _MIN_IMAGE_SIDE = 5
 _MIN_LENET_SIDE = 16
@@ -41,7 +41,7 @@ class MLP(nn.Module):
         check_widths(n_states, hidden, n_symbols)
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(prod(_as_shape(symbol_shape)), hidden),
+            nn.Linear(prod(as_shape(symbol_shape)), hidden),
             nn.ReLU(),
             nn.Linear(hidden, n_symbols * n_states),
         )
@@ -144,14 +144,14 @@ class LeNet(nn.Module):
 
 def choose_module(symbol_shape: tuple[int, ...]) -> type[nn.Module]:
     """Return the class that suits features: `ConvNet` for images, else `MLP`."""
-    symbol_shape = _as_shape(symbol_shape)
+    symbol_shape = as_shape(symbol_shape)
     is_image = len(symbol_shape) in (2, 3) and min(symbol_shape[-2:]) >= _MIN_IMAGE_SIDE
     return ConvNet if is_image else MLP
 
 
 def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return a shape as (channels, height, width)."""
-    symbol_shape = _as_shape(symbol_shape)
+    symbol_shape = as_shape(symbol_shape)
     if len(symbol_shape) == 2:
         return (1, *symbol_shape)
     if len(symbol_shape) == 3:
@@ -162,7 +162,7 @@ def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
     )
 
 
-def _as_shape(symbol_shape: Any) -> tuple[int, ...]:
+def as_shape(symbol_shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple, after a check."""
     is_shape = isinstance(symbol_shape, list | tuple)
     if not is_shape or any(

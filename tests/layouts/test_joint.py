@@ -140,7 +140,7 @@ class Tokens(nn.Module):
         return self.layer(self.embedding(X).mean(dim=1))
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.uint16, np.uint64, ">i4"])
 def test_integers_are_tokens_to_a_net_that_looks_them_up(dtype):
     X = np.random.default_rng(0).integers(50, size=(30, 6)).astype(dtype)
     clf = make(net=Tokens, max_iter=2).fit(X, [True, False] * 15)
@@ -161,7 +161,9 @@ def test_integers_are_numbers_to_other_nets(dtype):
 
 def test_floats_for_a_net_of_tokens_are_refused_with_its_own_words():
     X = np.random.default_rng(0).normal(size=(30, 6))
-    with pytest.raises(InvalidNetError, match=r"inputs of shape \(n, 6\).*raised:.*Change the net"):
+    with pytest.raises(
+        InvalidNetError, match=r"of shape \(n, 6\).*raised:.*Change the net.*integer d"
+    ):
         make(net=Tokens).fit(X, [True, False] * 15)
 
 
@@ -236,10 +238,12 @@ def test_another_mapping_than_in_fit_is_refused(change, error, message):
         (JointLayout((8, 8)), (9, 60), r"n_samples, 8, 8\), or flat with 64 features, got \(9, 60"),
         (JointLayout((8, 8)), (9, 8, 7), r"got \(9, 8, 7\). Check X and `symbol_shape`"),
         (JointLayout(), (9,), "Expected 2D array, got 1D array"),
+        (JointLayout(8), (9, 8), "tuple of ints of at least 1, got 8. Pass"),
+        (JointLayout((-8,)), (9, 8), r"tuple of ints of at least 1, got \(-8,\). Pass"),
     ],
 )
 def test_another_shape_is_refused_with_the_cure(layout, shape, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make(layout=layout).fit(np.zeros(shape), [True, False] * 4 + [True])
 
 

@@ -221,6 +221,34 @@ def test_integers_out_of_range_are_refused_before_training_and_in_predictions(
         clf.predict(X)
 
 
+class Casting(Shared):
+    """A net that makes integers of floats by itself."""
+
+    def forward(self, X):
+        return super().forward(X.long())
+
+
+def test_a_net_that_casts_by_itself_is_asked_for_the_extremes_as_well():
+    X, y = texts(60)[0][:, :2, None], np.arange(60) % 2
+    X[41, -1] = 20
+    with pytest.raises(InvalidNetError, match="out of range.*X holds 0 to 20. Give"):
+        learners.make(PAIRS, net=Casting, max_iter=1).fit(X, y)
+
+
+def test_fractions_are_not_cut_off_where_the_net_looks_integers_up():
+    X, tags = texts()
+    clf = fit(around(Reader()))
+    np.testing.assert_array_equal(clf.predict_proba(X.astype(float)), clf.predict_proba(X))
+    with pytest.raises(InvalidNetError, match="X must hold integers, as in fit.*got 0.5. Convert"):
+        clf.predict(np.full((3, 5), 0.5))
+
+
+def test_numbers_of_half_precision_are_read():
+    X = torch.ones(8, 3, dtype=torch.bfloat16)
+    clf = learners.make(ORDERED, layout=JointLayout(), max_iter=1).fit(X, [True, False] * 4)
+    assert clf.predict_proba(X).shape == (8, 2)
+
+
 def test_numbers_have_no_range():
     X, tags = texts()
     clf = learners.make(ORDERED, layout=JointLayout(), max_iter=1)
