@@ -336,8 +336,9 @@ def choose_layout(
                 f"symbol_shape must be None where a layout is given, got {symbol_shape} and "
                 f"{layout}. Pass it to the layout."
             )
-        if layout.symbol_shape is not None and not isinstance(layout.symbol_shape, Mapping):
-            as_shape(layout.symbol_shape)
+        shape = getattr(layout, "symbol_shape", None)  # not every layout has one
+        if shape is not None and not isinstance(shape, Mapping):
+            as_shape(shape)
         fresh: Layout = clone(layout)
         return fresh.suit(knowledge)
     # Imported here, as these are the inhabitants that derive from this contract.

@@ -4,7 +4,7 @@ Each sample, or each symbol, has a feature of its own, so that a net can reach a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,10 +19,12 @@ from sknesy.nets import (
     Joint,
     JointSequences,
     Learner,
+    Parts,
+    Place,
     Samples,
     Sequences,
     SymbolGroup,
-    make_net,
+    make_nets,
 )
 
 N_SAMPLES = 6
@@ -41,18 +43,22 @@ class MStep:
     is_gradient: bool = True  # a skorch net, which one gradient step trains
     is_random: bool = True  # another seed is another net
     is_exact: bool = True  # it can reach any targets
-    options: dict[str, Any] = field(default_factory=dict)
+    groups: tuple[SymbolGroup, ...] = ()  # with a net for each
     expected: Callable = lambda targets: targets  # the nearest that it can say
 
     def __str__(self) -> str:
         return self.name
 
-    def make(self, seed=0, lr=0.05, optimizer=torch.optim.Adam):
+    def make(self, seed=0, lr=0.05, optimizer=torch.optim.Adam, n_more_states=0):
         """A net; of skorch's with all samples in one mini-batch."""
         net = self.net
         if self.is_gradient:
             net = clone(net).set_params(lr=lr, optimizer=optimizer)
-        return make_net(net, self.group, seed, self.options)
+        groups = [
+            replace(group, n_states=tuple(n + n_more_states for n in group.n_states))
+            for group in self.groups or (self.group,)
+        ]
+        return make_nets(net, groups, seed, {})
 
     @property
     def has_end(self):
@@ -163,6 +169,22 @@ def tree(name, case):
     return MStep(name, net, group, samples, case.parts, is_gradient=False, is_random=False)
 
 
+def in_parts(name, one, other):
+    """The data of two cases as the parts of samples, each with a net of its own."""
+    n_one = len(one.group.n_states)
+    symbols = tuple(range(n_one)), tuple(range(n_one, n_one + len(other.group.n_states)))
+    groups, samples, places = [], {}, {}
+    for part, case, positions in zip(("one", "other"), (one, other), symbols, strict=True):
+        net = clone(case.net).set_params(lr=0.2, optimizer=torch.optim.Adam)
+        groups.append(replace(case.group, name=part, symbols=positions, net=net))
+        samples[part] = case.samples
+        places[part] = Place(positions, torch.arange(max(case.group.n_states)))
+    n_states = one.group.n_states + other.group.n_states
+    group = SymbolGroup(None, sum(symbols, ()), n_states, None)
+    parts = Parts(samples, places, len(n_states), max(n_states))
+    return MStep(name, None, group, parts, symbols, is_gradient=False, groups=tuple(groups))
+
+
 def mean(targets):
     return targets.mean(0).expand_as(targets)
 
@@ -181,6 +203,7 @@ M_STEPS = [
     joint("joint, two inputs", (3, 3), TwoInputs, TOKENS),
     sequences("sequences", Sequences, Linear),
     sequences("joint sequences", JointSequences, Whole),
+    in_parts("parts", shared("", (3, 3)), joint("", (2, 2))),
     tree("trees", shared("", (2, 4))),
     tree("trees, joint", joint("", (3, 2))),
     tree("trees, sequences", sequences("", Sequences, Linear)),

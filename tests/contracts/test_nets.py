@@ -14,7 +14,6 @@ from skorch import NeuralNet
 from sknesy.exceptions import InvalidNetError
 from sknesy.inference import EnumerationEngine
 from sknesy.knowledge import Count, FunctionKnowledge
-from sknesy.nets import SymbolGroup, make_net
 
 
 def each(chosen=lambda case: True):
@@ -221,14 +220,12 @@ def test_what_is_adopted_is_predicted(case):
 
 @each()
 def test_weights_of_another_shape_are_refused(case):
-    wider = tuple(n + 1 for n in case.group.n_states)
     if isinstance(case.net, NeuralNet) and isinstance(case.net.module, torch.nn.Module):
         pytest.skip("the module is given")
     if "single" in case.name:
         pytest.skip("single logits are for two states")
-    group = SymbolGroup(**{**vars(case.group), "n_states": wider})
     with pytest.raises(InvalidNetError, match="(?s)With warm_start=True.*Set warm_start=False"):
-        case.make().adopt(make_net(case.net, group, 0, case.options))
+        case.make().adopt(case.make(n_more_states=1))
 
 
 @each()
