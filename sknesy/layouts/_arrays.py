@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from sknesy._validation import join_names, warn
@@ -105,6 +106,8 @@ def read_mapping(
     dict of str to Tensor
         The arrays, in the order of `shapes`.
     """
+    if issparse(X):  # one of these formats is a dict
+        check_array(X, input_name="X")  # says that X must be dense
     forget_features(estimator)
     if not isinstance(X, Mapping):
         raise TypeError(
