@@ -72,7 +72,7 @@ class BeyondFeaturesMixin:
         return self._posterior(self._look(X), y, symbols)
 
     def _posterior(self, proba, y=None, symbols=None):
-        return self._conditioner.posterior(proba, y, symbols, self.smoothing)
+        return self._conditioner.posterior(proba, y, symbols, smoothing=self.smoothing)
 
     def _decide(self, proba, y=None, symbols=None):
-        return self._conditioner.decide(proba, y, symbols, self.smoothing, self.decision)
+        return self._conditioner.find_worlds(proba, y, symbols, self.decision, self.smoothing)

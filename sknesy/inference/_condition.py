@@ -77,12 +77,14 @@ def condition(
     See Also
     --------
     decide : The states of all symbols together.
+    Conditioner : The same for many batches, compiled once.
     sknesy.ConstrainedClassifier : The same around an estimator of scikit-learn.
 
     Notes
     -----
     Probabilities are normalised in float64; sums may be off by 1e-3. Engines that draw worlds do so
-    with the seed 0. Each call compiles the knowledge; pass many samples at once.
+    with the seed 0. Each call compiles the knowledge; pass many samples at once, or keep a
+    `Conditioner`.
 
     Independent draws count what symbols have in common once for each symbol. Marginals that obey
     the rules already, as those of classifiers that average whole rows of labels do, are changed,
@@ -107,7 +109,7 @@ def condition(
     array([[1., 0.]])
     """
     conditioner = Conditioner(knowledge, inference, count_symbols(proba))
-    return conditioner.posterior(proba, y, symbols, smoothing)
+    return conditioner.posterior(proba, y, symbols, smoothing=smoothing)
 
 
 def decide(
@@ -175,7 +177,15 @@ def decide(
     >>> decide(rules, [[0.9, 0.4], [0.2, 0.4]])
     array([[ True,  True],
            [False, False]])
+
+    At most one symbol is True. That it is the second is the most probable world, with .47, and yet
+    each symbol is False more often than True:
+
+    >>> from sknesy.knowledge import AtMost
+    >>> decide(AtMost(1), [[0.6, 0.7, 0.1]], decision="world")
+    array([[False,  True, False]])
+    >>> decide(AtMost(1), [[0.6, 0.7, 0.1]], decision="marginals")
+    array([[False, False, False]])
     """
     conditioner = Conditioner(knowledge, inference, count_symbols(proba))
-    worlds = conditioner.decide(proba, y, symbols, smoothing, decision)
-    return conditioner.name_worlds(worlds)
+    return conditioner.decide(proba, y, symbols, decision=decision, smoothing=smoothing)

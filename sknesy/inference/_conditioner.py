@@ -31,19 +31,42 @@ __all__ = ["Conditioner"]
 
 
 class Conditioner:
-    """Knowledge of a number of symbols and its engine: compiled when first needed, then kept.
+    """Knowledge and engine that condition the probabilities of many batches, compiled once.
+
+    `condition` and `decide` do the same for one batch, and compile the knowledge each time.
 
     Parameters
     ----------
     knowledge : Knowledge
         What relates the symbols.
-    inference : InferenceEngine or "auto"
-        The engine.
-    n_symbols : int
+    inference : InferenceEngine or "auto", default="auto"
+        The engine; "auto" takes the one that suits the knowledge, see `AutoEngine`.
+    n_symbols : int or None, default=None
         Number of symbols, for knowledge of any number of them.
+
+    Attributes
+    ----------
+    knowledge : Knowledge
+        The knowledge of as many symbols.
+    engine : InferenceEngine
+        The engine.
+    symbol_states : tuple of tuples of hashable
+        Names of the states of each symbol, in the order of probabilities.
+
+    Examples
+    --------
+    >>> from sknesy.inference import Conditioner
+    >>> from sknesy.knowledge import AtMost
+    >>> conditioner = Conditioner(AtMost(1, n_symbols=3))
+    >>> for batch in ([[0.9, 0.2, 0.1]], [[0.1, 0.9, 0.4], [0.1, 0.2, 0.3]]):
+    ...     conditioner.decide(batch).tolist()
+    [[True, False, False]]
+    [[False, True, False], [False, False, False]]
     """
 
-    def __init__(self, knowledge: Knowledge, inference: Any, n_symbols: int) -> None:
+    def __init__(
+        self, knowledge: Knowledge, inference: Any = "auto", n_symbols: int | None = None
+    ) -> None:
         if not isinstance(knowledge, Knowledge):
             raise TypeError(
                 f"knowledge must be a Knowledge, got {type(knowledge).__name__}. Pass for example "
@@ -55,9 +78,16 @@ class Conditioner:
                 f"inference must be an inference engine or 'auto', got {inference!r}. Pass for "
                 "example DiagramEngine()."
             )
-        self.is_family = knowledge.is_family
-        self.knowledge = knowledge.unroll(n_symbols) if self.is_family else knowledge
-        self.label = self.knowledge.label_if_satisfied
+        self._is_family = knowledge.is_family
+        if knowledge.is_family:
+            if n_symbols is None:
+                raise ValueError(
+                    f"n_symbols must be given where knowledge is about any number of symbols, got "
+                    f"None and {knowledge!r}. Pass how many symbols a sample has."
+                )
+            knowledge = knowledge.unroll(n_symbols)
+        self.knowledge = knowledge
+        self._label = self.knowledge.label_if_satisfied
         self.engine: InferenceEngine = AutoEngine() if is_auto else clone(inference)
         self._compiled: dict[str, Compiled] = {}
 
@@ -65,19 +95,47 @@ class Conditioner:
     def symbol_states(self) -> tuple[tuple[Hashable, ...], ...]:
         """Names of the states of each symbol; a family lends `END` to samples that are shorter."""
         states = self.knowledge.symbol_states
-        return tuple(names[:-1] for names in states) if self.is_family else states
+        return tuple(names[:-1] for names in states) if self._is_family else states
 
     def name_worlds(self, worlds: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Replace indices of states by their names."""
-        if not self.is_family:
+        """Replace indices of states by their names.
+
+        Parameters
+        ----------
+        worlds : ndarray of shape (n_samples, n_symbols), int64
+            Indices of states.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols)
+            Names of states; of dtype object if the names have no common type.
+        """
+        if not self._is_family:
             return self.knowledge.name_worlds(worlds)
         named: npt.NDArray[Any] = as_column(self.symbol_states[0])[worlds]
         return named
 
     def posterior(
-        self, proba: Any, y: Any = None, symbols: Any = None, smoothing: float = 0.0
+        self, proba: Any, y: Any = None, symbols: Any = None, *, smoothing: float = 0.0
     ) -> Posterior:
-        """Compute the posterior, as `condition` does."""
+        """Compute the posterior of a batch, as the function `condition`.
+
+        Parameters
+        ----------
+        proba : array-like, or list of array-like
+            The probabilities of the states, as in `condition`.
+        y : array-like, optional
+            The label of each sample; without y, the rules hold.
+        symbols : array-like of shape (n_samples, n_symbols), optional
+            Symbols that are known.
+        smoothing : float, default=0.0
+            Share of the uniform distribution in the probabilities.
+
+        Returns
+        -------
+        Posterior
+            As of `condition`.
+        """
         seen = self._look(proba, y, symbols, smoothing)
         posterior = self._infer(seen)
         outputs = posterior.output_marginals
@@ -101,10 +159,55 @@ class Conditioner:
         proba: Any,
         y: Any = None,
         symbols: Any = None,
-        smoothing: float = 0.0,
+        *,
         decision: str = "marginals",
+        smoothing: float = 0.0,
+    ) -> npt.NDArray[Any]:
+        """Choose the states of all symbols of a batch, as the function `decide`.
+
+        Parameters
+        ----------
+        proba : array-like, or list of array-like
+            The probabilities of the states, as in `condition`.
+        y : array-like, optional
+            The label of each sample; without y, the rules hold.
+        symbols : array-like of shape (n_samples, n_symbols), optional
+            Symbols that are known.
+        decision : {"marginals", "world"}, default="marginals"
+            Way to decide, as in `decide`.
+        smoothing : float, default=0.0
+            Share of the uniform distribution in the probabilities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols)
+            Names of states, one world a sample.
+        """
+        return self.name_worlds(self.find_worlds(proba, y, symbols, decision, smoothing))
+
+    def find_worlds(
+        self, proba: Any, y: Any, symbols: Any, decision: str, smoothing: float
     ) -> npt.NDArray[np.int64]:
-        """Choose one world a sample, as indices of states; see the function `decide`."""
+        """Return what `decide` does, as indices of states.
+
+        Parameters
+        ----------
+        proba : array-like, or list of array-like
+            The probabilities of the states.
+        y : array-like or None
+            The label of each sample; None, where the rules hold.
+        symbols : array-like of shape (n_samples, n_symbols) or None
+            Symbols that are known.
+        decision : {"marginals", "world"}
+            Way to decide.
+        smoothing : float
+            Share of the uniform distribution in the probabilities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_symbols), int64
+            One world a sample.
+        """
         check_option(decision, "decision", ["marginals", "world"])
         seen = self._look(proba, y, symbols, smoothing)
         log_weight = seen.log_prob
@@ -125,8 +228,8 @@ class Conditioner:
         return worlds.numpy()
 
     def compile(self) -> None:
-        """Compile for rules that hold, before any sample is there."""
-        self._compile(self.engine, None if self.label is None else [self.label], "infer")
+        """Compile for rules that hold, before any sample is there; else the first batch does."""
+        self._compile(self.engine, None if self._label is None else [self._label], "infer")
 
     def _look(self, proba: Any, y: Any, symbols: Any, smoothing: float) -> "_Seen":
         """Read what is known of each sample, and compile for it."""
@@ -153,7 +256,7 @@ class Conditioner:
         """Read the labels; without any, the rules hold of all samples, or nothing is known."""
         if y is None:
             index = np.zeros(n_samples, dtype=np.int64)
-            label = self.label
+            label = self._label
             if label is None and self.knowledge.n_outputs > 1:
                 label = (None,) * self.knowledge.n_outputs
             return ExactObserved(Entries([label], index, self.knowledge.n_outputs))
@@ -166,11 +269,12 @@ class Conditioner:
         try:
             compiled = engine.compile(self.knowledge, support, reuse=self._compiled.get(use))
         except InconsistentLabelError as error:
-            if not is_rule or self.label is None:
+            if not is_rule or self._label is None:
                 raise
             raise InvalidKnowledgeError(
                 f"knowledge must have a world of which its rules hold, got {self.knowledge!r}, "
-                f"of which no world gives the label {self.label!r}. Take rules away until one does."
+                f"of which no world gives the label {self._label!r}. Take rules away until one "
+                "does."
             ) from error
         self._compiled[use] = compiled
         return compiled  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from sknesy.exceptions import (
 )
 from sknesy.inference import (
     BeliefPropagationEngine,
+    Conditioner,
     DiagramEngine,
     EnumerationEngine,
     ModeEngine,
@@ -363,6 +364,24 @@ def test_other_mistakes_name_parameter_value_and_cure():
         condition(PETS, [["a", "b", "c"]])
     with pytest.raises(InconsistentLabelError, match=r"symbols holds 7 for symbol 1 of sample 0"):
         condition(PETS, p, symbols=[[None, 7, None]])
+
+
+def test_a_conditioner_compiles_once_for_all_labels():
+    conditioner = Conditioner(PETS, "auto")
+    arrays = random_proba([2, 2, 2])
+    for y in (None, [True, False, None, True], [False] * 4, None):
+        found, expected = conditioner.posterior(arrays, y), condition(PETS, arrays, y)
+        np.testing.assert_allclose(found.symbol_marginals, expected.symbol_marginals)
+        np.testing.assert_allclose(found.log_evidence, expected.log_evidence)
+        np.testing.assert_array_equal(conditioner.decide(arrays, y), decide(PETS, arrays, y))
+
+
+def test_a_conditioner_must_know_how_many_symbols_there_are():
+    with pytest.raises(ValueError, match=r"n_symbols must be given .*AtMost\(1, .*how many"):
+        Conditioner(AtMost(1))
+    assert Conditioner(AtMost(1), n_symbols=3).decide([[0.9, 0.8, 0.1]]).tolist() == [
+        [True, False, False]
+    ]
 
 
 def test_inputs_are_unchanged():
