@@ -13,6 +13,7 @@ from benchmarks import (
     enumeration,
     formulas,
     hierarchies,
+    hierarchies_fitted,
     joint,
     long_addition,
     mnist_addition,
@@ -55,6 +56,9 @@ BENCHMARKS = {
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
     "hierarchies": lambda mnist, args: hierarchies.run(weak_data.find_folder(args.data)),
+    "hierarchies-fitted": lambda mnist, args: hierarchies_fitted.run(
+        weak_data.find_folder(args.data)
+    ),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
@@ -78,7 +82,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
     parser.add_argument(
         "--data",
-        help="folder of `weak`, `grids`, `sushi`, `hierarchies`; default: SKNESY_WEAK_DATA",
+        help="folder of `weak`, `grids`, `sushi`, `hierarchies*`; default: SKNESY_WEAK_DATA",
     )
     parser.add_argument(
         "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"
