@@ -19,7 +19,7 @@ class EMCallback:
     """Watcher of EM. Each method does nothing; a subclass overrides what it needs.
 
     Any of them may raise `StopTraining`. Several starts share a callback: ``run.start`` tells
-    them apart.
+    them apart. Those that are kept take turns, an iteration each.
     """
 
     def on_iteration_begin(self, run: Run) -> None:
