@@ -22,6 +22,7 @@ from sknesy.inference import (
     EnumerationEngine,
     ModeEngine,
 )
+from sknesy.inspection import find_suspect_labels
 from sknesy.knowledge import (
     AnyOf,
     ClauseKnowledge,
@@ -31,7 +32,7 @@ from sknesy.knowledge import (
 )
 from sknesy.layouts import JointLayout
 from sknesy.likelihoods import ConfusionLikelihood
-from sknesy.model_selection import log_evidence_score
+from sknesy.model_selection import EvidenceKFold, log_evidence_score
 from sknesy.transforms import Annealing
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -200,6 +201,34 @@ def test_scores_and_searches_of_multi_label_classifiers_work():
         np.testing.assert_allclose(found, expected)
     search = GridSearchCV(clf, {"learning_rate": [1e-5, 0.03]}, scoring="average_precision", cv=3)
     assert search.fit(X, Y).best_params_ == {"learning_rate": 0.03}
+
+
+def test_rows_with_gaps_are_split_by_folds_that_read_evidence():
+    X, Y = tags(60)
+    rows = with_gaps(Y)
+    found = cross_val_score(tagger(max_iter=2), X, rows, cv=EvidenceKFold(2))
+    expected = [
+        tagger(max_iter=2)
+        .fit(X[train], [rows[i] for i in train])
+        .score(X[test], [rows[i] for i in test])
+        for train, test in EvidenceKFold(2).split(X, rows)
+    ]
+    assert found.tolist() == expected
+
+
+def test_labels_are_not_looked_at_where_y_holds_symbols():
+    X, Y = tags(10)
+    with pytest.raises(
+        ValueError, match="clf must have target='label', as labels are looked at, go"
+    ):
+        find_suspect_labels(tagger(), X, Y)
+
+
+def test_several_starts_predict_rows_that_obey_the_rules():
+    X, Y = tags()
+    clf = tagger(n_init=3, init_iter=2, n_starts_kept=2, objective="conditional").fit(X, Y)
+    assert TREE.conclude(clf.predict(X)).all()
+    np.testing.assert_allclose(clf.predict_proba(X), clf.predict_symbols_proba(X)[:, :, 1])
 
 
 def test_tags_say_that_it_is_a_multi_label_classifier():
