@@ -15,6 +15,7 @@ from benchmarks import (
     hierarchies,
     hierarchies_fitted,
     joint,
+    learners,
     long_addition,
     mnist_addition,
     paths,
@@ -60,6 +61,7 @@ BENCHMARKS = {
         weak_data.find_folder(args.data)
     ),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
+    "learners": lambda mnist, args: learners.run(min(args.seeds, 10), args.quick),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 
@@ -78,8 +80,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=1, help="epochs of `addition`")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
-    parser.add_argument("--seeds", type=int, default=16, help="random starts of `starts`")
-    parser.add_argument("--quick", action="store_true", help="`starts`: four starts, no MNIST")
+    parser.add_argument("--seeds", type=int, default=16, help="seeds of `starts`, `learners`")
+    parser.add_argument("--quick", action="store_true", help="`starts`, `learners`: few seeds")
     parser.add_argument(
         "--data",
         help="folder of `weak`, `grids`, `sushi`, `hierarchies*`; default: SKNESY_WEAK_DATA",

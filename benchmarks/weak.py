@@ -4,6 +4,7 @@ from benchmarks import (
     weak_audit,
     weak_bags,
     weak_candidates,
+    weak_learners,
     weak_noise,
     weak_proportions,
     weak_regressor,
@@ -17,6 +18,7 @@ __all__ = ["run"]
 TABLES = {
     "candidates": lambda folder, mnist, seed: weak_candidates.run(folder(), seed=seed),
     "bags": lambda folder, mnist, seed: weak_bags.run(folder(), seed=seed),
+    "learners": lambda folder, mnist, seed: weak_learners.run(folder(), seed=seed),
     "noise": lambda folder, mnist, seed: weak_noise.run(folder(), mnist()),
     "proportions": lambda folder, mnist, seed: weak_proportions.run(),
     "regressor": lambda folder, mnist, seed: weak_regressor.run(),

@@ -53,12 +53,8 @@ def run_starter(run: Run, samples: Samples, e_step: EStep, callbacks: EMCallback
         memories=[t.start(len(samples), n_states) for t in transforms],
         generator=run.generator,
     )
-    everything = torch.arange(len(samples))
-    posterior = replace(e_step, transforms=()).infer(
-        replace(pilot, memories=[]), starter.log_prob(samples), everything, 1.0
-    )
-    if bool((posterior.symbol_marginals.amax(dim=-1) > _DECIDED).all()):
-        return  # what is known decides all symbols, so the first targets need no net
+    if _is_decided(replace(pilot, memories=[]), samples, replace(e_step, transforms=())):
+        return  # the first targets need no net
     with starter.training(samples, e_step.weight, e_step.groups):
         run_em(
             pilot,
@@ -69,4 +65,16 @@ def run_starter(run: Run, samples: Samples, e_step: EStep, callbacks: EMCallback
             max_iter=n_iter,
             callbacks=callbacks,
         )
+    run.net.start_from(starter)
     run.noise = pilot.noise
+
+
+def _is_decided(run: Run, samples: Samples, e_step: EStep) -> bool:
+    """Tell whether what is known decides all symbols, whatever a net says."""
+    log_prob = run.net.log_prob(samples)
+    opposite = torch.where(log_prob == -torch.inf, log_prob, -log_prob).log_softmax(dim=-1)
+    everything = torch.arange(len(samples), device=log_prob.device)
+    found = [
+        e_step.infer(run, said, everything, 1.0).symbol_marginals for said in (log_prob, opposite)
+    ]
+    return bool((torch.minimum(*found).amax(dim=-1) > _DECIDED).all())

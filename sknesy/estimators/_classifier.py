@@ -37,14 +37,16 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         that the label is one of `classes_`, or that the rules hold. The net is then trained for
         predictions, which condition on the same. It takes two E-steps in place of one, and a net
         that takes gradients in mini-batches.
-    net : None, torch module class or skorch.NeuralNet, default=None
+    net : None, torch module class, skorch.NeuralNet or scikit-learn classifier, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;
         if its constructor takes `symbol_shape` or `n_states`, these are filled in. A NeuralNet
         keeps its own optimiser, learning rate, batch size, device, callbacks and ``train_split``
         (skorch's default holds out a fifth of the data); its criterion and ``max_epochs`` are not
         used. (skorch's NeuralNetClassifier is refused: its scores are about labels.)
-        ``set_params(net__lr=..., net__module__hidden=...)`` works in all cases.
+        ``set_params(net__lr=..., net__module__hidden=...)`` works in all cases. A classifier of
+        scikit-learn is fitted anew in each iteration, to inputs weighted by the posterior of their
+        states; `sknesy.nets.Learner` has options for it.
     inference : "auto" or InferenceEngine, default="auto"
         The engine of the E-step. ``set_params(inference__max_worlds=...)`` works in both cases.
     likelihood : Likelihood or None, default=None
@@ -173,7 +175,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         The layout, with what was read off X.
     net_ : skorch.NeuralNet
         The trained net; its ``history`` has the losses of the M-step. Of several starts that of
-        the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are.
+        the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are. If
+        `net` is a scikit-learn classifier, it is the fitted one.
     nets_ : list of skorch.NeuralNet
         The nets of the starts that were kept, the best first.
     start_weights_ : ndarray of shape (n_starts_kept,), float64

@@ -36,7 +36,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         probability of the worlds that the knowledge does not rule out. The net is then trained for
         predictions, which condition on the same. It takes two E-steps in place of one, and a net
         that takes gradients in mini-batches.
-    net : None, torch module class or skorch.NeuralNet, default=None
+    net : None, torch module class, skorch.NeuralNet or scikit-learn classifier, default=None
         Predicts one symbol from its features; all symbols share it. It returns logits. None is a
         small ConvNet for images and an MLP for flat features. A module class is trained with Adam;
         if its constructor takes `symbol_shape` or `n_states`, these are filled in. A NeuralNet
@@ -148,7 +148,8 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         The layout, with what was read off X.
     net_ : skorch.NeuralNet
         The trained net; its ``history`` has the losses of the M-step. Of several starts that of
-        the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are.
+        the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are. If
+        `net` is a scikit-learn classifier, it is the fitted one.
     nets_ : list of skorch.NeuralNet
         The nets of the starts that were kept, the best first.
     start_weights_ : ndarray of shape (n_starts_kept,), float64

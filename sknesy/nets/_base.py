@@ -56,6 +56,9 @@ class SymbolNet(ABC):
         """
         return None
 
+    def start_from(self, starter: "SymbolNet") -> None:  # noqa: B027 (most have none)
+        """Take over what the trained starter knows, beyond what the starter itself predicts."""
+
     @property
     def inner(self) -> Any:
         """Trained object inside, which the estimator shows as ``net_``."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from sknesy.exceptions import InvalidNetError
@@ -139,13 +140,12 @@ class LearnerNet(SymbolNet):
     ) -> Iterator["LearnerNet"]:
         """Remember the samples and their weights; warn at the end if the last fit did."""
         self._session = self._as_samples(X), weight.cpu().numpy()
+        self._said: set[str] = set()
         self._is_kept = not is_trial
         try:
             yield self
             for warned in self._warned if self._is_kept else ():
-                warnings.warn_explicit(
-                    warned.message, warned.category, warned.filename, warned.lineno
-                )
+                _warn(warned)
         finally:
             self._session, self._warned = None, []
 
@@ -158,7 +158,7 @@ class LearnerNet(SymbolNet):
         assert self._session is not None, "a session comes first"
         samples, weight = self._session
         index = torch.arange(len(samples))
-        q = responsibilities(torch.empty(0), index, True)
+        q = responsibilities(self.log_prob(samples), index, True)
         X = _features(samples)
         fits = [
             fit_soft(clone(self._learner), X, target.numpy(), np.repeat(weight, repeats), before)
@@ -167,8 +167,8 @@ class LearnerNet(SymbolNet):
             )
         ]
         self._fitted = [fitted for fitted, _ in fits]
-        self._warned = [warned for _, all_warned in fits for warned in all_warned][:1]
         self._starter = None
+        self._note(warned for _, all_warned in fits for warned in all_warned)
         return False
 
     def state_dict(self) -> dict[str, Any]:
@@ -190,6 +190,9 @@ class LearnerNet(SymbolNet):
         elif self._starter is not None and state["starter"] is not None:
             self._starter.load_state_dict(state["starter"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_session": None, "_warned": []}  # a session's own
+
     def _as_samples(self, X: Tensor | Samples) -> Samples:
         if isinstance(X, Samples):
             return X
@@ -202,6 +205,16 @@ class LearnerNet(SymbolNet):
         if not self._fitted:
             return np.full((len(X), 1 if self.group.is_shared else len(n_states), widest), 1.0)
         return np.stack([f.predict(X, widest, self.floor) for f in self._fitted], axis=1)
+
+    def _note(self, caught: Iterable[warnings.WarningMessage]) -> None:
+        """Pass warnings on, each once a session; of convergence at its end, if at all."""
+        self._warned = []
+        for warned in caught:
+            if issubclass(warned.category, ConvergenceWarning):  # one fit of many need not
+                self._warned = [warned]
+            elif str(warned.message) not in self._said:
+                self._said.add(str(warned.message))
+                _warn(warned)
 
     def _last_fits(self) -> Iterable[FittedStates | None]:
         """Return the last fit of each column, if the classifier goes on from it."""
@@ -253,6 +266,10 @@ def _make_starter(starter: Any, group: SymbolGroup, seed: int) -> SymbolNet | No
             )
         return StarterNet(group, seed)
     return make_net(starter, group, seed, {"device": "cpu"})
+
+
+def _warn(warned: warnings.WarningMessage) -> None:
+    warnings.warn_explicit(warned.message, warned.category, warned.filename, warned.lineno)
 
 
 def _features(samples: Samples) -> npt.NDArray[Any]:

@@ -63,8 +63,9 @@ def as_neural_net(net: Any) -> NeuralNet:
     is_module = inspect.isclass(net) and issubclass(net, nn.Module)
     if net is not None and not is_module:
         raise InvalidNetError(
-            f"net must be a torch module class or a skorch NeuralNet, got {net!r}. "
-            "Pass for example sknesy.nets.LeNet, or register its type on sknesy.nets.make_net."
+            f"net must be a torch module class or a skorch NeuralNet, got {net!r}. Pass for "
+            "example sknesy.nets.LeNet, an object of a scikit-learn classifier such as "
+            "LogisticRegression(), or register its type on sknesy.nets.make_net."
         )
     return NeuralNet(
         default_module if net is None else net,

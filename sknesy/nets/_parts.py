@@ -15,6 +15,7 @@ from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._make import make_net, used_options
 from sknesy.nets._part_samples import Parts
 from sknesy.nets._skorch import SkorchNet
+from sknesy.nets._starter import StarterNet
 
 __all__ = ["PartsNet", "make_nets"]
 
@@ -33,10 +34,13 @@ class PartsNet(SymbolNet):
     ----------
     nets : dict of str to SymbolNet
         The nets, by the names of their parts.
+    starter : PartsNet or None, default=None
+        Nets that are trained before these, of which some start from a net of another kind.
     """
 
-    def __init__(self, nets: Mapping[str, SymbolNet]) -> None:
+    def __init__(self, nets: Mapping[str, SymbolNet], starter: "PartsNet | None" = None) -> None:
         self.nets = dict(nets)
+        self._starter = starter
         self.schedules = frozenset.intersection(*(net.schedules for net in nets.values()))
         self.is_refitted = any(net.is_refitted for net in nets.values())
         self._steppers = {k: net for k, net in nets.items() if isinstance(net, SkorchNet)}
@@ -59,8 +63,19 @@ class PartsNet(SymbolNet):
 
     @property
     def is_trained(self) -> bool:
-        """True if all nets came with trained weights."""
-        return all(net.is_trained for net in self.nets.values())
+        """True if all nets came with trained weights, or a starter is trained before."""
+        return self._starter is not None or all(net.is_trained for net in self.nets.values())
+
+    @property
+    def starter(self) -> "PartsNet | None":
+        """Nets to train before, until some net of these has learned something itself."""
+        return self._starter
+
+    def start_from(self, starter: SymbolNet) -> None:
+        """Let nets without a starter of their own go on from those that stood in for them."""
+        for name, net in self.nets.items():
+            if net.starter is None and isinstance(starter, PartsNet):
+                net.adopt(starter.nets[name])
 
     @property
     def inner(self) -> Bunch:
@@ -95,6 +110,7 @@ class PartsNet(SymbolNet):
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
         """Make one pass over the data, of all nets at once."""
+        self._starter = None
         if len(self._steppers) < len(self.nets):
             return self._pass_alone(responsibilities)
         first, wishes = next(iter(self._steppers.values())), []
@@ -166,6 +182,7 @@ class PartsNet(SymbolNet):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
         self._check_names(state)
+        self._starter = None
         for name, net in self.nets.items():
             net.load_state_dict(state[name])
 
@@ -173,6 +190,7 @@ class PartsNet(SymbolNet):
         """Take over the weights of nets of the same names."""
         others = other.nets if isinstance(other, PartsNet) else {}
         self._check_names(others)
+        self._starter = None
         for name, net in self.nets.items():
             with _naming(name):
                 net.adopt(others[name])
@@ -225,12 +243,24 @@ def make_nets(
     unused = {k: v for k, v in options.items() if not any(k in kept for kept in used.values())}
     used[str(groups[0].name)] |= unused
     seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(groups))
-    nets = {}
+    nets, starters = {}, {}
     for group, own_seed in zip(groups, seeds.tolist(), strict=True):
         name = str(group.name)
         with _naming(name):
             nets[name] = make_net(own[name], group, own_seed, used[name])
-    return PartsNet(nets)
+            if nets[name].starter is not None:
+                starters[name] = nets[name].starter
+    if not starters:
+        return PartsNet(nets)
+    # All parts train together before: nets without a starter have a twin that does.
+    for group, own_seed in zip(groups, seeds.tolist(), strict=True):
+        name = str(group.name)
+        if name not in starters:
+            twin = starters[name] = make_net(own[name], group, own_seed, used[name])
+            for starter in starters.values():  # they train in step
+                if isinstance(starter, StarterNet) and isinstance(twin, SkorchNet):
+                    starter.net.set_params(batch_size=twin.net.batch_size)
+    return PartsNet(nets, PartsNet({name: starters[name] for name in nets}))
 
 
 @contextmanager

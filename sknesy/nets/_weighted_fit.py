@@ -9,7 +9,6 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
@@ -80,7 +79,7 @@ def fit_soft(
     fitted : FittedStates
         The classifier and its states.
     warned : list of warnings.WarningMessage
-        What it says of its convergence. One fit of many need not converge.
+        What it warned of.
     """
     row, state = np.nonzero((target > NEGLIGIBLE) & (weight[:, None] > 0))
     row_weight = target[row, state] * weight[row]
@@ -99,11 +98,7 @@ def fit_soft(
                 f"net must be able to fit {len(row)} weighted rows of {len(states)} states, but "
                 f"{type(learner).__name__} raised: {error} Change its parameters."
             ) from error
-    warned = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
-    for other in caught:
-        if not issubclass(other.category, ConvergenceWarning):
-            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    return FittedStates(learner, states), warned
+    return FittedStates(learner, states), caught
 
 
 def check_learner(net: Any) -> None:

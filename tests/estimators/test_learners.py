@@ -16,9 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sknesy import EMNeSyClassifier
 from sknesy.exceptions import InvalidNetError
+from sknesy.inference import ModeEngine
 from sknesy.knowledge import AnyOf, FunctionKnowledge
-from sknesy.layouts import JointLayout
-from sknesy.nets import Learner
+from sknesy.layouts import Columns, JointLayout, Part
+from sknesy.nets import MLP, Learner
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -59,7 +60,8 @@ def test_symbols_are_learned_from_sums(name):
 
 @pytest.mark.slow
 @pytest.mark.learning
-def test_bags_teach_which_instance_it_was():
+@pytest.mark.parametrize("starter", ["mlp", None])
+def test_bags_teach_which_instance_it_was(starter):
     rng = np.random.default_rng(0)
     bags, truth = [], []
     for _ in range(120):
@@ -67,7 +69,8 @@ def test_bags_teach_which_instance_it_was():
         bags.append(2.5 * is_positive[:, None] + rng.standard_normal((len(is_positive), 3)))
         truth.append(is_positive)
     y = [bool(bag.any()) for bag in truth]
-    clf = make(LogisticRegression(), AnyOf(), max_iter=10).fit(bags, y)
+    learner = Learner(LogisticRegression(), starter=starter)
+    clf = make(learner, AnyOf(), max_iter=10).fit(bags, y)
     found = clf.predict_symbols(bags, y)
     assert np.mean(np.concatenate(found) == np.concatenate(truth)) > 0.95
 
@@ -96,6 +99,27 @@ def test_without_knowledge_it_is_the_plain_classifier():
     expected = plain.predict_proba(X[:, 0].astype(np.float32).astype(float))
     assert np.abs(clf.predict_proba(X) - expected).max() < 1e-5  # the floor
     assert np.array_equal(clf.net_.coef_, plain.coef_)
+
+
+class Counting(MLP):
+    """A net that counts its steps of training."""
+
+    n_steps = 0
+
+    def forward(self, X):
+        Counting.n_steps += self.training
+        return super().forward(X)
+
+
+@pytest.mark.parametrize("engine", ["auto", ModeEngine()], ids=["exact", "mode"])
+def test_only_labels_that_decide_all_symbols_need_no_starter(engine):
+    X, y, symbols = blobs(n=30)
+    learner = Learner(GaussianNB(), starter=Counting)
+    Counting.n_steps = 0
+    make(learner, None, max_iter=1, inference=engine).fit(X[:, :1], symbols[:, 0])
+    assert Counting.n_steps == 0
+    make(learner, max_iter=1, inference=engine).fit(X, y)
+    assert Counting.n_steps > 0
 
 
 def test_bound_never_falls_where_the_m_step_is_exact():
@@ -151,6 +175,29 @@ def test_a_joint_layout_has_one_learner_a_symbol():
     clf = make(GaussianNB(), knowledge, layout=JointLayout()).fit(X.reshape(len(X), -1), y)
     assert [type(learner) for learner in clf.net_] == [GaussianNB, GaussianNB]
     assert (clf.predict_symbols(X.reshape(len(X), -1), y) == symbols).mean() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.learning
+@pytest.mark.parametrize("other", [None, MLP, GaussianNB()], ids=["default", "MLP", "learner"])
+def test_kinds_of_symbols_have_learners_or_nets_as_they_like(other):
+    X, _, symbols = blobs(n=200)
+    y = np.array([weigh(*world) for world in symbols.tolist()])
+    knowledge = FunctionKnowledge(weigh, symbol_states=[range(3)] * 2)
+    parts = [Part("one", [0], net=GaussianNB()), Part("two", [1], net=other)]
+    clf = EMNeSyClassifier(knowledge, layout=Columns(parts), max_iter=15, random_state=0)
+    clf.fit(X, y)
+    assert clf.e_step_ == "epoch"
+    assert type(clf.net_.one) is GaussianNB
+    assert (clf.predict_symbols(X, y) == symbols).mean() > 0.97
+
+
+def test_nets_beside_a_learner_go_on_from_what_they_learned_with_its_starter():
+    X, y, _ = blobs(n=60)
+    parts = [Part("one", [0], net=GaussianNB()), Part("two", [1])]
+    clf = EMNeSyClassifier(ADDITION, layout=Columns(parts), batch_size=16, random_state=0)
+    clf.set_params(max_iter=1).fit(X, y)
+    assert clf.lower_bounds_[0] > -0.5  # at random weights it is about -1.6
 
 
 def test_training_goes_on_with_a_warm_start_of_the_estimator():

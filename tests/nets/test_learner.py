@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -224,6 +225,21 @@ def test_only_the_last_of_many_fits_warns_that_it_has_not_converged():
     with pytest.warns(ConvergenceWarning) as caught:
         learn(LogisticRegression(max_iter=1), X, q, n_steps=3)
     assert len([w for w in caught if w.category is ConvergenceWarning]) == 1
+
+
+class Talkative(GaussianNB):
+    """A classifier that warns of something in each fit."""
+
+    def fit(self, X, y, sample_weight=None):
+        warnings.warn("the weather", UserWarning, stacklevel=2)
+        return super().fit(X, y, sample_weight)
+
+
+def test_other_warnings_are_passed_on_once():
+    X, q = soft_targets(30)
+    with pytest.warns(UserWarning, match="the weather") as caught:
+        learn(Talkative(), X, q, n_steps=3)
+    assert len(caught) == 1
 
 
 def test_a_starter_serves_until_the_first_fit():
