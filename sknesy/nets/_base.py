@@ -57,7 +57,13 @@ class SymbolNet(ABC):
         return None
 
     def start_from(self, starter: "SymbolNet") -> None:  # noqa: B027 (most have none)
-        """Take over what the trained starter knows, beyond what the starter itself predicts."""
+        """Take over what the trained starter knows, if parts of it stood in for this net.
+
+        Parameters
+        ----------
+        starter : SymbolNet
+            The `starter`, once it is trained.
+        """
 
     @property
     def inner(self) -> Any:

@@ -207,7 +207,7 @@ class LearnerNet(SymbolNet):
         return np.stack([f.predict(X, widest, self.floor) for f in self._fitted], axis=1)
 
     def _note(self, caught: Iterable[warnings.WarningMessage]) -> None:
-        """Pass warnings on, each once a session; of convergence at its end, if at all."""
+        """Record warnings, and show each once; those of convergence at the end of the session."""
         self._warned = []
         for warned in caught:
             if issubclass(warned.category, ConvergenceWarning):  # one fit of many need not
