@@ -5,8 +5,8 @@ from images to digits then give every sum in training. Half: digits 0-4 and the 
 and 24, which three maps explain. Even-Odd: ten digits and the pairs 06, 28, 46, 48, 15, 37, 19 and
 39, which 36 maps explain. A pair counts in both orders. Out of distribution are all other pairs.
 
-Symbols are scored as the net alone says them. Settings were chosen by held-out evidence and by what
-the labels cannot tell: that digits are used about equally often is an assumption, not a result.
+Digits are scored as the nets alone say them. Settings were tried on other seeds (100, 101). That
+digits are used about equally often is an assumption, which labels cannot test: it is a setting.
 """
 
 import time
