@@ -250,7 +250,7 @@ class Conditioner:
             log_prob, log_share = known.condition(log_prob, torch.arange(len(read)))
         observed = self._observe(y, len(read))
         compiled = self._compile(self.engine, observed.support, "infer", is_rule=y is None)
-        return _Seen(log_prob, log_share, observed, compiled, y is None, symbols)
+        return _Seen(log_prob, log_share, observed, compiled, y is None, symbols, smoothing > 0)
 
     def _observe(self, y: Any, n_samples: int) -> ExactObserved:
         """Read the labels; without any, the rules hold of all samples, or nothing is known."""
@@ -303,10 +303,16 @@ class Conditioner:
         said = [] if seen.is_rule else [f"y holds {seen.observed.describe(i)}"]
         said += [] if seen.symbols is None else [f"symbols says {seen.symbols[i]!r}"]
         where = f"where {' and '.join(said)}" if said else "of which the knowledge holds"
+        count = f"{len(dead)} of {len(log_evidence)} samples"
+        if seen.is_smoothed:  # then the model excludes nothing
+            raise InconsistentLabelError(
+                f"No world of sample {i} is possible {where}; so it is with {count}. Correct y or "
+                "`symbols`."
+            )
         raise InconsistentLabelError(
             f"The model gives the probability 0 to all worlds of sample {i} {where}; so it is with "
-            f"{len(dead)} of {len(log_evidence)} samples. Set smoothing=1e-6, which leaves each "
-            "state a little, or correct what is known."
+            f"{count}. Set smoothing=1e-6, which leaves each state a little, or correct what is "
+            "known."
         )
 
 
@@ -330,6 +336,7 @@ class _Seen:
     compiled: Compiled
     is_rule: bool  # no labels were given
     symbols: Any
+    is_smoothed: bool
 
     def log_likelihood(self, compiled: Compiled) -> Tensor:
         """Return the log-weights of the outputs."""

@@ -19,7 +19,10 @@ def count_symbols(proba: Any) -> int:
     """Return how many symbols probabilities are about: those of knowledge of any number."""
     if _is_list_of_symbols(proba):
         return len(proba)
-    shape: tuple[int, ...] = np.shape(_detach(proba))
+    try:
+        shape: tuple[int, ...] = np.shape(_detach(proba))
+    except ValueError:
+        raise ValueError(f"{_FORMS}, got rows of unlike lengths. Pad with 0.") from None
     if len(shape) < 2:
         raise ValueError(f"{_FORMS}, got the shape {shape}. Pass what predict_proba returns.")
     return shape[1]

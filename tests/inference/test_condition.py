@@ -288,6 +288,11 @@ def test_what_the_model_rules_out_altogether_is_an_error_with_its_cure():
         condition(PETS, [[0.5, 0.5, 0.5]], symbols=[[True, True, None]])
 
 
+def test_where_the_model_excludes_nothing_what_is_known_must_be_corrected():
+    with pytest.raises(InconsistentLabelError, match=r"symbols says \[True, True.* Correct y or"):
+        condition(PETS, [[0.5, 0.5, 0.5]], symbols=[[True, True, None]], smoothing=1e-6)
+
+
 def test_rules_that_no_world_obeys_are_an_error():
     never = FunctionKnowledge(lambda a, b: bool(a > b > a), [[False, True]] * 2)
     with pytest.raises(InvalidKnowledgeError, match=r"no world gives the label True.*Take rules"):
@@ -323,6 +328,7 @@ BAD = {
     "NaN": ([[0.5, np.nan, 0.5]], r"symbol 1 of sample 0 are nan, nan"),
     "masked": (np.ma.masked_equal([[0.5, 0.0, 0.5]], 0.0), r"symbol 1 of sample 0 are nan"),
     "too few": ([[0.5, 0.5]], r"3 symbols of up to 2 states, got the shape \(1, 2\)"),
+    "ragged": ([[0.5, 0.5, 0.5], [0.5, 0.5]], r"rows of unlike lengths. Pad"),
     "flat": ([0.5, 0.5, 0.5], r"got the shape \(3,\)"),
     "list": ([np.ones((4, 2)) / 2] * 2, r"each of the 3 symbols, got a list of 2"),
     "columns": ([np.ones((4, 2)) / 2] * 2 + [np.ones((4, 1))], r"proba\[2\].*\(4, 2\).*\(4, 1\)"),
