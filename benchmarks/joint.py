@@ -21,6 +21,7 @@ from benchmarks._shared import all_epochs
 from sknesy import EMNeSyClassifier
 from sknesy.knowledge import ClauseKnowledge
 from sknesy.layouts import JointLayout
+from sknesy.nets import ConvNet
 
 __all__ = ["run"]
 
@@ -48,25 +49,39 @@ class Strides(nn.Module):
         return self.layers(X[:, None])
 
 
+class LargeNet(ConvNet):
+    """The net of ``net=None``, at full resolution."""
+
+    def __init__(self):
+        super().__init__(SHAPE, 1, n_symbols=N_SYMBOLS)
+
+
 def run(n_samples=N_SAMPLES, n_epochs=1, repeats=3):
-    """Print a row for each type of numbers, each measured in a process of its own."""
+    """Print a row for each type of numbers and net, each measured in a process of its own."""
     print(f"Joint layout: {n_samples:,} images of {SHAPE[0]} x {SHAPE[1]}, {N_SYMBOLS} symbols,")
-    print(
-        f"{n_epochs} epochs in mini-batches of {BATCH_SIZE}; one thread; median of {repeats} rounds"
-    )
-    print("dtype        X (MB)   peak / X   plain loop (s)   fit (s)   fit / plain (each round)")
-    for dtype in ("float32", "uint8"):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            size, peak = pool.submit(measure_memory, dtype, n_samples, n_epochs).result()
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            times = pool.submit(measure_time, dtype, n_samples, n_epochs, repeats).result()
+    print(f"{n_epochs} epochs, mini-batches of {BATCH_SIZE}, one thread; CPU seconds, medians")
+    print("net       dtype      X (MB)   peak / X   plain loop   fit   fit / plain (each round)")
+    # A step of ConvNet takes twelve times as long as one of Strides: fewer images tell.
+    for net, dtype, n_timed in (
+        (Strides, "float32", n_samples),
+        (Strides, "uint8", n_samples),
+        (LargeNet, "float32", n_samples // 10),
+    ):
+        size, peak = apart(measure_memory, net, dtype, n_samples, n_epochs)
+        times = apart(measure_time, net, dtype, n_timed, n_epochs, repeats)
         plain, ours = np.median(times, axis=0)
         ratios = " ".join(f"{b / a:.2f}" for a, b in times)
         print(
-            f"{dtype:10}  {size / 1e6:7.0f}   {peak / size:8.2f}   {plain:14.1f}   {ours:7.1f}   "
-            f"{np.median(times[:, 1] / times[:, 0]):.2f} ({ratios})",
+            f"{net.__name__:9} {dtype:9} {size / 1e6:7.0f}   {peak / size:8.2f}   {plain:10.1f}   "
+            f"{ours:3.1f}   {np.median(times[:, 1] / times[:, 0]):.2f} ({ratios})",
             flush=True,
         )
+
+
+def apart(function, *args):
+    """Call a function in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def make_data(dtype, n_samples):
@@ -81,45 +96,47 @@ def make_data(dtype, n_samples):
     return X, bright[:, None] > np.linspace(0.95, 0.05, N_SYMBOLS)
 
 
-def fit(X, symbols, n_epochs):
+def fit(net, X, symbols, n_epochs, max_time=None):
     """Train by EM: all labels are that the rules hold, and every symbol is known."""
     clf = EMNeSyClassifier(
         CHAIN,
         layout=JointLayout(),
-        net=Strides,
+        net=net,
         batch_size=BATCH_SIZE,
         temperature=1.0,
+        max_time=max_time,
         random_state=0,
         **all_epochs(n_epochs),
     )
     return clf.fit(X, [True] * len(X), symbols=symbols)
 
 
-def fit_plain(X, symbols, n_epochs):
-    """Train by binary cross-entropy in a plain loop."""
+def fit_plain(module, X, symbols, n_epochs):
+    """Train by cross-entropy in a plain loop."""
     torch.manual_seed(0)
-    net, X, y = Strides(), torch.from_numpy(X), torch.from_numpy(symbols).float()
+    net, X, y = module(), torch.from_numpy(X), torch.from_numpy(symbols).float()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     for _ in range(n_epochs):
         for index in torch.randperm(len(X)).split(BATCH_SIZE):
             optimizer.zero_grad()
-            loss = functional.binary_cross_entropy_with_logits(net(X[index].float()), y[index])
+            logits = net(X[index].float()).reshape(len(index), N_SYMBOLS)
+            loss = functional.binary_cross_entropy_with_logits(logits, y[index])
             loss.backward()
             optimizer.step()
     return net
 
 
-def measure_memory(dtype, n_samples, n_epochs):
+def measure_memory(net, dtype, n_samples, n_epochs):
     """Return the size of X, and how much the process held at most beyond what it held before X."""
     torch.set_num_threads(1)
-    fit(*make_data(dtype, 64), 1)  # what is imported and built once
+    fit(Strides, *make_data(dtype, 64), 1)  # what is imported and built once
     before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     X, symbols = make_data(dtype, n_samples)
-    fit(X, symbols, n_epochs)
+    fit(net, X, symbols, n_epochs, max_time=60)  # all steps hold alike
     return X.nbytes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
 
 
-def measure_time(dtype, n_samples, n_epochs, repeats):
+def measure_time(net, dtype, n_samples, n_epochs, repeats):
     """Return the seconds of the plain loop and of `fit`, a row for each round."""
     torch.set_num_threads(1)
     X, symbols = make_data(dtype, n_samples)
@@ -128,7 +145,7 @@ def measure_time(dtype, n_samples, n_epochs, repeats):
         seconds = []
         for train in (fit_plain, fit):
             start = time.process_time()
-            train(X, symbols, n_epochs)
+            train(net, X, symbols, n_epochs)
             seconds.append(time.process_time() - start)
         rounds.append(seconds)
     return np.array(rounds)

@@ -22,7 +22,7 @@ def find_extremes(samples: Samples) -> Tensor:
     """
     rows = [torch.empty(0, dtype=torch.int64)]
     for name, tensor in _by_name(samples.inputs()).items():
-        if tensor.is_floating_point() or name == "lengths":
+        if tensor.is_floating_point() or name == "lengths" or not len(tensor):
             continue
         places = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
         if places.shape[1] > _MAX_PLACES:

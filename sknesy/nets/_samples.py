@@ -71,7 +71,9 @@ class Samples(ABC):
         """
 
     def batches(self) -> Iterator[tuple[Inputs, int]]:
-        """Yield all inputs in mini-batches for a prediction, as copies.
+        """Yield all inputs in mini-batches for a prediction.
+
+        They are copies: a module may change its input in place, which is the caller's X.
 
         Yields
         ------

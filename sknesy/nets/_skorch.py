@@ -16,7 +16,7 @@ from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks
 from sknesy.nets._groups import SymbolGroup
-from sknesy.nets._inputs import cast, count, logits_of, try_dtypes
+from sknesy.nets._inputs import Inputs, cast, count, logits_of, try_dtypes
 from sknesy.nets._integers import check_whole, find_extremes, refuse_integers
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._parameters import (
@@ -94,7 +94,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         samples = self._as_samples(X)
         check_whole(samples, self._dtypes)
         try:
-            output = self._forward(samples, self._dtypes)
+            output = self._forward(samples)
         except IndexError as error:  # as an embedding raises it
             raise refuse_integers(samples, error) from None
         if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
@@ -275,7 +275,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         failure: Exception | None = None
         for dtypes in try_dtypes(group.dtype, floating):
             try:
-                output = self._forward(trial, dtypes)
+                output = self._evaluate(trial.inputs(), dtypes)
             except Exception as error:  # a trial of foreign code, before anything depends on it
                 failure = failure or error
             else:
@@ -345,19 +345,16 @@ class SkorchNet(SteppingMixin, SymbolNet):
             return X
         return Grid(X) if self.group.is_shared else Joint(X, len(self.n_states))
 
-    def _forward(self, samples: Samples, dtypes: Any) -> Tensor:
-        """Return the module's output in evaluation mode."""
-        parts = []
-        for inputs, n_rows in samples.batches():
-            # A copy in any case: a module may change its input in place, which is the caller's X.
-            batch = cast(inputs, dtypes), None
-            output = logits_of(self.net.evaluation_step(batch, training=False))
-            if not isinstance(output, Tensor) or len(output) != count(inputs):
-                return output
-            parts.append(output[:n_rows])
+    def _forward(self, samples: Samples) -> Tensor:
+        """Return the module's output in evaluation mode, for all samples."""
+        parts = [self._evaluate(inputs, self._dtypes)[:n] for inputs, n in samples.batches()]
         if not parts:  # of sequences that are all empty
             return torch.empty(0, *self.net.criterion_.mask.shape, device=self.device)
         return torch.cat(parts)
+
+    def _evaluate(self, inputs: Inputs, dtypes: Any) -> Any:
+        """Return the module's output in evaluation mode."""
+        return logits_of(self.net.evaluation_step((cast(inputs, dtypes), None), training=False))
 
     def _iterate(self, dataset: Dataset, training: bool) -> Any:
         """Return skorch's iterator, handing out the mini-batches that the dataset makes."""
