@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy._validation import as_column, in_order, join_names, plain
-from sknesy.estimators._targets import as_rows
+from sknesy.estimators._wrapped import as_rows
 from sknesy.inference import pad_symbols, true_state
 
 __all__ = ["classes_of_columns", "name_classes", "read_model_proba", "sort_classes"]

@@ -27,7 +27,7 @@ from sknesy.estimators._columns_by_name import (
     sort_classes,
 )
 from sknesy.estimators._fit_state import VersionedPickle
-from sknesy.estimators._targets import (
+from sknesy.estimators._wrapped import (
     as_rows,
     as_target,
     check_has_proba,
