@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.dataset import ValidSplit
@@ -314,6 +315,30 @@ def test_a_net_without_mini_batches_learns_from_one_posterior_for_all_samples():
     torch.testing.assert_close(net.nets["sign"].prob[0], targets[:, 1, :2].mean(0))
     assert not torch.equal(before[:, 0], net.log_prob(samples)[:, 0])
     assert build().schedules == {"batch", "epoch"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_parts_without_random_weights_start_beside_the_others():
+    rng = np.random.default_rng(0)
+    digits, signs = rng.integers(3, size=(200, 2)), rng.integers(2, size=200)
+    X = np.column_stack([np.eye(3)[digits].reshape(-1, 6), np.eye(2)[signs]])
+    X = X + 0.2 * rng.normal(size=X.shape)
+    y = digits[:, 0] + np.where(signs, -1, 1) * digits[:, 1]
+    knowledge = FunctionKnowledge(
+        lambda a, sign, b: a - b if sign else a + b, symbol_states=[range(3), range(2), range(3)]
+    )
+    layout = Columns(
+        [
+            Part("digit", [0, 2], slice(0, 6), net=LogisticRegression()),
+            Part("sign", [1], slice(6, 8), net=plain(MLP, 0.01, 64, torch.optim.Adam)),
+        ]
+    )
+    clf = EMNeSyClassifier(knowledge, layout=layout, random_state=0, max_iter=10).fit(X, y)
+    assert clf.e_step_ == "epoch"
+    assert isinstance(clf.net_.digit, LogisticRegression)
+    symbols = np.column_stack([digits[:, 0], signs, digits[:, 1]])
+    assert (clf.predict_net_proba(X).argmax(-1) == symbols).mean() > 0.95
 
 
 # Sequences
