@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from sknesy._validation import check_labels
 from sknesy.compilation._levels import Limits
@@ -13,6 +14,7 @@ from sknesy.compilation._worlds import Worlds, enumerate_worlds
 from sknesy.exceptions import InvalidKnowledgeError, TooManyWorldsError, TooWideError
 from sknesy.knowledge import Knowledge, StepKnowledge
 from sknesy.numerics import Diagram
+from sknesy.numerics.runs import find_rows, find_starts
 
 __all__ = ["enumerate_step_worlds"]
 
@@ -75,11 +77,15 @@ def _list_paths(diagram: Diagram) -> tuple[IntArray, IntArray]:
     states = np.zeros((1, diagram.n_symbols + diagram.n_outputs), dtype=np.int64)
     node = np.zeros(1, dtype=np.int64)
     for variable, table in zip(diagram.variables.tolist(), diagram.tables, strict=True):
-        targets = table.numpy()[node]
-        path, state = np.nonzero(targets >= 0)
-        states, node = states[path], targets[path, state]
+        # Edges alone: a row of the table for each path would have a column for each label.
+        source, state = (table >= 0).nonzero(as_tuple=True)
+        n_edges = source.bincount(minlength=len(table))
+        paths = torch.from_numpy(node)
+        edge = find_rows(find_starts(n_edges), n_edges, paths)
+        states = states[np.repeat(np.arange(len(node)), n_edges[paths].numpy())]
+        node = table[source, state][edge].numpy()
         if variable >= 0:
-            states[:, variable] = state
+            states[:, variable] = state[edge].numpy()
     return states[:, : diagram.n_symbols], states[:, diagram.n_symbols :]
 
 

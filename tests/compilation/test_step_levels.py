@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -213,3 +214,21 @@ def test_time_limit_stops_a_slow_machine():
 def test_machines_are_refused_by_their_number_of_worlds_however_large(n):
     with pytest.raises(TooManyWorldsError, match=r"has 1(e\+|0\^)\d+ possible worlds.*Raise"):
         enumerate_worlds(DigitAddition(n), max_worlds=50)
+
+
+def test_paths_to_many_labels_are_listed_in_little_memory():
+    def mix(state, symbol, position):
+        return (7 * state + symbol) % 503
+
+    knowledge = StepKnowledge(mix, states=range(7), n_symbols=5, accept=bool)
+    tracemalloc.start()
+    try:
+        worlds = enumerate_worlds(knowledge, max_worlds=7**5 - 1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    names = worlds.output_states[0]
+    expected = knowledge.conclude(worlds.rows).tolist()
+    assert [names[k] for k in worlds.outputs[:, 0]] == expected
+    assert len(worlds.rows) == 16773
+    assert peak < 30e6  # a column of each label for each path takes 67 MB
