@@ -210,11 +210,11 @@ def run(mnist, n_seeds=10, n_starts=6, seed=0):
                     scores.setdefault(way, []).append(np.ravel(found))
             minutes = (time.perf_counter() - start) / 60
             print(f"{n_seeds} seeds, {n_starts} starts, {minutes:.0f} min")
-            columns = "".join(f"{name:>15}" for name in ("sum", "log p(sum)", "digit", "ECE"))
-            print(f"{'':22}{'in distribution':>60}{'out of distribution':>60}")
+            columns = "".join(f"{name:>18}" for name in ("sum", "log p(sum)", "digit", "ECE"))
+            print(f"{'':22}{'in distribution':>72}{'out of distribution':>72}")
             print(f"{'':22}{columns}{columns}")
             for way, found in scores.items():
                 mean = np.mean(found, axis=0)
                 error = np.std(found, axis=0, ddof=1) / n_seeds**0.5 if n_seeds > 1 else 0 * mean
                 cells = (f"{m:.3f} +- {e:.3f}" for m, e in zip(mean, error, strict=True))
-                print(f"{way:22}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
+                print(f"{way:22}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
