@@ -11,6 +11,7 @@ from benchmarks import (
     diagrams,
     engines,
     enumeration,
+    formula_kinds,
     formulas,
     hierarchies,
     hierarchies_fitted,
@@ -53,6 +54,9 @@ BENCHMARKS = {
         sudoku.run_large(mnist(), seed=args.seed),
     ),
     "paths": lambda mnist, args: paths.run(seed=args.seed),
+    "formula-kinds": lambda mnist, args: formula_kinds.run(
+        weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)
+    ),
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),

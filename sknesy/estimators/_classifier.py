@@ -176,7 +176,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     net_ : skorch.NeuralNet
         The trained net; its ``history`` has the losses of the M-step. Of several starts that of
         the highest log-evidence, as `lower_bounds_`, `n_iter_` and the like are. If
-        `net` is a scikit-learn classifier, it is the fitted one.
+        `net` is a scikit-learn classifier, it is the fitted one. With the layout `Columns` they
+        are here by the names of their parts.
     nets_ : list of skorch.NeuralNet
         The nets of the starts that were kept, the best first.
     start_weights_ : ndarray of shape (n_starts_kept,), float64
@@ -185,7 +186,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
     e_step_ : {"batch", "epoch"}
         The E-step that was used.
     symbol_shape_ : tuple of int
-        Shape of the features of one symbol, or of a sample that the net sees as a whole.
+        Shape of the features of one symbol, or of a sample that the net sees as a whole; of
+        several inputs, or parts, by name.
     init_lower_bounds_ : list of float
         Mean log-evidence of each start when the best were chosen; empty where all are kept.
     lower_bounds_ : list of float

@@ -231,6 +231,39 @@ def test_a_pickle_predicts_the_same():
     np.testing.assert_array_equal(twin.predict_net_proba(X), clf.predict_net_proba(X))
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_init": 2, "init_iter": 1},
+        {"validation_fraction": 0.2},
+        {"e_step": "epoch", "m_steps": 2},
+        {"warm_start": True},
+        {"state_prior": [0.3, 0.1, 0.2, 0.2, 0.2]},
+    ],
+    ids=str,
+)
+def test_every_way_of_training_takes_parts(parameters):
+    X, y, symbols = make_sequences(40)
+    clf = make(TURNS, FORMULA, max_iter=2, **parameters)
+    clf.fit(X, y, symbols=[row if i % 2 else None for i, row in enumerate(symbols)])
+    before = clf.net_.sign.module_.layers[-1].weight.detach().clone()
+    assert clf.fit(X, y).n_iter_ == 2
+    assert set(clf.net_) == {"digit", "sign"}
+    is_other = before != clf.net_.sign.module_.layers[-1].weight
+    assert is_other.any()
+
+
+def test_a_stream_may_lack_a_kind():
+    X, y, _ = make_sequences(60)
+    short = [i for i, x in enumerate(X) if len(x) == 1]
+    clf = make(TURNS, FORMULA).partial_fit(X, y)
+    before = [clf.net_[name].module_.layers[-1].weight.detach().clone() for name in clf.net_]
+    clf.partial_fit([X[i] for i in short], [y[i] for i in short])
+    after = [clf.net_[name].module_.layers[-1].weight for name in clf.net_]
+    assert not torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+
+
 # What is wrong
 
 
