@@ -43,7 +43,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         if its constructor takes `symbol_shape` or `n_states`, these are filled in. A NeuralNet
         keeps its own optimiser, learning rate, batch size, device, callbacks and ``train_split``
         (skorch's default holds out a fifth of the data); its criterion and ``max_epochs`` are not
-        used. (skorch's NeuralNetClassifier is refused: its scores are about labels.)
+        used. Around a module instance it starts from the weights of that. (skorch's
+        NeuralNetClassifier is refused: its scores are about labels.)
         ``set_params(net__lr=..., net__module__hidden=...)`` works in all cases. A classifier of
         scikit-learn is fitted anew in each iteration, to inputs weighted by the posterior of their
         states; `sknesy.nets.Learner` has options for it.
