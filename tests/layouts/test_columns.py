@@ -56,7 +56,7 @@ def test_each_kind_is_learned_by_a_net_of_its_own_from_values_alone():
     X, y, _ = make_formulas(200)
     clf = make(max_iter=60, n_init=3).fit(X, y)
     X, y, symbols = make_formulas(200, seed=1)
-    assert clf.score(X, y) > 0.95
+    assert clf.score(X, y) > 0.9  # .945 to .965 with 20 seeds
     assert (clf.predict_symbols(X) == symbols).mean() > 0.95
     assert clf.net_.number.module_.layers[-1].out_features == 3
     assert clf.net_["sign"].module_.layers[-1].out_features == 2
