@@ -59,7 +59,7 @@ def symbol_calibration_error(symbols_true, proba, *, symbol_states=None, n_bins=
     The expected calibration error [1]_ [2]_: symbols are put into bins of equal width by their
     confidence, the probability of their most probable state. With n_b of the n symbols in bin b,
 
-        ECE = sum_b n_b / n  |accuracy_b - confidence_b|,
+        ECE = sum_b n_b / n  abs(accuracy_b - confidence_b),
 
     for the mean confidence of a bin and the share of its symbols whose most probable state is the
     true one.
