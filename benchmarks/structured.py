@@ -84,7 +84,7 @@ def run_grids(folder, seeds=5):
     def try_setting(setting):  # with the graph and without it
         return sum(score(_fit(knowledge, X, symbols, parts[0], setting, 1000), 1)[1:3])
 
-    best = pick(_GRID_SETTINGS, try_setting)
+    best = max(_GRID_SETTINGS, key=try_setting)
     print(f"chosen on the validation part: {best}")
     columns = ["net alone", "+ ends", "+ ends, graph", "net: paths", "rules: paths"]
     print(" " * 18, *(f"{column:<16}" for column in columns), "s a fit")
@@ -117,7 +117,7 @@ def run_sushi(folder, seeds=10):
         train, valid, _ = split(1000)
         return score(_fit(knowledge, X, asked, train, setting, 0), valid)[1]
 
-    best = pick(_SUSHI_SETTINGS, try_setting)
+    best = max(_SUSHI_SETTINGS, key=try_setting)
     print(f"chosen on a split of its own: {best}")
     columns = ["net alone", "under rules", "net: orders", "rules: orders", "most frequent"]
     print(" " * 18, *(f"{column:<16}" for column in columns), "s a fit")
@@ -130,11 +130,6 @@ def run_sushi(folder, seeds=10):
             frequent = (asked[test] == orders[counts.argmax()]).all(axis=1).mean()
             rows.append([*score(clf, test), frequent])
         _print_rows(objective, rows, (time.perf_counter() - start) / seeds)
-
-
-def pick(settings, score):
-    """Return the setting with the highest score."""
-    return max(settings, key=score)
 
 
 def simple_path(edges):

@@ -35,6 +35,7 @@ __all__ = [
     "is_label",
     "is_missing",
     "is_nan",
+    "join_columns",
     "join_names",
     "plain",
     "stack_columns",
@@ -192,10 +193,14 @@ def as_objects(items: Sequence[Any]) -> npt.NDArray[np.object_]:
 
 def stack_columns(columns: Iterable[Sequence[Hashable]]) -> npt.NDArray[Any]:
     """Return rows of names, (n_rows, n_columns); of objects if columns have no type in common."""
-    arrays = list(map(as_column, columns))
-    if len({array.dtype.kind for array in arrays}) > 1:
-        arrays = [array.astype(object) for array in arrays]
-    return np.stack(arrays, axis=1)
+    return join_columns(list(map(as_column, columns)))
+
+
+def join_columns(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the same of columns that are arrays already, whose types are kept where they can."""
+    if len({column.dtype.kind for column in columns}) > 1:
+        columns = [column.astype(object) for column in columns]
+    return np.stack(columns, axis=1)
 
 
 def is_label(value: Any) -> bool:

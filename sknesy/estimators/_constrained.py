@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sknesy._validation import join_columns
 from sknesy.estimators._auto import open_auto
 from sknesy.estimators._beyond_features import BeyondFeaturesMixin
 from sknesy.estimators._columns_by_name import (
@@ -280,11 +281,7 @@ class ConstrainedClassifier(
         """
         worlds = self._decide(self._look(X))
         columns = [names[worlds[:, s]] for s, names in enumerate(self._names)]
-        if self._is_single:
-            return columns[0]
-        if len({column.dtype.kind for column in columns}) > 1:
-            columns = [column.astype(object) for column in columns]
-        return np.stack(columns, axis=1)
+        return columns[0] if self._is_single else join_columns(columns)
 
     def predict_proba(self, X):
         """Compute the probability of each state, given that the rules hold.

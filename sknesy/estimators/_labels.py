@@ -17,6 +17,7 @@ from sknesy._validation import (
     in_order,
     is_hashable,
     is_missing,
+    join_columns,
     join_names,
     plain,
     warn,
@@ -347,9 +348,7 @@ class LabelRows(LabelSpace):
         """Return the names of the states."""
         names = map(as_column, compiled.output_states)
         columns = [column[outputs[:, o]] for o, column in enumerate(names)]
-        if len({column.dtype.kind for column in columns}) > 1:
-            columns = [column.astype(object) for column in columns]
-        rows = np.stack(columns, axis=1)
+        rows = join_columns(columns)
         return self.knowledge.join_labels(rows) if self.is_joined else rows
 
     def most_probable(self, output_marginals: Any, compiled: Compiled) -> npt.NDArray[Any]:

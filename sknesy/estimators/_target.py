@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sknesy._validation import as_array, as_column, in_order, is_missing
 from sknesy.estimators._labels import LabelSpace
 from sknesy.estimators._mixture import average_views
-from sknesy.inference import Posterior, true_state
+from sknesy.inference import Posterior, true_state, weigh_marginals
 from sknesy.knowledge import END, Knowledge
 from sknesy.layouts import Layout
 from sknesy.likelihoods import ExactLikelihood, ExactObserved, has_rows
@@ -217,12 +217,10 @@ class SymbolsTarget(Target):
         symbols; else the most probable one.
         """
         if fitted.decision == "marginals":
-            # Searches take log-probabilities, at most 0. Each symbol has one state, so that
-            # subtracting 1 leaves the order of worlds as it is.
-            weight = torch.from_numpy(fitted._infer(seen).symbol_marginals - 1.0)
             view = average_views(seen.views)
-            weight = weight.to(view.log_prob.device)
-            weight = weight.masked_fill(view.log_prob == -torch.inf, -torch.inf)
+            marginals = torch.from_numpy(fitted._infer(seen).symbol_marginals)
+            marginals = marginals.to(view.log_prob.device)
+            weight = weigh_marginals(marginals, view.log_prob > -torch.inf)
             seen = replace(seen, views=(replace(view, log_prob=weight),))
         worlds, _ = fitted._mode(seen)
         named = fitted.layout_.name_worlds(worlds, seen.knowledge, seen.samples)

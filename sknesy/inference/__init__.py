@@ -9,7 +9,7 @@ from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._exact import ExactEngine
-from sknesy.inference._mode import ModeEngine, make_mode_engine
+from sknesy.inference._mode import ModeEngine, make_mode_engine, weigh_marginals
 from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
@@ -47,4 +47,5 @@ __all__ = [
     "make_mode_engine",
     "pad_symbols",
     "true_state",
+    "weigh_marginals",
 ]

@@ -15,7 +15,7 @@ from sknesy._validation import as_column, check_number, check_option, in_order, 
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError, InvalidKnowledgeError
 from sknesy.inference._auto import AutoEngine
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
-from sknesy.inference._mode import make_mode_engine
+from sknesy.inference._mode import make_mode_engine, weigh_marginals
 from sknesy.inference._probabilities import read_proba
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import (
@@ -213,9 +213,7 @@ class Conditioner:
         log_weight = seen.log_prob
         if decision == "marginals":
             share = self._infer(seen).symbol_marginals
-            # The sum of the marginals of a world is its log-weight; less 1 each, as a search for
-            # worlds may count on weights of at most 0.
-            log_weight = torch.where(share > 0, share - 1.0, -torch.inf)
+            log_weight = weigh_marginals(share, share > 0)
         weights = log_weight, seen.log_likelihood(seen.compiled)
         try:
             log_joint, worlds, _ = self.engine.mode(seen.compiled, *weights)

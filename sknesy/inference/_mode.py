@@ -221,6 +221,16 @@ def make_mode_engine(engine: InferenceEngine) -> ModeEngine:
     return ModeEngine(max_width=1) if is_auto else ModeEngine()
 
 
+def weigh_marginals(marginals: Tensor, is_possible: Tensor) -> Tensor:
+    """Return log-weights whose best world has the largest expected number of right symbols.
+
+    The weight of a world is then the sum of the marginals (n_samples, n_symbols, n_states) of its
+    states, less 1 each: a search for worlds may count on weights of at most 0, and every world has
+    as many states. States that are not possible weigh -inf.
+    """
+    return torch.where(is_possible, marginals - 1.0, -torch.inf)
+
+
 def _shares(log_joint: Tensor) -> Tensor:
     """Return shares of the worlds of each sample, (n_samples, n_worlds); 0 where none was found."""
     peak = log_joint[:, :1]

@@ -16,6 +16,7 @@ from sknesy._validation import (
     as_worlds,
     check_labels,
     in_order,
+    join_columns,
     join_names,
     stack_columns,
 )
@@ -148,9 +149,7 @@ class Knowledge(ABC):
         """
         worlds = as_worlds(worlds, self.n_states)
         columns = [as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
-        if len({column.dtype.kind for column in columns}) > 1:
-            columns = [column.astype(object) for column in columns]
-        return np.stack(columns, axis=1)
+        return join_columns(columns)
 
     def split_labels(self, y: Any) -> npt.NDArray[Any]:
         """Turn y into the states of the outputs: the border where labels enter.
