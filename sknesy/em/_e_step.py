@@ -167,6 +167,13 @@ class EStep:
             self.observed, self._find(index), posterior.output_marginals, self.weight[index]
         )
 
+    def report(self, n_iter: int) -> dict[str, float]:
+        """Return what the transforms report of an iteration; the temperature is 1 without one."""
+        settings = {"temperature": 1.0}
+        for transform in self.transforms:
+            settings |= transform.report(n_iter)
+        return settings
+
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the bounds of an iteration and the next cannot be compared."""
         return any(transform.is_moving(n_iter) for transform in self.transforms)

@@ -15,6 +15,8 @@ of several starts those with the highest bounds go on (`sknesy.em._starts`). Wit
 estimates, L is an estimate, too.
 """
 
+import time
+
 import torch
 from torch import Tensor
 
@@ -80,6 +82,8 @@ def run_em(
     iterate = {"batch": _iterate_by_batch, "epoch": _iterate_by_epoch}[schedule]
     try:
         while run.n_iter < max_iter and not run.convergence.converged:
+            begin = time.perf_counter()
+            run.settings = e_step.report(run.n_iter + 1)
             callbacks.on_iteration_begin(run)
             iteration = _Iteration(run, e_step, callbacks)
             asked_to_stop = iterate(run, samples, iteration, m_steps)
@@ -89,13 +93,16 @@ def run_em(
             _check_signal(run.diagnostics[-1])
             is_moving = e_step.is_moving(run.n_iter + 1)
             watched = None if held_out is None else held_out.measure(run)
+            seconds = time.perf_counter() - begin
+            run.telemetry.append({**run.settings, "seconds": seconds})
             run.convergence.record(iteration.lower_bound(), asked_to_stop, is_moving, watched)
             callbacks.on_iteration_end(run)
     except StopTraining:
         return True
     finally:
         run.bound_so_far = None
-        del run.diagnostics[run.n_iter :]  # those of an iteration that was not finished
+        for record in (run.diagnostics, run.telemetry):
+            del record[run.n_iter :]  # of an iteration that was not finished
     return False
 
 

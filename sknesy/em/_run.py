@@ -34,6 +34,10 @@ class Run:
         Source of randomness, for engines that draw.
     diagnostics : list of dict
         Means over the samples of what the engine reported, for each iteration.
+    settings : dict of str to float
+        What the transforms report of the iteration that is on its way, or was the last.
+    telemetry : list of dict
+        These settings and the seconds, for each iteration.
     statistics : dict of str to Tensor
         Expected counts for the noise: the mean over samples.
     n_counted : int
@@ -54,6 +58,8 @@ class Run:
     memories: list[dict[str, Any]] = field(default_factory=list)
     generator: torch.Generator | None = None
     diagnostics: list[dict[str, float]] = field(default_factory=list)
+    settings: dict[str, float] = field(default_factory=dict)
+    telemetry: list[dict[str, float]] = field(default_factory=list)
     statistics: dict[str, Tensor] = field(default_factory=dict)
     n_counted: int = 0
     best: tuple[float, dict[str, Any], dict[str, Tensor]] | None = None

@@ -15,6 +15,7 @@ from sknesy.em import (
     EMCallback,
     MaxTime,
     hold_out,
+    tabulate,
     weigh_starts,
 )
 from sknesy.estimators._auto import open_auto
@@ -312,6 +313,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
             target,
         )
         self._keep(state, layout, knowledge, e_step, samples)
+        self.history_ = tabulate(runs, kept)
         self._fit_state = state  # last: an interrupt before it leaves the estimator as it was
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(

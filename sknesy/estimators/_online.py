@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sknesy._validation import in_order, join_names
-from sknesy.em import Convergence, weigh_starts
+from sknesy.em import Convergence, tabulate, weigh_starts
 from sknesy.estimators._fit_state import FitState
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
@@ -133,6 +133,7 @@ class OnlineMixin:
         self.init_lower_bounds_ = []
         state = replace(state, runs=tuple(kept), log_weight=weigh_starts(kept))
         self._keep(state, layout, knowledge, e_step, samples)
+        self.history_ = tabulate(sorted(kept, key=lambda run: run.start), kept)
         self._fit_state = state
 
     def _pass_once(self, runs, samples, e_step, callbacks):
@@ -198,6 +199,7 @@ class OnlineMixin:
             ),
             memories=deepcopy(memories),
             diagnostics=[*run.diagnostics],
+            telemetry=[*run.telemetry],
             generator=torch.Generator(run.net.device).set_state(run.generator.get_state()),
         )
 

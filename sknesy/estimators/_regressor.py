@@ -175,6 +175,12 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
         For each iteration, what the engine reported of its own accuracy, as means over the
         samples: ``effective_sample_size``, ``is_dead`` (the share of samples without a draw that
         agrees), and more. Empty dicts for exact engines.
+    history_ : dict of str to ndarray of shape (n_rows,)
+        A table, as ``pandas.DataFrame(clf.history_)`` takes it, with a row for each iteration of
+        each start, also of those that were not chosen: ``start`` (its number, from 0), ``is_kept``,
+        ``n_iter``, ``lower_bound``, ``validation_lower_bound`` where samples are held out,
+        ``temperature`` as the iteration began, ``seconds``, and the columns of `diagnostics_`; NaN
+        where a row has no such number.
     n_iter_ : int
         Iterations finished.
     converged_ : bool

@@ -98,6 +98,21 @@ class PosteriorTransform(BaseEstimator, ABC):
         """
         return posterior
 
+    def report(self, n_iter: int) -> dict[str, float]:
+        """Return the settings of an iteration, for `history_` and the progress bar.
+
+        Parameters
+        ----------
+        n_iter : int
+            Number of the iteration.
+
+        Returns
+        -------
+        dict of str to float
+            Settings by name, as they are when the iteration begins.
+        """
+        return {}
+
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the bounds of this iteration and the next cannot be compared.
 

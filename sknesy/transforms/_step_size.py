@@ -65,6 +65,10 @@ class StepSize(PosteriorTransform):
         state["is_known"][index] = is_known | is_found
         return replace(posterior, symbol_marginals=average)
 
+    def report(self, n_iter: int) -> dict[str, float]:
+        """Return the step size."""
+        return {"step_size": self._schedule().at(n_iter)}
+
     def _schedule(self) -> Schedule:
         return Schedule(self.values, "step_size", _is_share, "a number above 0 and at most 1")
 

@@ -44,6 +44,10 @@ class Temperature(PosteriorTransform):
         temperature = self._schedule().at(n_iter)
         return log_prob if temperature == 1.0 else flatten(log_prob, temperature)
 
+    def report(self, n_iter: int) -> dict[str, float]:
+        """Return the temperature."""
+        return {"temperature": self._schedule().at(n_iter)}
+
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the next iteration has another temperature."""
         return self._schedule().is_moving(n_iter)
