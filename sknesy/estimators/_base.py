@@ -1,5 +1,6 @@
 """Base of the estimators: from data, net and knowledge to a fit."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -20,11 +21,12 @@ from sknesy.em import (
 )
 from sknesy.estimators._auto import open_auto
 from sknesy.estimators._class_weight import weigh_classes
-from sknesy.estimators._fit_state import FitState, VersionedPickle
+from sknesy.estimators._fit_state import FitState, VersionedPickle, copy_bare
 from sknesy.estimators._objective import assume
 from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
+from sknesy.estimators._sklearn_callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from sknesy.estimators._target import make_target
 from sknesy.estimators._training import TrainingMixin
 from sknesy.inference import AutoEngine, InferenceEngine
@@ -41,7 +43,7 @@ _HOT = 3.0  # its first temperature
 _N_SEEDS = np.iinfo(np.int32).max
 
 
-class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
+class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMixin, BaseEstimator):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
     An estimator says how labels are read and predicted by `_make_label_space`.
@@ -233,8 +235,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
         KeyboardInterrupt as usual, and leaves an estimator that is fitted as far as it got.
         """
         # A copy learns, so that a fit that fails leaves this estimator as it was.
-        learner = object.__new__(type(self))  # not copy.copy, which pickles would have a say in
-        vars(learner).update(vars(self))
+        learner = copy_bare(self)
         try:
             learner._fit(X, y, sample_weight, symbols)
         except KeyboardInterrupt:
@@ -244,8 +245,10 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
         self.__dict__ = vars(learner)
         return self
 
+    @with_callbacks
     def _fit(self, X, y, sample_weight, symbols):
         callbacks = self._check_parameters()
+        given = X, y, sample_weight
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge, X is not None)
         X = without_features(X, y, symbols, layout)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
@@ -285,36 +288,48 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, BaseEstimator):
         if symbols is None:
             warn_of_no_information(observed, self.knowledge)
 
+        def leave_behind(learner, kept):
+            """Set what a fit leaves behind, with these runs."""
+            state = FitState(
+                tuple(kept),
+                weigh_starts(kept),
+                e_step.transforms,
+                self.knowledge,
+                labels,
+                likelihood,
+                int(seeds[-1]),
+                labels.wanted([]) or None,
+                target,
+            )
+            learner._keep(state, layout, knowledge, e_step, samples)
+            learner.history_ = tabulate(runs, kept)
+            learner._fit_state = state  # last: an interrupt before it leaves all as it was
+
+        def snapshot(runs):
+            """Return the attributes of an estimator fitted so far; training goes on with others."""
+            learner = copy_bare(self)
+            leave_behind(learner, [replace(run) for run in runs])
+            return vars(learner)
+
         # All checks have passed: training begins.
+        watcher = watch_fit(self, *given, snapshot)
         kept, self.init_lower_bounds_, stopped_by = self._train(
             runs,
             samples,
             e_step,
-            callbacks,
+            callbacks if watcher is None else [*callbacks, watcher],
             max_iter=self.max_iter,
             n_kept=self.n_starts_kept,
             held_out=held_out,
         )
-        log_weight = weigh_starts(kept)
         for run in kept:
             if held_out is None:  # else the net is kept as it was measured
                 run.net.recompute_statistics(samples)
             else:
                 held_out.restore(run)
-        state = FitState(
-            tuple(kept),
-            log_weight,
-            e_step.transforms,
-            self.knowledge,
-            labels,
-            likelihood,
-            int(seeds[-1]),
-            labels.wanted([]) or None,
-            target,
-        )
-        self._keep(state, layout, knowledge, e_step, samples)
-        self.history_ = tabulate(runs, kept)
-        self._fit_state = state  # last: an interrupt before it leaves the estimator as it was
+        leave_behind(self, kept)
+        if watcher is not None:
+            watcher.finish(runs, kept)
         if isinstance(stopped_by, KeyboardInterrupt):
             raise KeyboardInterrupt(
                 f"fit was interrupted after {self.n_iter_} of at most {self.max_iter} iterations. "

@@ -16,7 +16,7 @@ from sknesy.likelihoods import Likelihood, State
 from sknesy.nets import SymbolNet
 from sknesy.transforms import PosteriorTransform
 
-__all__ = ["FitState", "VersionedPickle"]
+__all__ = ["FitState", "VersionedPickle", "copy_bare"]
 
 
 @dataclass
@@ -57,6 +57,13 @@ class FitState:
         shapes, known = ({k: v.shape for k, v in n.items()} for n in (noise, learned))
         is_same = type(self.likelihood) is type(likelihood) and shapes == known
         return {k: v.to(noise[k]) for k, v in learned.items()} if is_same else noise
+
+
+def copy_bare(estimator: Any) -> Any:
+    """Copy an estimator with all its attributes; copy.copy leaves out what pickles do."""
+    other = object.__new__(type(estimator))
+    vars(other).update(vars(estimator))
+    return other
 
 
 class VersionedPickle:

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sknesy._validation import in_order, join_names
 from sknesy.em import Convergence, tabulate, weigh_starts
-from sknesy.estimators._fit_state import FitState
+from sknesy.estimators._fit_state import FitState, copy_bare
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
 from sknesy.exceptions import InvalidNetError
@@ -31,8 +31,7 @@ class OnlineMixin:
     def _partial_fit(self, X, y, classes, sample_weight, symbols):
         """Go on with one pass over some samples; an error leaves the estimator as it was."""
         self._validate_params()
-        learner = object.__new__(type(self))
-        vars(learner).update(vars(self))
+        learner = copy_bare(self)
         learner._go_on(X, y, classes, sample_weight, symbols)
         self.__dict__ = vars(learner)
         return self
