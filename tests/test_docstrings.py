@@ -12,8 +12,10 @@ from typing import Protocol
 import pytest
 from numpydoc.validate import validate
 
-ROOT = Path(__file__).parents[1]
-REFERENCE = ROOT / "docs" / "api.md"
+import sknesy
+
+PACKAGE = Path(sknesy.__file__).parent
+REFERENCE = Path(__file__).parents[1] / "docs" / "api.md"
 
 # What numpydoc checks: the section order, the summary, parameters and returns against the
 # signature. See numpydoc.validate.ERROR_MSGS.
@@ -104,7 +106,7 @@ DOES = set(
 
 def summaries():
     """(file, line, whether it is a function, first word) of each docstring of the package."""
-    for path in sorted((ROOT / "sknesy").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 continue
@@ -114,7 +116,7 @@ def summaries():
                 is_function &= not any("property" in name for name in decorators)
                 word = re.match(r"[\w'-]*", docstring)[0]
                 line = getattr(node, "lineno", 1)
-                yield path.relative_to(ROOT), line, is_function, word
+                yield path.relative_to(PACKAGE), line, is_function, word
 
 
 def test_summaries_of_functions_open_with_a_verb_and_all_others_with_a_noun():

@@ -31,7 +31,6 @@ REGRESSOR = EMNeSyRegressor(IdentityKnowledge(np.linspace(-4, 8, 49).tolist()))
 @parametrize_with_checks(
     [EMNeSyClassifier(), REGRESSOR],
     expected_failed_checks=lambda estimator: EXPECTED_FAILED,
-    xfail_strict=True,
 )
 def test_sklearn_checks(estimator, check):
     check(estimator)
