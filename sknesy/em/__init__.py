@@ -5,6 +5,7 @@ from sknesy.em._convergence import Convergence
 from sknesy.em._e_step import EStep
 from sknesy.em._held_out import HeldOut, hold_out
 from sknesy.em._history import tabulate
+from sknesy.em._information import Information
 from sknesy.em._loop import run_em
 from sknesy.em._run import Run
 from sknesy.em._starter import run_starter
@@ -22,6 +23,7 @@ __all__ = [
     "HeldOut",
     "hold_out",
     "tabulate",
+    "Information",
     "EMCallback",
     "Callbacks",
     "Progress",

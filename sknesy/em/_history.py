@@ -1,6 +1,7 @@
 """History of a fit: a table of all iterations of all starts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +36,16 @@ def tabulate(runs: Sequence[Run], kept: Sequence[Run]) -> dict[str, npt.NDArray]
             row["lower_bound"] = bounds[i]
             if held_out:
                 row["validation_lower_bound"] = held_out[i]
-            single = {k: v for k, v in run.diagnostics[i].items() if np.ndim(v) == 0}
-            rows.append(row | run.telemetry[i] | single)
+            told = {name: _mean(value) for name, value in run.diagnostics[i].items()}
+            rows.append(row | run.telemetry[i] | told)
     names = dict.fromkeys(["start", "is_kept", "n_iter", "lower_bound"])
     for row in rows:
         names |= dict.fromkeys(row)
     return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+
+def _mean(values: Any) -> float:
+    """Compute the mean of what is a number for each symbol; NaN if all are."""
+    values = np.ravel(values)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else np.nan

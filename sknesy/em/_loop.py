@@ -16,6 +16,7 @@ estimates, L is an estimate, too.
 """
 
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from torch import Tensor
 from sknesy.em._callbacks import EMCallback, StopTraining
 from sknesy.em._e_step import Diagnostics, EStep, mean_bound
 from sknesy.em._held_out import HeldOut
+from sknesy.em._information import Information
 from sknesy.em._run import Run
 from sknesy.exceptions import NoSignalError
 from sknesy.inference import Posterior
@@ -85,11 +87,11 @@ def run_em(
             begin = time.perf_counter()
             run.settings = e_step.report(run.n_iter + 1)
             callbacks.on_iteration_begin(run)
-            iteration = _Iteration(run, e_step, callbacks)
+            iteration = _Iteration(run, samples, e_step, callbacks)
             asked_to_stop = iterate(run, samples, iteration, m_steps)
             counts = run.average(iteration.statistics, len(samples), step)
             run.noise = e_step.learn_noise(run, counts)
-            run.diagnostics.append(iteration.diagnostics.means())
+            run.diagnostics.append(iteration.report())
             _check_signal(run.diagnostics[-1])
             is_moving = e_step.is_moving(run.n_iter + 1)
             watched = None if held_out is None else held_out.measure(run)
@@ -109,11 +111,14 @@ def run_em(
 class _Iteration:
     """One iteration on its way: evidence, counts and diagnostics so far."""
 
-    def __init__(self, run: Run, e_step: EStep, callbacks: EMCallback) -> None:
+    def __init__(self, run: Run, samples: Samples, e_step: EStep, callbacks: EMCallback) -> None:
         self.run, self.e_step, self.callbacks = run, e_step, callbacks
         self.log_evidence = torch.full_like(e_step.weight, torch.nan)  # NaN: not seen, or held out
         self.statistics: dict[str, Tensor] = {}
         self.diagnostics = Diagnostics()
+        # The conditional objective has no posterior, but differences of two.
+        is_posterior = e_step.assumed is None
+        self.information = Information(samples, e_step.weight) if is_posterior else None
         run.bound_so_far = self.lower_bound
 
     def infer(
@@ -125,10 +130,19 @@ class _Iteration:
         self.diagnostics.record(posterior.diagnostics, len(index))
         if is_training:
             self.log_evidence[index] = posterior.bound
+            if self.information is not None:
+                self.information.record(posterior.symbol_marginals, index)
             for name, count in e_step.count(posterior, index).items():
                 total = self.statistics.get(name)
                 self.statistics[name] = count if total is None else total + count
         return posterior
+
+    def report(self) -> dict[str, Any]:
+        """Return what the engine reported, and the missing information of each symbol."""
+        told: dict[str, Any] = dict(self.diagnostics.means())
+        if self.information is not None:
+            told["missing_information"] = self.information.missing().tolist()
+        return told
 
     def watch(self, n_samples: int) -> None:
         """Count samples that the net is trained on."""
@@ -171,7 +185,7 @@ def _iterate_by_epoch(run: Run, samples: Samples, iteration: _Iteration, m_steps
     return any(run.net.m_step(responsibilities) for _ in range(m_steps))  # M-step
 
 
-def _check_signal(diagnostics: dict[str, float]) -> None:
+def _check_signal(diagnostics: dict[str, Any]) -> None:
     """Raise if an iteration taught the net nothing."""
     if diagnostics.get("is_dead") == 1.0:
         raise NoSignalError(

@@ -33,7 +33,8 @@ class Run:
     generator : torch.Generator or None
         Source of randomness, for engines that draw.
     diagnostics : list of dict
-        Means over the samples of what the engine reported, for each iteration.
+        Means over the samples of what the engine reported, and the missing information of each
+        symbol, for each iteration.
     settings : dict of str to float
         What the transforms report of the iteration that is on its way, or was the last.
     telemetry : list of dict
@@ -57,7 +58,7 @@ class Run:
     noise: dict[str, Tensor] = field(default_factory=dict)
     memories: list[dict[str, Any]] = field(default_factory=list)
     generator: torch.Generator | None = None
-    diagnostics: list[dict[str, float]] = field(default_factory=list)
+    diagnostics: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, float] = field(default_factory=dict)
     telemetry: list[dict[str, float]] = field(default_factory=list)
     statistics: dict[str, Tensor] = field(default_factory=dict)

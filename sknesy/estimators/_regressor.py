@@ -171,16 +171,21 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
     validation_lower_bounds_ : list of float
         Mean log-evidence of the samples held out, after each iteration; empty without
         `validation_fraction`.
-    diagnostics_ : list of dict of str to float
+    diagnostics_ : list of dict of str to float, or to list of float
         For each iteration, what the engine reported of its own accuracy, as means over the
         samples: ``effective_sample_size``, ``is_dead`` (the share of samples without a draw that
-        agrees), and more. Empty dicts for exact engines.
+        agrees), and more; nothing for exact engines. Besides, ``missing_information``: for each
+        symbol, in [0, 1], the share of what there is to know that net and labels together leave
+        open, mean_i H(q_i) / H(mean_i q_i), with the entropy H of the posterior q_i of sample i.
+        All symbols of sequences count as one. It is NaN where the symbol has one state in all
+        samples, and absent with ``objective="conditional"``, which has no posterior. While the
+        temperature moves, it is that of the flattened net.
     history_ : dict of str to ndarray of shape (n_rows,)
         A table, as ``pandas.DataFrame(clf.history_)`` takes it, with a row for each iteration of
         each start, also of those that were not chosen: ``start`` (its number, from 0), ``is_kept``,
         ``n_iter``, ``lower_bound``, ``validation_lower_bound`` where samples are held out,
-        ``temperature`` as the iteration began, ``seconds``, and the columns of `diagnostics_`; NaN
-        where a row has no such number.
+        ``temperature`` as the iteration began, ``seconds``, and the columns of `diagnostics_`, as
+        means over symbols where these have a number each; NaN where a row has none.
     n_iter_ : int
         Iterations finished.
     converged_ : bool
