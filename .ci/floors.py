@@ -11,7 +11,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+SETTINGS = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = tomllib.loads(SETTINGS.read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([A-Za-z0-9.]+)")
 OWN = re.compile(rf"{PROJECT['name']}\[([^\]]+)\]")
