@@ -22,6 +22,7 @@ EXTENDING = ARCHITECTURE.with_name("extending.md")
 FLOORS = {
     "exceptions": 0,
     "_validation": 1,
+    "_logging": 1,
     "metrics": 1,
     "sat": 1,
     "numerics": 1,

@@ -1,12 +1,13 @@
 """Expectation-Maximisation: the loop, its state and what watches it."""
 
-from sknesy.em._callbacks import Callbacks, EMCallback, MaxTime, Progress, StopTraining
+from sknesy.em._callbacks import Callbacks, EMCallback, MaxTime, StopTraining
 from sknesy.em._convergence import Convergence
 from sknesy.em._e_step import EStep
 from sknesy.em._held_out import HeldOut, hold_out
 from sknesy.em._history import tabulate
 from sknesy.em._information import Information
 from sknesy.em._loop import run_em
+from sknesy.em._progress import IterationLog, Progress
 from sknesy.em._run import Run
 from sknesy.em._starter import run_starter
 from sknesy.em._starts import choose_starts, train_in_turn, weigh_starts
@@ -26,6 +27,7 @@ __all__ = [
     "Information",
     "EMCallback",
     "Callbacks",
+    "IterationLog",
     "Progress",
     "MaxTime",
     "StopTraining",

@@ -1,14 +1,11 @@
-"""Watchers of EM: the contract of callbacks, the progress bar, the time limit."""
+"""Watchers of EM: the contract of callbacks, and the time limit."""
 
 import time
 from collections.abc import Iterable
-from typing import Any
-
-from tqdm.auto import tqdm
 
 from sknesy.em._run import Run
 
-__all__ = ["Callbacks", "EMCallback", "MaxTime", "Progress", "StopTraining"]
+__all__ = ["Callbacks", "EMCallback", "MaxTime", "StopTraining"]
 
 
 class StopTraining(Exception):  # noqa: N818 - like StopIteration, it is no error
@@ -99,36 +96,3 @@ class MaxTime(EMCallback):
     def _check(self) -> None:
         if time.monotonic() > self._end:
             raise StopTraining
-
-
-class Progress(EMCallback):
-    """Bar that counts samples, with the log-evidence and the rate, as a context manager.
-
-    Parameters
-    ----------
-    n_samples : int
-        Samples in one pass.
-    n_passes : int
-        The largest number of passes.
-    max_iter : int
-        The largest number of EM iterations.
-    """
-
-    def __init__(self, n_samples: int, n_passes: int, max_iter: int) -> None:
-        self._max_iter = max_iter
-        self._bar = tqdm(total=n_samples * n_passes, unit=" samples", unit_scale=True)
-
-    def on_iteration_begin(self, run: Run) -> None:
-        """Show which iteration begins."""
-        self._bar.set_description(f"EM {run.n_iter + 1}/{self._max_iter}", refresh=False)
-
-    def on_batch_end(self, run: Run, n_samples: int) -> None:
-        """Count samples; the log-evidence is computed only when the bar is drawn."""
-        if self._bar.update(n_samples) and run.bound_so_far is not None:
-            self._bar.set_postfix_str(f"log evidence {run.bound_so_far():.4f}", refresh=False)
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._bar.close()

@@ -5,6 +5,7 @@ net learns one of them and is sure of it. Starts that end in different maps have
 a mixture of their nets says which symbols are open.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from sknesy.em._run import Run
 from sknesy.exceptions import DivergenceError
+
+_LOGGER = logging.getLogger(__name__)
 
 __all__ = ["choose_starts", "train_in_turn", "weigh_starts"]
 
@@ -60,6 +63,8 @@ def choose_starts(
         if stopped_by:
             break
     best = sorted(survivors, key=lambda run: run.lower_bound, reverse=True)  # stable
+    bounds = ", ".join(f"{run.lower_bound:.4g} of start {run.start}" for run in best)
+    _LOGGER.info("Log-evidence of the starts: %s. The best %d of them go on", bounds, n_kept)
     return best[:n_kept], stopped_by
 
 

@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from sknesy._logging import show
 from sknesy._validation import in_order
 from sknesy.em import (
     EMCallback,
@@ -237,7 +238,8 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
         # A copy learns, so that a fit that fails leaves this estimator as it was.
         learner = copy_bare(self)
         try:
-            learner._fit(X, y, sample_weight, symbols)
+            with show(self.verbose):
+                learner._fit(X, y, sample_weight, symbols)
         except KeyboardInterrupt:
             if vars(learner).get("_fit_state") is not vars(self).get("_fit_state"):
                 self.__dict__ = vars(learner)

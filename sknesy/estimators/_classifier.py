@@ -151,7 +151,10 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         learned goes on, too, if its shapes are the same. With several starts, the first ones do, as
         many as the last fit kept.
     verbose : int, default=0
-        1 shows a progress bar with the log-evidence and the rate.
+        1 shows a progress bar with the log-evidence, the temperature, the rate and the time left,
+        and messages of the level INFO: what takes long, and what was decided. 2 shows those of the
+        level DEBUG, too: the engine, and a line for each iteration. Messages are records of the
+        logger "sknesy"; if the application has handlers, these show them, and stderr does not.
 
     Attributes
     ----------

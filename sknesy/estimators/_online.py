@@ -9,6 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from sknesy._logging import show
 from sknesy._validation import in_order, join_names
 from sknesy.em import Convergence, tabulate, weigh_starts
 from sknesy.estimators._fit_state import FitState, copy_bare
@@ -32,7 +33,8 @@ class OnlineMixin:
         """Go on with one pass over some samples; an error leaves the estimator as it was."""
         self._validate_params()
         learner = copy_bare(self)
-        learner._go_on(X, y, classes, sample_weight, symbols)
+        with show(self.verbose):
+            learner._go_on(X, y, classes, sample_weight, symbols)
         self.__dict__ = vars(learner)
         return self
 

@@ -18,7 +18,7 @@ from sknesy.estimators._mixture import (
 )
 from sknesy.estimators._possible import check_predictable
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError
-from sknesy.inference import Compiled, make_mode_engine
+from sknesy.inference import Compiled, compile_knowledge, make_mode_engine
 from sknesy.knowledge import Knowledge
 from sknesy.layouts import without_features
 from sknesy.likelihoods import KnownSymbols, Observed
@@ -188,7 +188,7 @@ class PredictionMixin:
             observed = state.likelihood.read(y, state.labels)
             support = observed.support
             wanted = None if support is None else state.labels.wanted(support)
-            compiled = self.engine_.compile(knowledge, wanted, reuse=compiled).to(device)
+            compiled = compile_knowledge(self.engine_, knowledge, wanted, compiled).to(device)
         return _Seen(samples, tuple(views), knowledge, compiled, observed, known)
 
     def _assumed(self, compiled, log_prob):
@@ -205,7 +205,8 @@ class PredictionMixin:
         """Compile for sequences longer than those of `fit`; kept for the next time."""
         if self._fit_state.longer is None or self._fit_state.longer[0].n_symbols < n_symbols:
             knowledge = self._fit_state.family.unroll(n_symbols)
-            compiled = self.engine_.compile(knowledge, self._fit_state.labels.wanted([]) or None)
+            wanted = self._fit_state.labels.wanted([]) or None
+            compiled = compile_knowledge(self.engine_, knowledge, wanted)
             self._fit_state.longer = knowledge, compiled.to(self._fit_state.net.device)
         return self._fit_state.longer
 
@@ -281,11 +282,11 @@ class PredictionMixin:
         labels, support = self._fit_state.labels, seen.observed and seen.observed.support
         if n_symbols not in searches:
             wanted = labels.wanted([]) or None
-            searches[n_symbols] = engine.compile(seen.knowledge, wanted).to(device)
+            searches[n_symbols] = compile_knowledge(engine, seen.knowledge, wanted).to(device)
         compiled = searches[n_symbols]
         if support:
             wanted = labels.wanted(support)
-            compiled = engine.compile(seen.knowledge, wanted, reuse=compiled).to(device)
+            compiled = compile_knowledge(engine, seen.knowledge, wanted, compiled).to(device)
         evidence = self._evidence(seen, compiled, view)
         log_joint, worlds, outputs = engine.mode(compiled, view.log_prob, evidence)
         # The states of outputs are named by what the estimator's own engine compiled.

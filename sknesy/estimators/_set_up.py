@@ -9,7 +9,7 @@ import torch
 
 from sknesy.em import EStep
 from sknesy.estimators._possible import check_each_sample, check_some_known
-from sknesy.inference import Compiled, InferenceEngine
+from sknesy.inference import Compiled, InferenceEngine, compile_knowledge
 from sknesy.knowledge import Knowledge
 from sknesy.layouts import Layout
 from sknesy.likelihoods import Likelihood, Observed
@@ -41,7 +41,7 @@ def make_e_step(
     if symbols is not None:
         known = layout.read_symbols(symbols, knowledge, samples, source=source)
     check_some_known(observed, known)
-    compiled = engine.compile(knowledge, wanted, reuse)
+    compiled = compile_knowledge(engine, knowledge, wanted, reuse)
     observed = observed.bind(compiled.output_states)
     is_checked = wanted is not None  # the engine has checked that these labels are possible
     check_each_sample(layout, engine, compiled, samples, likelihood, observed, known, is_checked)

@@ -1,5 +1,6 @@
 """Training within a fit: nets, starts, and what stops them."""
 
+import logging
 from contextlib import ExitStack
 
 import torch
@@ -9,6 +10,7 @@ from sknesy._validation import join_names, warn
 from sknesy.em import (
     Callbacks,
     Convergence,
+    IterationLog,
     MaxTime,
     Progress,
     Run,
@@ -21,6 +23,8 @@ from sknesy.estimators._objective import check_objective
 from sknesy.nets import make_nets
 
 __all__ = ["TrainingMixin"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class TrainingMixin:
@@ -120,10 +124,10 @@ class TrainingMixin:
         init_lower_bounds: list[float] = []
         kept, stopped_by = list(runs), False
         with ExitStack() as sessions:
-            bar = [Progress(len(samples), n_passes, max_iter)] if self.verbose else []
+            bar = [Progress(len(samples), n_passes, max_iter, len(runs))] if self.verbose else []
             for progress in bar:
                 sessions.enter_context(progress)
-            watchers = Callbacks([*bar, *callbacks])
+            watchers = Callbacks([*bar, IterationLog(max_iter), *callbacks])
             time_limit = Callbacks(c for c in callbacks if isinstance(c, MaxTime))
             for run in runs:
                 session = run.net.training(samples, e_step.weight, y, is_trial=is_trial)
@@ -143,6 +147,11 @@ class TrainingMixin:
 
     def _warn_of_no_convergence(self, is_stopped):
         if self.converged_:
+            _LOGGER.info(
+                "EM converged after %d iterations, with a log-evidence of %.4g nats a sample",
+                self.n_iter_,
+                self._fit_state.run.kept_bound,
+            )
             return
         if is_stopped:
             reason = "was stopped by a callback"

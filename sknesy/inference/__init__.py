@@ -3,6 +3,7 @@
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._compile import compile_knowledge
 from sknesy.inference._condition import condition, decide
 from sknesy.inference._conditioner import Conditioner
 from sknesy.inference._counts import CountsEngine
@@ -41,6 +42,7 @@ __all__ = [
     "SearchLimits",
     "Selection",
     "WorldDistance",
+    "compile_knowledge",
     "compile_search",
     "condition",
     "decide",

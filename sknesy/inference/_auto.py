@@ -1,6 +1,7 @@
 """The choice of an engine, by what each makes of the knowledge."""
 
 import inspect
+import logging
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from sknesy.inference._sampling import SamplingEngine
 from sknesy.knowledge import Knowledge
 
 __all__ = ["AutoEngine", "Selection"]
+
+_LOGGER = logging.getLogger(__name__)
 
 _BATCH = 32  # samples, as in the estimator's mini-batch
 _LIMITS = ("max_worlds", "max_width", "max_edges")
@@ -167,7 +170,9 @@ class AutoEngine(InferenceEngine):
             except (IntractableError, UnsupportedKnowledgeError) as error:
                 refusals.append((engine, error))
         if rivals:
-            return _take_cheapest(rivals, refusals)
+            choice = _take_cheapest(rivals, refusals)
+            _LOGGER.debug("auto takes %r: %s", choice.engine, choice.reason)
+            return choice
         return self._approximate(knowledge, labels, budget, _join(refusals))
 
     def _candidates(self) -> list[InferenceEngine]:

@@ -15,6 +15,7 @@ from sknesy._validation import as_column, check_number, check_option, in_order, 
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError, InvalidKnowledgeError
 from sknesy.inference._auto import AutoEngine
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._compile import compile_knowledge
 from sknesy.inference._mode import make_mode_engine, weigh_marginals
 from sknesy.inference._probabilities import read_proba
 from sknesy.knowledge import Knowledge
@@ -265,7 +266,7 @@ class Conditioner:
     ) -> Compiled:
         """Compile for some labels, and go on from what was compiled before."""
         try:
-            compiled = engine.compile(self.knowledge, support, reuse=self._compiled.get(use))
+            compiled = compile_knowledge(engine, self.knowledge, support, self._compiled.get(use))
         except InconsistentLabelError as error:
             if not is_rule or self._label is None:
                 raise
@@ -275,7 +276,7 @@ class Conditioner:
                 "does."
             ) from error
         self._compiled[use] = compiled
-        return compiled  # type: ignore[no-any-return]
+        return compiled
 
     def _infer(self, seen: "_Seen") -> Posterior:
         """Compute the posterior, and check that there is one."""
