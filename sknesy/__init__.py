@@ -1,5 +1,6 @@
 """Neurosymbolic learning in scikit-learn: nets that learn from weak labels and knowledge."""
 
+from sknesy._show_versions import show_versions
 from sknesy.estimators import ConstrainedClassifier, EMNeSyClassifier, EMNeSyRegressor, final
 
 __all__ = [
@@ -7,6 +8,7 @@ __all__ = [
     "EMNeSyClassifier",
     "EMNeSyRegressor",
     "final",
+    "show_versions",
     "__version__",
 ]
 

@@ -21,6 +21,7 @@ EXTENDING = ARCHITECTURE.with_name("extending.md")
 # From the ground up; a room may import from lower floors and from its own room.
 FLOORS = {
     "exceptions": 0,
+    "_show_versions": 0,
     "_validation": 1,
     "_logging": 1,
     "metrics": 1,

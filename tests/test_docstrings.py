@@ -82,7 +82,7 @@ VERBS = set(
     Extend Fill Find Fit Flatten Fold Follow Give Go Group Guess Hold Imagine Insist Iterate
     Join Keep Lay Learn Leave Lend Lengthen Let List Load Look Make Mark Measure Merge Mix Move
     Multiply Name Normalise Notify Number Observe Open Order Pad Pay Place Plot Predict Prepare
-    Project Propagate Put Raise Rank Read Recompute Record Reduce Remember Remove Renumber
+    Print Project Propagate Put Raise Rank Read Recompute Record Reduce Remember Remove Renumber
     Replace Require Resample Rescale Restore Return Run Save Say Score Search Send Set Share
     Show Simplify Solve Sort Split Stand Start State Stop Store Sum Take Tell Tilt Train
     Transform Translate Try Turn Unroll Update Walk Warn Watch Weigh Wish Write Yield
