@@ -3,6 +3,7 @@
 from sknesy.datasets._digit_sum import DigitSum, make_digit_sum
 from sknesy.datasets._handwritten_formula import FormulaStep, make_handwritten_formula
 from sknesy.datasets._mnist import load_mnist
+from sknesy.datasets._points import make_points
 from sknesy.datasets._shortest_path import (
     PathRegret,
     ShortestPath,
@@ -21,6 +22,7 @@ __all__ = [
     "load_mnist",
     "make_digit_sum",
     "make_handwritten_formula",
+    "make_points",
     "make_shortest_path",
     "make_visual_sudoku",
     "path_cost",
