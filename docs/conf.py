@@ -14,14 +14,17 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.githubpages",  # folders whose names open with an underscore are served, too
     "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -30,13 +33,36 @@ numpydoc_show_class_members = False  # the template of classes lists them
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "subsection_order": [
+        "../examples/first_steps",
+        "../examples/weak_labels",
+        "../examples/knowledge",
+        "../examples/any_learner",
+        "../examples/bigger",
+    ],
     "filename_pattern": r"/plot_(?!mnist)",  # MNIST is shown, not run: it would be fetched
     "show_memory": False,
     "write_computation_times": False,
 }
 
-html_theme = "alabaster"
-html_theme_options = {"page_width": "1080px", "sidebar_width": "240px"}
+copybutton_exclude = ".linenos, .gp, .go"  # copies of doctests run
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["sknesy.css"]
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_title = f"sknesy {version}"
+html_show_sourcelink = False
+html_sidebars = {"index": []}
+html_theme_options = {
+    "logo": {"text": f"sknesy {version}"},
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
 
 
 def setup(app):

@@ -16,7 +16,7 @@ import sknesy
 ROOT = Path(sknesy.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
-EXTENDING = ARCHITECTURE.with_name("extending.md")
+EXTENDING = ARCHITECTURE.with_name("extending")
 
 # From the ground up; a room may import from lower floors and from its own room.
 FLOORS = {
@@ -114,61 +114,87 @@ def test_init_files_hold_no_logic(path):
     assert all(isinstance(node, allowed) for node in ast.parse(path.read_text()).body)
 
 
-# The rows of "Where a newcomer adds": the section of extending.md that works it out, the estimator
-# that is fitted there with the worked thing, its data, and what of the section must run in it.
+# The rows of "Where a newcomer adds": the page of docs/extending and its section that works it out,
+# the estimator that is fitted there with the worked thing, its data, and what of the section must
+# run in it.
 SUMS = "make_digit_sum(60, random_state=0)[:2]"
-BLOBS = "make_blob_maximum(random_state=0)[:2]"
+POINTS = "make_points(maximum, 200, random_state=0)[:2]"
 CODES = "(X_codes, y_codes)"
 WORKED = {
-    "an inference engine": ("An inference engine", "dense", SUMS, {"DenseEngine._infer"}),
+    "an inference engine": ("engine", "An inference engine", "dense", SUMS, {"DenseEngine._infer"}),
     "a knowledge language": (
+        "language",
         "A knowledge language",
         "by_worlds",
         CODES,
         {"TableKnowledge.symbol_states", "TableKnowledge.output_states"},
     ),
     "a faster way from it to worlds": (
+        "language",
         "A faster way to worlds",
         "by_worlds",
         CODES,
         {"enumerate_table_worlds"},
     ),
     "a faster way from it to a decision diagram": (
+        "ways",
         "A faster way to a decision diagram",
         "by_diagram",
         "(X_alike, y_alike)",
         {"compile_alike_levels"},
     ),
     "a way to draw from it under evidence": (
+        "ways",
         "A way to draw",
         "by_draws",
         CODES,
         {"compile_table_sampler", "TableSampler.draw"},
     ),
-    "a way to factors": ("A way to factors", "by_factors", CODES, {"compile_table_factors"}),
+    "a way to factors": (
+        "ways",
+        "A way to factors",
+        "by_factors",
+        CODES,
+        {"compile_table_factors"},
+    ),
     "a way to its most probable worlds": (
+        "ways",
         "A way to the most probable worlds",
         "by_mode",
         CODES,
         {"compile_table_search", "TableSearch.find"},
     ),
     "a way to observe y": (
+        "likelihood",
         "A way to observe y",
         "noisy",
         SUMS,
         {f"NoisyLikelihood.{name}" for name in ("read", "log_likelihood", "count", "m_step")},
     ),
-    "a transform": ("A transform", "smoothed", SUMS, {"Smoothed.start", "Smoothed.after"}),
-    "a layout": ("A layout", "stacked", f"(wide, {SUMS}[1])", {"SideBySide.read"}),
+    "a transform": (
+        "transform",
+        "A transform",
+        "smoothed",
+        SUMS,
+        {"Smoothed.start", "Smoothed.after"},
+    ),
+    "a layout": ("layout", "A layout", "stacked", f"(wide, {SUMS}[1])", {"SideBySide.read"}),
     "a kind of net": (
+        "kind_of_net",
         "A kind of net",
         "counting",
-        "(tokens, make_blob_maximum(random_state=0)[1])",
+        "(tokens, y)",
         {"make_counting_net", "CountingNet.log_prob", "CountingNet.m_step"},
     ),
-    "a callback": ("A callback", "stopped", SUMS, {"StopAt.on_batch_end"}),
-    "a data set": ("A dataset", "scaled", BLOBS, {"make_blob_maximum"}),
-    "a net": ("A net", "scaled", BLOBS, {"Scaled.forward"}),
+    "a callback": ("callback", "A callback", "stopped", SUMS, {"StopAt.on_batch_end"}),
+    "a data set": (
+        "dataset",
+        "A data set",
+        "read",
+        "make_blob_maximum(random_state=0)[:2]",
+        {"make_blob_maximum"},
+    ),
+    "a net": ("net", "A net", "scaled", POINTS, {"Scaled.forward"}),
 }
 
 needs_docs = pytest.mark.skipif(not ARCHITECTURE.is_file(), reason="the docs are not here")
@@ -183,9 +209,13 @@ def rows_of_newcomers():
     ]
 
 
-def section(heading):
+def worked_page(name):
+    return EXTENDING / f"{name}.md"
+
+
+def section(page, heading):
     (text,) = re.findall(
-        rf"^##+ {re.escape(heading)}\n.*?(?=^##+ |\Z)", EXTENDING.read_text(), re.M | re.S
+        rf"^#+ {re.escape(heading)}\n.*?(?=^##+ |\Z)", worked_page(page).read_text(), re.M | re.S
     )
     return text
 
@@ -196,11 +226,11 @@ def fit_and_predict(estimator, data, page):
 
 
 def ran_of_the_page(call):
-    """The functions of extending.md that run within a call."""
+    """The functions of the pages on extending that run within a call."""
     ran = set()
 
     def watch(frame, event, argument):
-        if event == "call" and frame.f_code.co_filename == str(EXTENDING):
+        if event == "call" and Path(frame.f_code.co_filename).parent == EXTENDING:
             ran.add(frame.f_code.co_qualname)
 
     before = sys.getprofile()
@@ -215,13 +245,13 @@ def ran_of_the_page(call):
 @needs_docs
 def test_each_row_of_where_a_newcomer_adds_has_a_worked_section():
     assert rows_of_newcomers() == list(WORKED)
-    for heading, estimator, _, names in WORKED.values():
-        text = section(heading)
+    for page, heading, estimator, _, names in WORKED.values():
+        text = section(page, heading)
         for name in names:
             owner, _, method = name.rpartition(".")
             assert f"class {owner}(" in text if owner else f"def {name}(" in text
             assert f"def {method}(" in text
-        assert estimator in EXTENDING.read_text()
+        assert estimator in worked_page(page).read_text()
 
 
 @needs_docs
@@ -229,8 +259,8 @@ def test_each_row_of_where_a_newcomer_adds_has_a_worked_section():
 @pytest.mark.parametrize("row", WORKED)
 def test_the_estimator_is_fitted_with_what_a_row_adds(row):
     """The page alone adds it: it defines it, registers it, and hands it to the estimator."""
-    _, name, data, names = WORKED[row]
-    page = vars(test_docs.run(EXTENDING))
+    page, _, name, data, names = WORKED[row]
+    page = vars(test_docs.run(worked_page(page)))
     estimator = clone(page[name])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -242,7 +272,9 @@ def test_the_estimator_is_fitted_with_what_a_row_adds(row):
 @pytest.mark.slow
 def test_without_what_a_row_adds_nothing_of_it_runs():
     """The way that serves any knowledge fits other estimators; only what is added is called."""
-    page = vars(test_docs.run(EXTENDING))
+    for path in EXTENDING.glob("*.md"):
+        test_docs.run(path)  # all that is added is registered
+    page = vars(test_docs.run(worked_page("engine")))
     plain = sknesy.EMNeSyClassifier(page["addition"], max_iter=1, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -250,8 +282,9 @@ def test_without_what_a_row_adds_nothing_of_it_runs():
 
 
 @needs_docs
-def test_worked_code_imports_no_private_name_and_assigns_to_none_of_the_package():
-    for code in test_docs.code_blocks(EXTENDING):
+@pytest.mark.parametrize("path", sorted(EXTENDING.glob("*.md")), ids=lambda p: p.stem)
+def test_worked_code_imports_no_private_name_and_assigns_to_none_of_the_package(path):
+    for code in test_docs.code_blocks(path):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -22,7 +22,10 @@ from sknesy.likelihoods import Entries, ExactObserved
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+EXTENDING = DOCS / "extending"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*.md"))]
+WITH_LINKS = {ROOT / "README.md", DOCS / "architecture.md", DOCS / "guide" / "index.md"}
+CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 BLOCK = re.compile(r"(<!-- not run -->\n)?^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -31,7 +34,8 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here
 
 
 def named(paths):
-    return pytest.mark.parametrize("path", paths, ids=lambda path: path.name)
+    names = [str(path.relative_to(ROOT)) for path in paths]
+    return pytest.mark.parametrize("path", paths, ids=names)
 
 
 def code_blocks(path):
@@ -44,9 +48,15 @@ def code_blocks(path):
 
 @functools.cache
 def run(path):
-    """Run the blocks of a page in one namespace, that of a module, so that classes pickle."""
-    module = types.ModuleType(f"docs_{path.stem}")
+    """Run the blocks of a page in one namespace, that of a module, so that classes pickle.
+
+    A page that continues another one opens with what that has defined.
+    """
+    module = types.ModuleType(f"docs_{path.parent.stem}_{path.stem}")
     sys.modules[module.__name__] = module
+    if before := CONTINUES.search(path.read_text(encoding="utf-8")):
+        known = vars(run(path.with_name(before[1]))).items()
+        vars(module).update({name: value for name, value in known if not name.startswith("__")})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for code in code_blocks(path):
@@ -70,7 +80,7 @@ def test_code_runs(path):
 @named(PAGES)
 def test_links_lead_somewhere(path):
     links = LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
-    assert links or path.stem not in ("README", "architecture", "user_guide")
+    assert links or path not in WITH_LINKS
     for target, anchor in links:
         if "://" in target:
             continue
@@ -82,7 +92,7 @@ def test_links_lead_somewhere(path):
 @pytest.mark.learning
 @pytest.mark.slow
 def test_accuracies_that_the_pages_promise_are_reached():
-    assert run(DOCS / "extending.md").accuracy > 0.95  # labels with a fifth of noise
+    assert run(EXTENDING / "by_hand.md").accuracy > 0.95  # labels with a fifth of noise
 
 
 CLAIMS = {
@@ -94,7 +104,7 @@ CLAIMS = {
 
 @functools.cache
 def worked_case(name, problem):
-    return Case(getattr(run(DOCS / "extending.md"), name)(), problem)
+    return Case(getattr(run(EXTENDING / "engine.md"), name)(), problem)
 
 
 @pytest.mark.slow
@@ -139,7 +149,7 @@ WAYS = {
     + [("few", "EnumerationEngine"), ("few", "DiagramEngine")],
 )
 def test_each_worked_way_equals_the_oracle(name, engine, rng):
-    page = run(DOCS / "extending.md")
+    page = run(EXTENDING / "ways.md")
     knowledge, is_drawn = getattr(page, name), engine == "SamplingEngine"
     engine = getattr(page, engine)(**WAYS[engine])
     compiled = engine.compile(knowledge)
@@ -168,7 +178,7 @@ def test_each_worked_way_equals_the_oracle(name, engine, rng):
 
 @pytest.mark.slow
 def test_worked_likelihood_is_a_distribution_over_labels():
-    likelihood = run(DOCS / "extending.md").NoisyLikelihood()
+    likelihood = run(EXTENDING / "likelihood.md").NoisyLikelihood()
     observed = ExactObserved(Entries(["a", "b", "c"], np.arange(3))).bind([["c", "a", "b"]])
     rate = {"rate": torch.tensor(0.3, dtype=torch.float64)}
     of_label = likelihood.log_likelihood(observed, torch.arange(3), rate).exp()[:, 0]
@@ -178,7 +188,7 @@ def test_worked_likelihood_is_a_distribution_over_labels():
 
 @pytest.mark.slow
 def test_worked_transform_takes_part_in_each_mini_batch():
-    page = run(DOCS / "extending.md")
+    page = run(EXTENDING / "transform.md")
     seen = []
 
     class Counted(page.Smoothed):
@@ -202,13 +212,13 @@ def test_worked_transform_takes_part_in_each_mini_batch():
 
 @pytest.mark.slow
 def test_worked_callback_ends_training_within_its_first_iteration():
-    page = run(DOCS / "extending.md")
+    page = run(EXTENDING / "callback.md")
     assert page.stopped.n_iter_ < page.stopped.max_iter
-    assert page.stopped.score(page.images, page.stopped.predict(page.images)) == 1.0
+    assert page.stopped.score(page.X, page.stopped.predict(page.X)) == 1.0
 
 
 @pytest.mark.slow
 def test_worked_layout_is_used_and_remembered():
-    page = run(DOCS / "extending.md")
+    page = run(EXTENDING / "layout.md")
     assert isinstance(page.stacked.layout_, page.SideBySide)
     assert page.stacked.symbol_shape_ == page.apart.symbol_shape_ == (8, 8)

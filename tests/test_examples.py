@@ -11,7 +11,7 @@ import matplotlib
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("plot_*.py"))
 
 pytestmark = [
     pytest.mark.slow,

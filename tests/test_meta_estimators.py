@@ -18,7 +18,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 from sknesy import EMNeSyClassifier
 
-GUIDE = Path(__file__).parents[1] / "docs" / "user_guide.md"
+GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "scikit_learn.md"
 GRID = {"learning_rate": [0.01, 0.02]}
 X, Y, _ = blobs()
 X, Y = X[Y > 0].reshape(-1, 8), Y[Y > 0]  # labels 1 ... 4, so that codes 0 ... 3 differ from them

@@ -41,7 +41,7 @@ def test_worlds_that_cannot_occur_are_not_drawn():
 def test_equal_seeds_give_equal_points():
     X, y, symbols, knowledge = make_points(SymbolSum(2), 9, random_state=3)
     again = make_points(SymbolSum(2), 9, random_state=3)
-    assert (X == again[0]).all()
+    assert (again[0] == X).all()
     assert (y == again[1]).all()
     assert (symbols == again[2]).all()
     assert knowledge == again[3]
@@ -65,7 +65,9 @@ def test_without_knowledge_of_more_the_label_is_the_symbol():
         (SymbolSum(2), {"noise": -1.0}, ValueError, "noise must be .* got -1.0"),
         (AnyOf(), {}, UnsupportedKnowledgeError, r"the family AnyOf.*`knowledge.unroll\(n\)`"),
         (
-            FunctionKnowledge(lambda *a: True if sum(a) == 0 else None, states=range(9), n_symbols=6),
+            FunctionKnowledge(
+                lambda *a: True if sum(a) == 0 else None, states=range(9), n_symbols=6
+            ),
             {"n_samples": 20},
             InvalidKnowledgeError,
             "Of 20000 worlds .* rules out all but 0; 20 were asked for",

@@ -23,7 +23,7 @@ from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import AnyOf
 from sknesy.model_selection import EvidenceKFold, as_evidence
 
-GUIDE = Path(__file__).parents[2] / "docs" / "user_guide.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "model_selection.md"
 
 
 def key(entry):
