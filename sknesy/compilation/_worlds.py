@@ -9,10 +9,11 @@ from functools import singledispatch
 import numpy as np
 import numpy.typing as npt
 import torch
+from joblib import effective_n_jobs
 
 from sknesy._validation import check_labels, encode_labels
 from sknesy.exceptions import InvalidKnowledgeError, TooManyWorldsError
-from sknesy.knowledge import Knowledge
+from sknesy.knowledge import Knowledge, conclude_in_parallel
 from sknesy.numerics import Table
 from sknesy.sat import Deadline
 
@@ -140,18 +141,19 @@ def _try_all(
     shape = tuple(knowledge.n_states.tolist())
     kept: list[npt.NDArray[np.int64]] = []
     found: list[Hashable] = []
-    start, size = 0, 1  # doubled while that is quick: a slow function meets its limit early
+    # Doubled while that is quick: a slow function meets its limit early. Jobs need more work.
+    start, size, quick = 0, 1, 0.05 if effective_n_jobs(None) == 1 else 1.0
     while start < n_worlds:
         began = time.monotonic()
         index = np.arange(start, min(start + size, n_worlds))
         worlds = np.stack(np.unravel_index(index, shape), axis=1).astype(np.int64)
-        labels = knowledge.conclude(worlds)
+        labels = conclude_in_parallel(knowledge, worlds)
         allowed = np.array([label is not None for label in labels], dtype=bool)
         kept.append(worlds[allowed])
         found.extend(labels[allowed].tolist())
         start += size
         if start < n_worlds:
             deadline.check(f" ({start} of {n_worlds} worlds tried)")
-        if time.monotonic() - began < 0.05:
+        if time.monotonic() - began < quick:
             size *= 2
     return np.concatenate(kept), found

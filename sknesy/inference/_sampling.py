@@ -88,8 +88,9 @@ class SamplingEngine(InferenceEngine):
     max_states : int, default=1_000
         For state machines, states that are kept at each position.
     n_jobs : int or None, default=None
-        Jobs of joblib that call a black box in parallel, on any of its backends. The result does
-        not depend on it.
+        Jobs of joblib that call a black box in parallel, on any of its backends, where it is slow
+        enough. None is one job, or as many as ``joblib.parallel_config`` says. The result does not
+        depend on it.
     time_limit : float or None, default=60.0
         Seconds for one batch; None is no limit. What is done by then is used: the first draws of
         each sample for clauses and black boxes, the first samples for machines.

@@ -20,6 +20,7 @@ from sknesy.knowledge._digit_addition import DigitAddition
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._function import FunctionKnowledge
 from sknesy.knowledge._identity import IdentityKnowledge
+from sknesy.knowledge._in_parallel import conclude_in_parallel
 from sknesy.knowledge._steps import StepKnowledge
 from sknesy.knowledge._transitions import END, Transitions
 
@@ -48,5 +49,6 @@ __all__ = [
     "as_names",
     "as_worlds",
     "check_labels",
+    "conclude_in_parallel",
     "encode_labels",
 ]

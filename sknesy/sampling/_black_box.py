@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor
 
 from sknesy._validation import as_column, in_order
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.knowledge import Knowledge
+from sknesy.knowledge import Knowledge, conclude_in_parallel
 from sknesy.numerics.importance import (
     count_finished,
     draw_states,
@@ -33,7 +32,6 @@ __all__ = ["BlackBoxSampler", "compile_black_box"]
 IntArray = npt.NDArray[np.int64]
 
 _N_TRIED = 10_000  # worlds that are tried to find labels that nobody named
-_MIN_CHUNK = 64  # worlds that are worth a job of their own
 _FIRST_CHUNK = 8  # worlds after which the clock is looked at first
 
 
@@ -305,22 +303,13 @@ def _conclude(
     size = len(worlds) if math.isinf(end) else _FIRST_CHUNK
     while len(labels) < len(worlds) and (not labels or time.monotonic() < end):
         began = time.monotonic()
-        labels.extend(_conclude_all(knowledge, worlds[len(labels) :][:size], n_jobs))
+        part = worlds[len(labels) :][:size]
+        labels.extend(conclude_in_parallel(knowledge, part, n_jobs).tolist())
         # Chunks grow, up to a twentieth of the time left: few calls, and none that is long.
         now = time.monotonic()
         rate = min(size / max(now - began, 1e-6), 1e9)
         size = int(np.clip(0.05 * (end - now) * rate, 1, 8 * size)) if now < end < math.inf else 0
     return labels
-
-
-def _conclude_all(knowledge: Knowledge, worlds: IntArray, n_jobs: int | None) -> list[Hashable]:
-    if n_jobs in (None, 1) or len(worlds) < 2 * _MIN_CHUNK:
-        return knowledge.conclude(worlds).tolist()  # type: ignore[no-any-return]
-    parallel = Parallel(n_jobs=n_jobs)
-    n_chunks = min(len(worlds) // _MIN_CHUNK, 4 * parallel._effective_n_jobs())
-    chunks = np.array_split(worlds, n_chunks)
-    found = parallel(delayed(knowledge.conclude)(chunk) for chunk in chunks)
-    return [label for part in found for label in part.tolist()]
 
 
 def _ratio(distance: Tensor, tolerance: Tensor) -> Tensor:

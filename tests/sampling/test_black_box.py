@@ -3,6 +3,7 @@
 import itertools
 import math
 import threading
+import time
 
 import numpy as np
 import oracle
@@ -260,12 +261,17 @@ def test_moved_draws_follow_the_posterior_under_their_tolerance(n_moves, min_ess
     assert posterior.log_evidence.item() == pytest.approx(math.log(total), abs=0.04)
 
 
+def add_slowly(*digits):
+    time.sleep(0.001)
+    return sum(digits)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_parallel_jobs_change_no_number(backend):
     results = []
     for n_jobs in (1, 2):
-        engine, compiled, log_prob, evidence = moved(2, n_jobs=n_jobs)
+        engine, compiled, log_prob, evidence = moved(2, function=add_slowly, n_jobs=n_jobs)
         with parallel_config(backend=backend):
             results.append(engine.infer(compiled, log_prob, evidence, seeded(3)))
     alone, together = results
@@ -274,16 +280,19 @@ def test_parallel_jobs_change_no_number(backend):
     assert torch.equal(alone.diagnostics["tolerance"], together.diagnostics["tolerance"])
 
 
-def test_parallel_jobs_are_run_by_the_backend_that_is_configured():
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_jobs", "configured"), [(2, {}), (None, {"n_jobs": 2})])
+def test_parallel_jobs_are_run_by_the_backend_that_is_configured(n_jobs, configured):
     threads = set()
 
     def add_and_note(*digits):
         threads.add(threading.current_thread())
-        return sum(digits)
+        return add_slowly(*digits)
 
-    engine, compiled, log_prob, evidence = prepare(add_and_note, 8, [30], n_draws=400, n_jobs=2)
-    threads.clear()
-    with parallel_config(backend="threading"):
+    options = {"n_draws": 600, "n_jobs": n_jobs}
+    engine, compiled, log_prob, evidence = prepare(add_and_note, 8, [30], **options)
+    assert threads <= {threading.main_thread()}
+    with parallel_config(backend="threading", **configured):
         engine.infer(compiled, log_prob, evidence)
     assert threads - {threading.main_thread()}
 
