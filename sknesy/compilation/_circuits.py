@@ -76,7 +76,9 @@ def compile_circuit(knowledge: Knowledge, options: SddOptions) -> tuple[Circuit,
             here.append(sdd.disjoin(parts))
         below = here
     root = below[0] if below else sdd.manager.false()
-    flattener = _Flattener(sdd, sizes[: knowledge.n_symbols], sizes[knowledge.n_symbols :])
+    flattener = _Flattener(
+        sdd, sizes[: knowledge.n_symbols], sizes[knowledge.n_symbols :], len(sizes)
+    )
     return flattener.circuit.build(flattener.flatten(root)), levels.output_states
 
 
@@ -106,7 +108,7 @@ def compile_clause_circuit(
     sdd = SddBuilder(relation.sizes, tree, options.max_size, deadline)
     root = _conjoin_clauses(sdd, relation, n_named)
     n_states, n_output_states = map(len, symbols), map(len, knowledge.output_states)
-    flattener = _Flattener(sdd, list(n_states), list(n_output_states))
+    flattener = _Flattener(sdd, list(n_states), list(n_output_states), n_named)
     circuit = flattener.circuit
     if knowledge.outputs is not None:
         return circuit.build(flattener.flatten(root)), knowledge.output_states
@@ -181,7 +183,11 @@ class _Flattener:
     """
 
     def __init__(
-        self, sdd: SddBuilder, n_states: Sequence[int], n_output_states: Sequence[int]
+        self,
+        sdd: SddBuilder,
+        n_states: Sequence[int],
+        n_output_states: Sequence[int],
+        n_named: int,
     ) -> None:
         self.tree = sdd.tree
         self._deadline = sdd.deadline
@@ -191,9 +197,10 @@ class _Flattener:
         self._parents = sdd.tree.parents()
         self._masks: dict[int, int] = {}  # diagrams about one variable: its states
         self._nodes: dict[int, int] = {}  # all others: their nodes
-        # For each node of the tree, the circuit of all its variables being open.
+        # For each node of the tree, the circuit of all its variables being open. Variables from
+        # `n_named` on are auxiliary, without a weight. Whether clauses hold is an output that is no
+        # variable of the tree, so the numbers of states do not tell which these are.
         self._open: list[int | None] = []
-        n_named = len(n_states) + len(n_output_states)
         for i in sdd.tree.leaves:
             self._open.append(self._sum_states(i, (1 << sdd.sizes[i]) - 1) if i < n_named else None)
         for left, right in sdd.tree.children:

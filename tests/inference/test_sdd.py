@@ -36,6 +36,14 @@ def latin(size):
     return ClauseKnowledge(clauses, p.reshape(size**2, size).tolist())
 
 
+def entangled():
+    """Six propositions, and an auxiliary one whose elimination would take more clauses."""
+    either = [[7, 1, 2], [7, 3, 4], [7, 5, 6]]
+    return ClauseKnowledge(
+        [*either, [-7, 1, 3], [-7, 2, 5], [-7, 4, 6]], [[p] for p in range(1, 7)]
+    )
+
+
 def random_evidence(compiled, n, scale):
     generator = seeded(0)
     arrays = []
@@ -48,11 +56,16 @@ def random_evidence(compiled, n, scale):
     return arrays
 
 
+@pytest.mark.filterwarnings("ignore::sknesy.exceptions.UndeterminedPropositionWarning")
 @pytest.mark.parametrize("vtree", VTREES)
 @pytest.mark.parametrize(
     ("knowledge", "reference"),
-    [(latin(4), EnumerationEngine()), (DigitAddition(6), DiagramEngine())],
-    ids=["latin square", "addition"],
+    [
+        (latin(4), EnumerationEngine()),
+        (DigitAddition(6), DiagramEngine()),
+        (entangled(), EnumerationEngine()),
+    ],
+    ids=["latin square", "addition", "auxiliary that stays"],
 )
 def test_agrees_with_another_engine_where_many_worlds_are(knowledge, reference, vtree):
     engine = SDDEngine(vtree=vtree)
