@@ -241,7 +241,9 @@ class _Judge:
             log_weight += rows.gather(2, state[..., None])[..., 0]
             if is_aimed.any():
                 pairs = which[is_aimed.cpu().numpy()], aimed[is_aimed].cpu().numpy()
-                column = found if codes.shape[-1] == 1 else [x and x[o] for x in found]  # type: ignore[index]
+                column = found
+                if codes.shape[-1] > 1:  # then labels are tuples
+                    column = [None if x is None else x[o] for x in found]  # type: ignore[index]
                 measured = self._measure(worlds[is_aimed], column, names, pairs)
                 distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
         is_label = torch.tensor(

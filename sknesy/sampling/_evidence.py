@@ -28,6 +28,8 @@ def encode_found(labels: Sequence[Hashable], output_states: Sequence[Sequence[Ha
     codes = torch.full((len(labels), len(output_states)), -1, dtype=torch.int64)
     for o, names in enumerate(output_states):
         position = {name: v for v, name in enumerate(names)}
-        column = labels if len(output_states) == 1 else [x and x[o] for x in labels]  # type: ignore[index]
+        column = labels
+        if len(output_states) > 1:  # then labels are tuples
+            column = [None if x is None else x[o] for x in labels]  # type: ignore[index]
         codes[:, o] = torch.tensor([position.get(name, -1) for name in column], dtype=torch.int64)
     return codes
