@@ -274,7 +274,9 @@ def as_array(y: Any) -> npt.NDArray[Any]:
     if hasattr(y, "detach"):
         y = y.detach().cpu()
     if isinstance(y, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(y), None, y.astype(object).data)
+        rows: npt.NDArray[Any] = np.ma.getdata(y.astype(object))  # a copy
+        rows[np.ma.getmaskarray(y)] = None
+        return rows
     if hasattr(y, "__array__"):
         return np.asarray(y)
     if isinstance(y, str | bytes | set | frozenset | Mapping) or not is_collection(y):

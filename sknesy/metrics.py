@@ -1,14 +1,17 @@
 """Scores of symbols, of their probabilities, and of labels with several outputs."""
 
+from collections.abc import Hashable, Sequence, Sized
 from itertools import zip_longest
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["exact_match", "output_accuracy", "symbol_accuracy", "symbol_calibration_error"]
 
 
-def symbol_accuracy(symbols_true, symbols_pred):
+def symbol_accuracy(symbols_true: Any, symbols_pred: Any) -> float:
     """Compute the share of symbols that are right.
 
     Parameters
@@ -53,7 +56,14 @@ def symbol_accuracy(symbols_true, symbols_pred):
     return float(np.mean(symbols_true == symbols_pred))
 
 
-def symbol_calibration_error(symbols_true, proba, *, symbol_states=None, n_bins=10, mask=None):
+def symbol_calibration_error(
+    symbols_true: Any,
+    proba: Any,
+    *,
+    symbol_states: Sequence[Sequence[Hashable]] | None = None,
+    n_bins: int = 10,
+    mask: Any = None,
+) -> float:
     """Compute how far the probability of predicted symbols is from the share that is right.
 
     The expected calibration error [1]_ [2]_: symbols are put into bins of equal width by their
@@ -114,23 +124,24 @@ def symbol_calibration_error(symbols_true, proba, *, symbol_states=None, n_bins=
                 f"{name} must hold an entry for each of symbols_true, got "
                 f"{_describe(rows)} for {_describe(symbols_true)}. Pass the true states first."
             )
-    confidence, is_right = [], []
+    confidences: list[npt.NDArray[np.float64]] = []
+    is_right: list[bool] = []
     for row, row_true, row_mask in zip(proba, symbols_true, masks, strict=True):
         chosen = np.flatnonzero(row_mask)
         row = _as_probabilities(row)[chosen]
         best = row.argmax(axis=1)
-        names = best if symbol_states is None else _name(best, chosen, symbol_states)
+        names = best.tolist() if symbol_states is None else _name(best, chosen, symbol_states)
         is_right += [name == row_true[s] for name, s in zip(names, chosen, strict=True)]
-        confidence.append(row.max(axis=1))
+        confidences.append(row.max(axis=1))
     if not is_right:
         raise ValueError("symbols_true must hold a symbol that counts, got none. Pass some.")
-    confidence = np.concatenate(confidence)
+    confidence = np.concatenate(confidences)
     bins = np.digitize(confidence, np.linspace(0, 1, n_bins + 1)[1:-1], right=True)
     # n_b (accuracy_b - confidence_b) is the sum of the differences of its symbols.
     return float(np.abs(np.bincount(bins, weights=is_right - confidence)).sum() / len(confidence))
 
 
-def exact_match(y_true, y_pred, sample_weight=None):
+def exact_match(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
     """Compute the share of samples whose label is right, all outputs of it.
 
     Parameters
@@ -158,10 +169,10 @@ def exact_match(y_true, y_pred, sample_weight=None):
     0.5
     """
     right = _is_right(y_true, y_pred).reshape(len(y_true), -1).all(axis=1)
-    return float(np.average(right, weights=sample_weight))
+    return float(np.average(right.astype(np.float64), weights=sample_weight))
 
 
-def output_accuracy(y_true, y_pred, sample_weight=None):
+def output_accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None) -> npt.NDArray[np.float64]:
     """Compute the accuracy of each output.
 
     Parameters
@@ -194,10 +205,10 @@ def output_accuracy(y_true, y_pred, sample_weight=None):
             f"Labels must be of shape (n_samples, n_outputs), got {right.shape}. Split them first "
             "(`knowledge.split_labels`)."
         )
-    return np.average(right, axis=0, weights=sample_weight)
+    return np.average(right.astype(np.float64), axis=0, weights=sample_weight)
 
 
-def _as_probabilities(row):
+def _as_probabilities(row: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the probabilities of the states of one sample, (n_symbols, n_states)."""
     row = np.asarray(row, dtype=np.float64)
     if row.ndim != 2 or not ((row >= 0) & (row <= 1 + 1e-6)).all():
@@ -208,7 +219,11 @@ def _as_probabilities(row):
     return row
 
 
-def _name(states, symbols, symbol_states):
+def _name(
+    states: npt.NDArray[np.int64],
+    symbols: npt.NDArray[np.int64],
+    symbol_states: Sequence[Sequence[Hashable]],
+) -> list[Hashable]:
     """Return the names of states of some symbols."""
     if symbols.size and symbols.max() >= len(symbol_states):
         raise ValueError(
@@ -219,20 +234,21 @@ def _name(states, symbols, symbol_states):
     return [list(symbol_states[s])[state] for s, state in zip(symbols, states, strict=True)]
 
 
-def _describe(rows):
+def _describe(rows: Any) -> str:
     """Return the shape of an array, or the lengths of the first members of a list."""
     shape = getattr(rows, "shape", None)
     return f"shape {shape}" if shape else f"lengths {list(map(len, rows))[:5]}"
 
 
-def _lengths(symbols):
+def _lengths(symbols: Any) -> list[int]:
     """Count the symbols of each sample, where samples are rows."""
     if getattr(symbols, "ndim", 1) > 1:
         return [symbols.shape[1]] * len(symbols)
-    return [len(row) for row in symbols if np.iterable(row) and not isinstance(row, str)]
+    rows = (row for row in symbols if np.iterable(row) and not isinstance(row, str))
+    return [len(row) for row in rows if isinstance(row, Sized)]
 
 
-def _is_right(y_true, y_pred):
+def _is_right(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_true.shape != y_pred.shape:
         raise ValueError(

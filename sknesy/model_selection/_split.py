@@ -55,7 +55,13 @@ class EvidenceKFold(BaseCrossValidator):
     [3, 4, {3, 4}, nan]
     """
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         if not isinstance(n_splits, Integral) or isinstance(n_splits, bool) or n_splits < 2:
             raise ValueError(
                 f"n_splits must be an int of at least 2, got {n_splits!r}. Pass for example 5."
@@ -67,11 +73,11 @@ class EvidenceKFold(BaseCrossValidator):
                 f"random_state must be None where shuffle=False, which draws nothing, got "
                 f"{random_state!r}. Set shuffle=True, or leave it out."
             )
-        self.n_splits = n_splits
-        self.shuffle = shuffle
-        self.random_state = random_state
+        self.n_splits: int = n_splits
+        self.shuffle: bool = shuffle
+        self.random_state: int | np.random.RandomState | None = random_state
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds.
 
         Parameters
@@ -90,7 +96,9 @@ class EvidenceKFold(BaseCrossValidator):
         """
         return self.n_splits
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: Any, y: Any, groups: Any = None
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """Split samples into training and test sets.
 
         Parameters
@@ -109,7 +117,7 @@ class EvidenceKFold(BaseCrossValidator):
         test : ndarray of shape (n_test,), int64
             Positions of the samples of one fold.
         """
-        return super().split(X, y, groups)
+        yield from super().split(X, y, groups)
 
     def _iter_test_masks(
         self, X: Any = None, y: Any = None, groups: Any = None
@@ -161,4 +169,5 @@ def _key(entry: Any) -> Hashable:
             f"y must hold labels, sets of labels, or None where nothing is known, got {entry!r} "
             f"({type(entry).__name__}). Use tuples for labels of several parts."
         )
-    return entry
+    key: Hashable = entry
+    return key

@@ -13,7 +13,7 @@ from sknesy.layouts import detach
 __all__ = ["bags_from_groups"]
 
 
-def bags_from_groups(X, y, groups):
+def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]], Any]:
     """Make bags of instances that belong together.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import Tags, check_array, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -57,7 +57,7 @@ def _has_inverse(self: "EachSymbol") -> bool:
     return hasattr(getattr(self, "transformer_", self.transformer), "inverse_transform")
 
 
-class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn is untyped
     """Transformer of the features of each symbol, by any transformer of scikit-learn's.
 
     scikit-learn's transformers take rows of features. The symbols of all samples become the rows of
@@ -117,11 +117,11 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     (2,)
     """
 
-    def __init__(self, transformer, symbol_shape=None):
+    def __init__(self, transformer: Any, symbol_shape: Shape | None = None) -> None:
         self.transformer = transformer
         self.symbol_shape = symbol_shape
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> "EachSymbol":
         """Fit the transformer on the symbols of all samples.
 
         Parameters
@@ -147,7 +147,7 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.fit_transform(X)  # the shape of what comes out is known then
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit the transformer, and transform the symbols it is fitted on.
 
         Parameters
@@ -175,7 +175,7 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.symbol_shape_, self.transformer_ = symbols.shape, transformer
         return symbols.restore(rows, self.output_shape_)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Transform the symbols of samples.
 
         Parameters
@@ -193,8 +193,8 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         rows = _apply(self.transformer_.transform, symbols.rows)
         return symbols.restore(rows, self.output_shape_)
 
-    @available_if(_has_inverse)
-    def inverse_transform(self, X):
+    @available_if(_has_inverse)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    def inverse_transform(self, X: Any) -> Any:
         """Transform symbols back.
 
         Parameters
@@ -219,10 +219,11 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         elif reset:  # no fixed number of columns, as in SequenceLayout
             for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
+                if hasattr(self, name):
+                    delattr(self, name)
         return _read(X, shape, has_shape)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         if hasattr(self.transformer, "__sklearn_tags__"):
             inner = get_tags(self.transformer)
