@@ -7,6 +7,7 @@ ordinary `TypeError` or `ValueError`.
 
 __all__ = [
     "ApproximationWarning",
+    "CheckpointWarning",
     "DimacsError",
     "DivergenceError",
     "InconsistentLabelError",
@@ -20,6 +21,7 @@ __all__ = [
     "TooManyWorldsError",
     "TooWideError",
     "UndeterminedPropositionWarning",
+    "UnreadableFileError",
     "UnsupportedKnowledgeError",
 ]
 
@@ -70,6 +72,14 @@ class InvalidNetError(SknesyError, ValueError):
 
 class DivergenceError(SknesyError, FloatingPointError):
     """Training whose loss became NaN or infinite."""
+
+
+class UnreadableFileError(SknesyError, ValueError):
+    """A file of something learned that is damaged, of another version, or of something else."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint that could not be written; training goes on, and the last one stays."""
 
 
 class InconsistentVersionWarning(UserWarning):

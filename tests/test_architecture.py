@@ -22,6 +22,7 @@ EXTENDING = ARCHITECTURE.with_name("extending")
 FLOORS = {
     "exceptions": 0,
     "_show_versions": 0,
+    "_fingerprint": 1,
     "_validation": 1,
     "_logging": 1,
     "metrics": 1,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 
 from sknesy.em._run import Run
+from sknesy.em._training import Training
 
 __all__ = ["Callbacks", "EMCallback", "MaxTime", "StopTraining"]
 
@@ -18,6 +19,33 @@ class EMCallback:
     Any of them may raise `StopTraining`. Several starts share a callback: ``run.start`` tells
     them apart. Those that are kept take turns, an iteration each.
     """
+
+    def on_fit_begin(self, training: Training) -> None:
+        """Watch a call of `fit` or `partial_fit` begin, whose data have been read.
+
+        Parameters
+        ----------
+        training : Training
+            The training, without its starts. Its seeds may be replaced.
+        """
+
+    def on_train_begin(self, training: Training) -> None:
+        """Watch the training begin, within the training sessions of all nets.
+
+        Parameters
+        ----------
+        training : Training
+            The training; its starts may be changed.
+        """
+
+    def on_train_end(self, training: Training) -> None:
+        """Watch the training end, also by an error.
+
+        Parameters
+        ----------
+        training : Training
+            The training; an iteration may be unfinished, unless `training.is_finished`.
+        """
 
     def on_iteration_begin(self, run: Run) -> None:
         """Watch an iteration begin.
@@ -54,6 +82,21 @@ class Callbacks(EMCallback):
 
     def __init__(self, callbacks: Iterable[EMCallback] = ()) -> None:
         self.callbacks = tuple(callbacks)
+
+    def on_fit_begin(self, training: Training) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_fit_begin(training)
+
+    def on_train_begin(self, training: Training) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_train_begin(training)
+
+    def on_train_end(self, training: Training) -> None:
+        """Ask each of them."""
+        for callback in self.callbacks:
+            callback.on_train_end(training)
 
     def on_iteration_begin(self, run: Run) -> None:
         """Ask each of them."""

@@ -1,6 +1,6 @@
 """One start of EM: its net, all it has learned, and how far it got."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,8 @@ class Run:
         out.
     n_seen : int
         Samples that the net has been trained on, in all iterations.
+    is_given_up : bool
+        Whether it diverged, in an iteration that it did not finish.
     bound_so_far : callable or None
         Returns the mean log-evidence of the iteration that is on its way.
     """
@@ -65,6 +67,7 @@ class Run:
     n_counted: int = 0
     best: tuple[float, dict[str, Any], dict[str, Tensor]] | None = None
     n_seen: int = 0
+    is_given_up: bool = False
     bound_so_far: Callable[[], float] | None = None
 
     @property
@@ -88,6 +91,11 @@ class Run:
         """
         return self.lower_bound if self.best is None else self.best[0]
 
+    def bound_after(self, n_iter: int) -> float:
+        """Return `lower_bound` as it was after so many iterations, or after fewer, if it has."""
+        watched = self.convergence.watched[:n_iter]
+        return watched[-1] if watched else -torch.inf
+
     def average(self, counts: Statistics, n_samples: int, step: float) -> Statistics:
         """Mix counts into their average: s <- (1 - step) s + step s_new, for each sample.
 
@@ -103,6 +111,27 @@ class Run:
             for name, mean in newest.items()
         }
         return {name: mean * self.n_counted for name, mean in self.statistics.items()}
+
+    def state_dict(self, with_net: bool = True) -> dict[str, Any]:
+        """Return all that training changes, as it is between iterations; it pickles.
+
+        It is empty for a start that nothing was learned in, and has no net if that is not wanted,
+        or was given up.
+        """
+        if not self.n_iter and not self.is_given_up:
+            return {}
+        state = self.__getstate__()
+        if with_net and not self.is_given_up:
+            return {**state, "net": self.net.session_state()}
+        return {**state, "net": None, "best": None, "memories": [], "statistics": {}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned, within a training session of the net."""
+        if not state:
+            return
+        if state["net"] is not None:
+            self.net.load_session_state(state["net"])
+        self.__setstate__({**state, "net": self.net})
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "bound_so_far": None}

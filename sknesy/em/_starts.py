@@ -25,19 +25,22 @@ _N_COUNTED = (
 
 
 def choose_starts(
-    runs: Sequence[Run], run_short: Callable[[Run], Any], n_kept: int = 1
+    runs: Sequence[Run], run_to: Callable[[Run, int], Any], n_iter: int, n_kept: int = 1
 ) -> tuple[list[Run], Any]:
     """Run each start for a short while, and choose those with the highest bounds.
 
-    A start that ends in a permuted solution has a far lower bound than the others, early on. All
-    have the same iterations behind them, and so the same temperature.
+    A start that ends in a permuted solution has a far lower bound than the others, early on. Bounds
+    are compared after the same iterations, and so at the same temperature; starts that have more
+    behind them already are chosen as they were then.
 
     Parameters
     ----------
     runs : sequence of Run
         The starts.
-    run_short : callable
-        ``run_short(run)`` runs one for a while, and returns what stopped it, or False.
+    run_to : callable
+        ``run_to(run, n_iter)`` runs one up to an iteration, and returns what stopped it, or False.
+    n_iter : int
+        Iterations to run each for.
     n_kept : int, default=1
         Starts to choose.
 
@@ -52,9 +55,12 @@ def choose_starts(
     survivors: list[Run] = []
     stopped_by: Any = False
     for i, run in enumerate(runs):
+        if run.is_given_up and not _is_done(run, n_iter):
+            continue
         try:
-            stopped_by = run_short(run)
+            stopped_by = run_to(run, n_iter)
         except DivergenceError:
+            run.is_given_up = True
             if not survivors and i + 1 == len(runs):
                 raise
         else:
@@ -62,8 +68,8 @@ def choose_starts(
                 survivors.append(run)
         if stopped_by:
             break
-    best = sorted(survivors, key=lambda run: run.lower_bound, reverse=True)  # stable
-    bounds = ", ".join(f"{run.lower_bound:.4g} of start {run.start}" for run in best)
+    best = sorted(survivors, key=lambda run: run.bound_after(n_iter), reverse=True)  # stable
+    bounds = ", ".join(f"{run.bound_after(n_iter):.4g} of start {run.start}" for run in best)
     _LOGGER.info("Log-evidence of the starts: %s. The best %d of them go on", bounds, n_kept)
     return best[:n_kept], stopped_by
 
@@ -92,17 +98,16 @@ def train_in_turn(
     stopped_by : object
         What stopped them, or False.
     """
-    going, stopped_by = list(runs), False
-    while not stopped_by and not all(_is_done(run, max_iter) for run in going):
-        for run in [run for run in going if not _is_done(run, max_iter)]:
-            try:
-                stopped_by = run_to(run, max_iter if len(going) == 1 else run.n_iter + 1)
-            except DivergenceError:
-                if len(going) == 1:
-                    raise
-                going = [other for other in going if other is not run]
-            if stopped_by:
-                break
+    going, stopped_by = [run for run in runs if not run.is_given_up], False
+    while not stopped_by and (behind := [run for run in going if not _is_done(run, max_iter)]):
+        run = min(behind, key=lambda run: run.n_iter)  # the first of them: they go in their order
+        try:
+            stopped_by = run_to(run, max_iter if len(going) == 1 else run.n_iter + 1)
+        except DivergenceError:
+            run.is_given_up = True
+            if len(going) == 1:
+                raise
+            going = [other for other in going if other is not run]
     finished = [run for run in going if run.n_iter] or going[:1]
     return sorted(finished, key=lambda run: run.kept_bound, reverse=True), stopped_by
 

@@ -14,8 +14,10 @@ from sklearn.utils.validation import _check_sample_weight
 from sknesy._logging import show
 from sknesy._validation import in_order
 from sknesy.em import (
+    Callbacks,
     EMCallback,
     MaxTime,
+    Training,
     hold_out,
     tabulate,
     weigh_starts,
@@ -28,6 +30,7 @@ from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._sklearn_callbacks import CallbackSupportMixin, watch_fit, with_callbacks
+from sknesy.estimators._subject import describe_fit
 from sknesy.estimators._target import make_target
 from sknesy.estimators._training import TrainingMixin
 from sknesy.inference import AutoEngine, InferenceEngine
@@ -251,6 +254,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
     def _fit(self, X, y, sample_weight, symbols):
         callbacks = self._check_parameters()
         given = X, y, sample_weight
+        subject = describe_fit(self, X, y, sample_weight, symbols)
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge, X is not None)
         X = without_features(X, y, symbols, layout)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
@@ -276,17 +280,20 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
         e_step = self._complete(e_step, labels)
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
+        training = Training(seeds.tolist(), self.max_iter, subject)
+        Callbacks(callbacks).on_fit_begin(training)
+        seeds = training.seeds
         groups = layout.groups(knowledge, samples)
-        nets, before = self._make_nets(groups, seeds[:-1].tolist())
+        nets, before = self._make_nets(groups, seeds[:-1])
         is_fresh = before is None and not nets[0].is_trained
         e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh, self.e_step_))
         held_out = None
         if self.validation_fraction is not None:
             samples, e_step, held_out = hold_out(
-                samples, e_step, self.validation_fraction, int(seeds[-1])
+                samples, e_step, self.validation_fraction, seeds[-1]
             )
         n_states = layout.count_states(knowledge)
-        runs = self._start_runs(nets, before, e_step, n_states, seeds.tolist())
+        runs = self._start_runs(nets, before, e_step, n_states, seeds)
         if symbols is None:
             warn_of_no_information(observed, self.knowledge)
 
@@ -299,7 +306,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
                 self.knowledge,
                 labels,
                 likelihood,
-                int(seeds[-1]),
+                seeds[-1],
                 labels.wanted([]) or None,
                 target,
             )
@@ -320,7 +327,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
             samples,
             e_step,
             callbacks if watcher is None else [*callbacks, watcher],
-            max_iter=self.max_iter,
+            training,
             n_kept=self.n_starts_kept,
             held_out=held_out,
         )

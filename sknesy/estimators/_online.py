@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sknesy._logging import show
 from sknesy._validation import in_order, join_names
-from sknesy.em import Convergence, tabulate, weigh_starts
+from sknesy.em import Callbacks, Convergence, Training, tabulate, weigh_starts
 from sknesy.estimators._fit_state import FitState, copy_bare
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
@@ -96,10 +96,17 @@ class OnlineMixin:
         groups = layout.groups(knowledge, samples)
         n_states = layout.count_states(knowledge)
         if is_first:
-            seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
-            (net,), _ = self._make_nets(groups, seeds[:1].tolist())
+            random_state = check_random_state(self.random_state)
+            seeds = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
+        else:
+            seeds = []
+        training = Training(seeds, self.max_iter)
+        Callbacks(callbacks).on_fit_begin(training)
+        seeds = training.seeds
+        if is_first:
+            (net,), _ = self._make_nets(groups, seeds[:1])
             e_step = e_step.to(net.device, transforms)
-            runs = self._start_runs([net], None, e_step, n_states, seeds.tolist())
+            runs = self._start_runs([net], None, e_step, n_states, seeds)
             state = FitState(
                 tuple(runs),
                 weigh_starts(runs),
@@ -107,7 +114,7 @@ class OnlineMixin:
                 self.knowledge,
                 labels,
                 likelihood,
-                int(seeds[-1]),
+                seeds[-1],
                 names,
                 target,
             )
@@ -126,7 +133,7 @@ class OnlineMixin:
         _refuse_refits(runs[0].net, self.net)
         before = [deepcopy(run.net.state_dict()) for run in runs]
         try:
-            kept = self._pass_once(runs, samples, e_step, callbacks)
+            kept = self._pass_once(runs, samples, e_step, callbacks, training)
         except BaseException:
             for run, weights in zip(runs, before, strict=True):
                 run.net.load_state_dict(weights)
@@ -137,7 +144,7 @@ class OnlineMixin:
         self.history_ = tabulate(sorted(kept, key=lambda run: run.start), kept)
         self._fit_state = state
 
-    def _pass_once(self, runs, samples, e_step, callbacks):
+    def _pass_once(self, runs, samples, e_step, callbacks, training):
         """Train each start for one pass, and return them, the best first."""
         for i, run in enumerate(runs):
             n_iter = run.n_iter + 1
@@ -146,7 +153,7 @@ class OnlineMixin:
                 samples,
                 e_step,
                 callbacks,
-                max_iter=n_iter,
+                replace(training, max_iter=n_iter),
                 step=n_iter**-_FORGETTING,
                 is_trial=i > 0,  # callbacks write the files of the best alone
             )

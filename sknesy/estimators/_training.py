@@ -88,14 +88,15 @@ class TrainingMixin:
         samples,
         e_step,
         callbacks,
+        training,
         *,
-        max_iter,
         n_kept=1,
         held_out=None,
         step=1.0,
         is_trial=False,
     ):
         """Run EM: the best of several starts go on. They come back, with what stopped them."""
+        max_iter = training.max_iter
         n_passes = n_kept * (max_iter - runs[0].n_iter)
         n_passes += (len(runs) - n_kept) * min(self.init_iter, max_iter)
         n_passes *= self.m_steps if self.e_step_ == "epoch" else 1
@@ -132,15 +133,18 @@ class TrainingMixin:
             for run in runs:
                 session = run.net.training(samples, e_step.weight, y, is_trial=is_trial)
                 sessions.enter_context(session)
+            training.runs = training.going = runs
+            sessions.callback(watchers.on_train_end, training)
+            watchers.on_train_begin(training)
             if len(runs) > n_kept:
-                kept, stopped_by = choose_starts(
-                    runs, lambda run: run_to(run, self.init_iter), n_kept
-                )
-                init_lower_bounds = [run.lower_bound for run in runs]
+                kept, stopped_by = choose_starts(runs, run_to, self.init_iter, n_kept)
+                init_lower_bounds = [run.bound_after(self.init_iter) for run in runs]
             if n_kept == 1 < len(runs):
                 kept[0].net.keep()  # its files are written where they belong from now on
             if not stopped_by:
+                training.going = kept
                 kept, stopped_by = train_in_turn(kept, run_to, max_iter)
+                training.is_finished = not stopped_by
             if n_kept > 1:
                 kept[0].net.keep()
         return kept, init_lower_bounds, stopped_by

@@ -150,6 +150,30 @@ class SymbolNet(ABC):
             When the state does not fit.
         """
 
+    def session_state(self) -> dict[str, Any]:
+        """Return `state_dict`, and what the training session remembers beside; it pickles.
+
+        For use within a session, between two calls of `m_step`.
+
+        Returns
+        -------
+        dict of str to object
+            The state.
+        """
+        return self.state_dict()
+
+    def load_session_state(self, state: Mapping[str, Any]) -> None:
+        """Load what `session_state` returned, within a session that has begun on the same data.
+
+        The session goes on bit by bit as the other would have.
+
+        Parameters
+        ----------
+        state : mapping
+            The state of a net that was built alike.
+        """
+        self.load_state_dict(state)
+
     def adopt(self, other: "SymbolNet") -> None:
         """Take over the weights of another net, and what its optimiser remembers if that fits.
 

@@ -190,6 +190,15 @@ class LearnerNet(SymbolNet):
         elif self._starter is not None and state["starter"] is not None:
             self._starter.load_state_dict(state["starter"])
 
+    def session_state(self) -> dict[str, Any]:
+        """Return `state_dict`, and what the last fit warned of."""
+        return {**self.state_dict(), "warned": self._warned}
+
+    def load_session_state(self, state: Mapping[str, Any]) -> None:
+        """Load what `session_state` returned."""
+        self.load_state_dict(state)
+        self._warned = state["warned"]
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_session": None, "_warned": []}  # a session's own
 

@@ -186,6 +186,16 @@ class PartsNet(SymbolNet):
         for name, net in self.nets.items():
             net.load_state_dict(state[name])
 
+    def session_state(self) -> dict[str, Any]:
+        """Return the state of the session of each net, by name."""
+        return {name: net.session_state() for name, net in self.nets.items()}
+
+    def load_session_state(self, state: Mapping[str, Any]) -> None:
+        """Load what `session_state` returned."""
+        self._starter = None
+        for name, net in self.nets.items():
+            net.load_session_state(state[name])
+
     def adopt(self, other: SymbolNet) -> None:
         """Take over the weights of nets of the same names."""
         others = other.nets if isinstance(other, PartsNet) else {}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, Subset
 
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
@@ -28,6 +28,7 @@ from sknesy.nets._parameters import (
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import Sequences
+from sknesy.nets._session import load_session, session_of
 from sknesy.nets._statistics import recompute_statistics
 from sknesy.nets._stepping import SteppingMixin
 from sknesy.nets._trial import (
@@ -65,6 +66,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         check_device(self.device)
         self._stream = RandomStream(seed, self.device)
         self._order = torch.Generator().manual_seed(seed)
+        self._whole: Any = None
         self._datasets: dict[str, Any] = {}
         self._iterators: tuple[Any, Any] = (None, None)
         self._files: TrialFiles | None = None
@@ -129,7 +131,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
                 self._files.close()
             net.criterion_.responsibilities = net.criterion_.samples = None
             net.criterion_.weight = self._files = None
-            self._datasets, self._iterators = {}, (None, None)
+            self._whole, self._datasets, self._iterators = None, {}, (None, None)
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
         """Make one pass over the data; mini-batches of a held-out part ask for targets, too."""
@@ -194,6 +196,21 @@ class SkorchNet(SteppingMixin, SymbolNet):
         self.net.optimizer_.load_state_dict(state["optimizer"])
         self._stream.load_state_dict(state["stream"])
         self._order.set_state(state["order"])
+
+    def session_state(self) -> dict[str, Any]:
+        """Return `state_dict`, with callbacks, history and the samples that are held out."""
+        indices = [
+            None if part is None else find_indices(part, self._whole)
+            for part in self._datasets.values()
+        ]
+        return {**self.state_dict(), "session": session_of(self.net), "split": indices}
+
+    def load_session_state(self, state: Mapping[str, Any]) -> None:
+        """Load what `session_state` returned."""
+        self.load_state_dict(state)
+        load_session(self.net, state["session"])
+        if state["split"][1] is not None:  # some splits are drawn anew each time
+            self._split(*(Subset(self._whole, index.tolist()) for index in state["split"]))
 
     def adopt(self, other: SymbolNet) -> None:
         """Take over the weights of another net, and the momenta of an optimiser of the same class.
@@ -315,11 +332,8 @@ class SkorchNet(SteppingMixin, SymbolNet):
                 "on. Pass skorch.dataset.ValidSplit(5), or score other data after `fit`."
             )
         check_callbacks(net, valid is not None)
-        self._datasets = {"dataset_train": train, "dataset_valid": valid}
-        self._iterators = (
-            self._iterate(train, training=True),
-            None if valid is None else self._iterate(valid, training=False),
-        )
+        self._whole = dataset
+        self._split(train, valid)
         batch_size = self.find_batch_size("iterator_train", len(train))
         if isinstance(self._iterators[0], DataLoader) and len(self._iterators[0]) == 0:
             raise InvalidNetError(
@@ -339,6 +353,14 @@ class SkorchNet(SteppingMixin, SymbolNet):
         else:
             batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
             rehearse(net, batch, self._stream)
+
+    def _split(self, train: Dataset, valid: Dataset | None) -> None:
+        """Set the samples that are trained on, and those that are held out."""
+        self._datasets = {"dataset_train": train, "dataset_valid": valid}
+        self._iterators = (
+            self._iterate(train, training=True),
+            None if valid is None else self._iterate(valid, training=False),
+        )
 
     def _as_samples(self, X: Tensor | Samples) -> Samples:
         if isinstance(X, Samples):
@@ -377,7 +399,9 @@ class SkorchNet(SteppingMixin, SymbolNet):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state["_order"] = self._order.get_state()
-        state.update(_datasets={}, _iterators=(None, None), _files=None)  # a session's own
+        state.update(
+            _whole=None, _datasets={}, _iterators=(None, None), _files=None
+        )  # a session's own
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -181,17 +181,17 @@ def test_the_start_with_the_highest_bound_is_chosen_and_a_diverged_one_passed_ov
     bounds = {"a": -3.0, "b": None, "c": -1.0, "d": -2.0}
     runs = {name: Run(name, Convergence(0.0, 3)) for name in bounds}
 
-    def run_short(start):
+    def run_to(start, n_iter):
         start.convergence.record(0.0, asked_to_stop=False)
         if bounds[start.net] is None:
             raise DivergenceError("loss is NaN")
         start.convergence.record(bounds[start.net], asked_to_stop=False)
         return False
 
-    (best,), is_stopped = choose_starts(list(runs.values()), run_short)
+    (best,), is_stopped = choose_starts(list(runs.values()), run_to, 2)
     assert (best.net, is_stopped) == ("c", False)
     with pytest.raises(DivergenceError):
-        choose_starts([runs["b"]], run_short)
+        choose_starts([Run("b", Convergence(0.0, 3))], run_to, 2)
 
 
 @pytest.mark.parametrize(
@@ -205,24 +205,24 @@ def test_the_start_with_the_highest_bound_is_chosen_and_a_diverged_one_passed_ov
 def test_a_start_that_was_cut_short_is_chosen_only_where_there_is_no_other(bounds, stops, best):
     runs = [Run(i, Convergence(0.0, 3)) for i in range(len(bounds))]
 
-    def run_short(start):
+    def run_to(start, n_iter):
         if bounds[start.net] is None:
             raise DivergenceError("loss is NaN")
         start.convergence.record(bounds[start.net], asked_to_stop=False)
         return "stopped" if start.net == stops else False
 
-    assert choose_starts(runs, run_short) == ([runs[best]], "stopped")
+    assert choose_starts(runs, run_to, 5) == ([runs[best]], "stopped")
 
 
 def test_a_start_that_has_converged_early_is_not_passed_over_for_a_worse_one():
     runs = [Run(i, Convergence(0.0, 3)) for i in range(2)]
 
-    def run_short(start):
+    def run_to(start, n_iter):
         for _ in range(2 + 3 * start.net):
             start.convergence.record(-1.0 - start.net, asked_to_stop=False)
         return False
 
-    assert choose_starts(runs, run_short) == ([runs[0]], False)
+    assert choose_starts(runs, run_to, 5) == ([runs[0]], False)
 
 
 def in_turn(bounds, max_iter=3, stop=None):
