@@ -8,7 +8,9 @@ pickled and never outlive a function.
 """
 
 from sknesy.sat._deadline import NEVER, Deadline
+from sknesy.sat._growing import GrowingClauses
 from sknesy.sat._guide import Guide
+from sknesy.sat._hitting import smallest_hitting_set
 from sknesy.sat._maxsat import RankedAssignments, best_assignments
 from sknesy.sat._search import Assignments, enumerate_assignments
 from sknesy.sat._solve import (
@@ -26,6 +28,7 @@ __all__ = [
     "Assignments",
     "Clauses",
     "Deadline",
+    "GrowingClauses",
     "Guide",
     "RankedAssignments",
     "Variable",
@@ -35,5 +38,6 @@ __all__ = [
     "exactly_one",
     "is_satisfiable",
     "possible_states",
+    "smallest_hitting_set",
     "undetermined",
 ]

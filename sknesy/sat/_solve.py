@@ -154,11 +154,16 @@ def undetermined(
         return [t for t, selector in differs.items() if solve(solver, [selector], deadline)]
 
 
-def solve(solver: Solver, assumptions: Sequence[int], deadline: Deadline) -> bool:
+def solve(
+    solver: Solver,
+    assumptions: Sequence[int],
+    deadline: Deadline,
+    conflicts_per_slice: int = _CONFLICTS_PER_SLICE,
+) -> bool:
     """Solve in slices, so that the deadline is kept however hard the clauses are."""
     while True:
         deadline.check()
-        solver.conf_budget(_CONFLICTS_PER_SLICE)
+        solver.conf_budget(conflicts_per_slice)
         answer = solver.solve_limited(assumptions=list(assumptions))
         if answer is not None:
             return bool(answer)
