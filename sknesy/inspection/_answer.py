@@ -90,7 +90,7 @@ class Answer:
         return self._result(False)
 
     def _try(self, doing: str, step: Callable[[Deadline], T]) -> T | None:
-        """Do a step within its share of the time."""
+        """Try a step within its share of the time."""
         try:
             return step(Deadline(_SHARE * self._deadline.left, doing))
         except IntractableError:

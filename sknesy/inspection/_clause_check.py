@@ -1,4 +1,4 @@
-"""Check of maps of states by the SAT solver, for clauses that compile to no small diagram."""
+"""Test of maps of states by the SAT solver, for clauses that compile to no small diagram."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ __all__ = ["ClauseCheck"]
 
 
 class ClauseCheck(LabelCheck):
-    """Check by two copies of the clauses, of a world and of its image.
+    """Test by two copies of the clauses, of a world and of its image.
 
     The clauses hold of the world with its label, and one of them fails of the image with the same
     label: as symbols determine the outputs, the image then has another label, or none. Without

@@ -1,4 +1,4 @@
-"""Whether the symbols can be learned from labels at all."""
+"""Question whether symbols can be learned from labels at all, and its answer."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from numbers import Integral

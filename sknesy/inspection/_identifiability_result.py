@@ -1,4 +1,4 @@
-"""What `check_identifiability` finds."""
+"""Results of `check_identifiability`: maps of states, and what is said of them."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Checks of maps of states: is there a world whose label a map changes?"""
+"""Tests of maps of states: is there a world whose label a map changes?"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class LabelCheck(ABC):
 
 
 class DiagramCheck(LabelCheck):
-    """Check by two decision diagrams, of what occurs and of what is possible.
+    """Test by two decision diagrams, of what occurs and of what is possible.
 
     A path through both at once is a world z in the first and its image in the second: a level of
     symbol s leads along ``z[s]`` in the first and along ``map[s, z[s]]`` in the second, a level

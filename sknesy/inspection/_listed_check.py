@@ -1,4 +1,4 @@
-"""Check of maps of states by worlds one by one, where knowledge compiles to no small diagram."""
+"""Test of maps of states by worlds one by one, where knowledge compiles to no small diagram."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ _MAX_SECONDS = 0.05  # for one call of the knowledge, after which fewer worlds a
 
 
 class ListedCheck(LabelCheck):
-    """Check by the labels of listed worlds and of their images, as the knowledge concludes them.
+    """Test by the labels of listed worlds and of their images, as the knowledge concludes them.
 
     It is exact where the worlds are all that occur. Where they are draws, nothing found against a
     map does not mean that it keeps all labels; but maps that are refuted are refuted.

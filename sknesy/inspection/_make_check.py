@@ -33,7 +33,7 @@ _SHARE_OF_SEVERAL, _SHARE_OF_ONE = 0.15, 0.6
 
 @dataclass(frozen=True)
 class Checks:
-    """Check of maps for the labels observed, and for sets of other labels."""
+    """Tests of maps for the labels observed, and for sets of other labels."""
 
     check: LabelCheck
     labels: list[Hashable] | None = None  # All labels, those observed first; None if too many

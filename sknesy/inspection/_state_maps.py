@@ -35,7 +35,7 @@ class Symbols:
 
     @property
     def group_of(self) -> IntArray:
-        """Group of each symbol, (n_symbols,)."""
+        """Index of the group of each symbol, (n_symbols,)."""
         group_of = np.empty(len(self.n_states), dtype=np.int64)
         for g, symbols in enumerate(self.groups):
             group_of[list(symbols)] = g

@@ -1,4 +1,4 @@
-"""What breaks a tie between maps of states: symbols that are known, and further labels."""
+"""Ways to break a tie between maps of states: symbols that are known, and further labels."""
 
 from collections.abc import Callable, Sequence
 

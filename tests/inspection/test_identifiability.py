@@ -367,7 +367,7 @@ def test_knowledge_of_every_language_leaves_the_same_maps():
         "clauses": ClauseKnowledge(
             [[1, 2, 3], [1, -2, -3], [-1, 2, -3], [-1, -2, 3]], [[1], [2], [3]]
         ),
-        "cpmpy": from_cpmpy(cpmpy.sum(x) % 2 == 1, symbols=list(x)),
+        "cpmpy": from_cpmpy(cpmpy.Model(cpmpy.sum(x) % 2 == 1), symbols=x),
     }
     for shared in ALL_WAYS:
         expected = expected_maps(knowledge["function"], shared)
