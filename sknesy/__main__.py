@@ -9,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from sknesy import EMNeSyClassifier
@@ -61,14 +62,14 @@ def main() -> None:
     print(f"  knowing the sum as well: {_believe(given.symbol_marginals[0])}")
 
 
-def _draw(images: np.ndarray) -> str:
+def _draw(images: npt.NDArray[np.float64]) -> str:
     """Draw images side by side in characters."""
     shade = (images * (len(_SHADES) - 1)).round().astype(int)
     rows = ["".join(_SHADES[v] * 2 for v in row) for row in np.concatenate(shade, axis=1)]
     return "\n".join("  " + row for row in rows)
 
 
-def _believe(marginals: np.ndarray) -> str:
+def _believe(marginals: npt.NDArray[np.float64]) -> str:
     """Return the likely states of each symbol, in words."""
     texts = []
     for p in marginals:

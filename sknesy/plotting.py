@@ -1,16 +1,25 @@
 """Pictures of what is computed; needs matplotlib, ``pip install "sknesy[plot]"``."""
 
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sknesy._validation import encode_labels, join_names, plain
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.inference import Compiled
-from sknesy.knowledge import END, StepKnowledge
+from sknesy.knowledge import END, Knowledge, StepKnowledge
 from sknesy.numerics import Diagram
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["plot_diagram"]
+
+Floats = npt.NDArray[np.float64]
+Node = tuple[int, int]  # (cut, index)
 
 # Okabe and Ito (2008), told apart with any colour vision; their black and yellow are left out.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -19,17 +28,17 @@ _NOTHING = 1e-6  # probabilities below are drawn as none
 
 
 def plot_diagram(
-    compiled,
+    compiled: Compiled,
     *,
-    knowledge=None,
-    symbol_names=None,
-    output_names=None,
-    label=None,
-    log_prob=None,
-    log_likelihood=None,
-    max_edges=300,
-    ax=None,
-):
+    knowledge: Knowledge | None = None,
+    symbol_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    label: Hashable = None,
+    log_prob: npt.ArrayLike | None = None,
+    log_likelihood: npt.ArrayLike | None = None,
+    max_edges: int = 300,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draw a decision diagram, level by level from left to right.
 
     A circle is a node, an edge the state that a symbol or an output may take there, a path from
@@ -104,7 +113,7 @@ def plot_diagram(
             _as_weights(log_prob, "log_prob", compiled.n_states),
             _as_weights(log_likelihood, "log_likelihood", [*map(len, compiled.output_states)]),
         )
-    remembered = {}
+    remembered: dict[Node, str] = {}
     if isinstance(knowledge, StepKnowledge):
         remembered = _remembered(diagram, knowledge)
     # All checks have passed: a figure is made only now.
@@ -117,7 +126,7 @@ def plot_diagram(
     return ax
 
 
-def _as_compiled(compiled, max_edges):
+def _as_compiled(compiled: Any, max_edges: int) -> Compiled:
     """Return the diagram, also out of the choice of an `AutoEngine`, if it can be drawn."""
     if isinstance(getattr(compiled, "form", None), Compiled):
         compiled = compiled.form
@@ -132,10 +141,11 @@ def _as_compiled(compiled, max_edges):
             "so that nothing could be told apart. Draw the same knowledge of fewer symbols or "
             "states, or raise max_edges."
         )
-    return compiled
+    diagram: Compiled = compiled
+    return diagram
 
 
-def _symbol_states(compiled, knowledge):
+def _symbol_states(compiled: Compiled, knowledge: Knowledge | None) -> Sequence[Sequence[Hashable]]:
     """Return the names of the states of each symbol; without knowledge, their indices."""
     if knowledge is None:
         return [tuple(range(count)) for count in compiled.n_states]
@@ -149,9 +159,11 @@ def _symbol_states(compiled, knowledge):
     return knowledge.symbol_states
 
 
-def _heads(diagram, symbol_names, output_names):
+def _heads(
+    diagram: Diagram, symbol_names: Sequence[str] | None, output_names: Sequence[str] | None
+) -> list[str]:
     """Say in words what each level decides."""
-    names = []
+    names: list[str] = []
     for kind, given, count in (
         ("symbol", symbol_names, diagram.n_symbols),
         ("output", output_names, diagram.n_outputs),
@@ -166,7 +178,12 @@ def _heads(diagram, symbol_names, output_names):
     return [names[v] if v >= 0 else "auxiliary" for v in diagram.variables.tolist()]
 
 
-def _label_weights(compiled, knowledge, label, log_likelihood):
+def _label_weights(
+    compiled: Compiled,
+    knowledge: Knowledge | None,
+    label: Hashable,
+    log_likelihood: npt.ArrayLike | None,
+) -> npt.ArrayLike | None:
     """Build the log-weights of the outputs: 0 for the label, -inf for all others."""
     if label is None:
         return log_likelihood
@@ -182,7 +199,7 @@ def _label_weights(compiled, knowledge, label, log_likelihood):
     return weights
 
 
-def _as_weights(weights, name, n_states):
+def _as_weights(weights: npt.ArrayLike | None, name: str, n_states: Sequence[int]) -> Floats:
     """Check the log-weights of the variables of one sample; None weighs nothing."""
     shape = (len(n_states), max(n_states, default=0))
     if weights is None:
@@ -198,7 +215,7 @@ def _as_weights(weights, name, n_states):
     return weights
 
 
-def _flow(diagram, log_prob, log_likelihood):
+def _flow(diagram: Diagram, log_prob: Floats, log_likelihood: Floats) -> Floats:
     """Compute the posterior probability of each edge, shape (n_edges,)."""
     edges, n_symbols = diagram.edges.cpu().numpy(), diagram.n_symbols
     weights, above, below = [], [np.zeros(1)], [np.zeros(1)]
@@ -236,7 +253,7 @@ def _flow(diagram, log_prob, log_likelihood):
     )
 
 
-def _remembered(diagram, knowledge):
+def _remembered(diagram: Diagram, knowledge: StepKnowledge) -> dict[Node, str]:
     """Find what a machine remembers at nodes, by (cut, node).
 
     Nodes between a symbol and the output it emits, or between two outputs, are left out: there it
@@ -267,35 +284,35 @@ def _remembered(diagram, knowledge):
     return names
 
 
-def _say_states(states):
+def _say_states(states: Iterable[Hashable]) -> str:
     """Name the states of a machine that come to one node, alike from there on."""
     try:
-        states = sorted(states)
+        states = sorted(states)  # type: ignore[type-var]  # else the error below
     except TypeError:
         states = sorted(states, key=repr)
     written = [_say(state) for state in states]
     return "|".join(written) if len(written) <= 2 else f"{written[0]}…{written[-1]}"
 
 
-def _say(name):
+def _say(name: Hashable) -> str:
     if name is END:
         return "END"
     return ",".join(map(_say, name)) if isinstance(name, tuple) else str(name)
 
 
-def _size(diagram):
+def _size(diagram: Diagram) -> tuple[float, float]:
     """Choose width and height of a figure, in inches; wide diagrams need longer edges."""
     n_nodes = int(diagram.widths.max())
     length = 1.3 if n_nodes <= 8 else 2.2
     return min(max(4.5, length * diagram.n_levels), 30.0), min(1.3 + 0.45 * n_nodes, 10.0)
 
 
-def _heights(diagram):
+def _heights(diagram: Diagram) -> list[Floats]:
     """Compute the heights of the nodes of each cut: in their order, from the lowest."""
     return [np.arange(width) - (width - 1) / 2 for width in diagram.widths.tolist()]
 
 
-def _draw_levels(ax, diagram, heads):
+def _draw_levels(ax: "Axes", diagram: Diagram, heads: Sequence[str]) -> None:
     """Draw the frame: what each level decides; outputs shaded."""
     for level, variable in enumerate(diagram.variables.tolist()):
         if variable >= diagram.n_symbols:
@@ -309,7 +326,13 @@ def _draw_levels(ax, diagram, heads):
     ax.spines[:].set_visible(False)
 
 
-def _draw_edges(ax, compiled, symbol_states, heights, flow):
+def _draw_edges(
+    ax: "Axes",
+    compiled: Compiled,
+    symbol_states: Sequence[Sequence[Hashable]],
+    heights: Sequence[Floats],
+    flow: Floats | None,
+) -> None:
     """Draw edges: of symbols coloured by state, with a legend; of outputs labelled by name."""
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
@@ -317,7 +340,8 @@ def _draw_edges(ax, compiled, symbol_states, heights, flow):
     diagram = compiled.form
     names = list(dict.fromkeys(name for states in symbol_states for name in states))
     colours = dict(zip(names, _palette(len(names)), strict=True))
-    curves, edge_colours = [], []
+    curves: list[Floats] = []
+    edge_colours: list[Any] = []
     for level, (variable, edges) in enumerate(
         zip(diagram.variables.tolist(), diagram.levels, strict=True)
     ):
@@ -355,15 +379,15 @@ def _draw_edges(ax, compiled, symbol_states, heights, flow):
     )
 
 
-def _palette(n_names):
+def _palette(n_names: int) -> Sequence[Any]:
     if n_names <= len(_COLOURS):
         return _COLOURS[:n_names]
     from matplotlib import colormaps
 
-    return colormaps["viridis"](np.linspace(0.0, 0.92, n_names))
+    return list(colormaps["viridis"](np.linspace(0.0, 0.92, n_names)))
 
 
-def _bends(pairs):
+def _bends(pairs: Sequence[tuple[int, int]]) -> list[float]:
     """Choose how far each edge swings out: those between the same two nodes are apart."""
     count = {pair: pairs.count(pair) for pair in set(pairs)}
     seen = dict.fromkeys(count, 0)
@@ -374,20 +398,26 @@ def _bends(pairs):
     return bends
 
 
-def _curve(level, start, end, bend):
-    """Compute A line between two nodes, swung out by `bend`; shape (n_points, 2)."""
+def _curve(level: int, start: float, end: float, bend: float) -> Floats:
+    """Compute a line between two nodes, swung out by `bend`; shape (n_points, 2)."""
     t = np.linspace(0.0, 1.0, 25)
     return np.stack([level + t, start + (end - start) * t + bend * np.sin(np.pi * t)], axis=1)
 
 
-def _write_on(ax, curve, text, colour):
-    """Write A name on an edge, close to its source: there edges to one target are still apart."""
+def _write_on(ax: "Axes", curve: Floats, text: str, colour: str) -> None:
+    """Write a name on an edge, close to its source: there edges to one target are still apart."""
     box = {"boxstyle": "round,pad=0.1", "facecolor": _SHADE, "edgecolor": "none"}
     x, y = curve[8]
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color=colour, bbox=box, zorder=3)
 
 
-def _draw_nodes(ax, diagram, heights, remembered, flow):
+def _draw_nodes(
+    ax: "Axes",
+    diagram: Diagram,
+    heights: Sequence[Floats],
+    remembered: Mapping[Node, str],
+    flow: Floats | None,
+) -> None:
     """Draw circles, with what is remembered: inside if it is short, else above."""
     nodes = [(cut, node) for cut, column in enumerate(heights) for node in range(len(column))]
     xy = np.array([(cut, heights[cut][node]) for cut, node in nodes])
@@ -398,7 +428,14 @@ def _draw_nodes(ax, diagram, heights, remembered, flow):
     faces[[0, -1]] = _INK
     inks = np.where(is_dead, _GREY, _INK)
     ax.scatter(
-        *xy.T, s=size, facecolors=faces, edgecolors=inks, linewidths=1.2, zorder=4, gid="nodes"
+        xy[:, 0],
+        xy[:, 1],
+        s=size,
+        facecolors=faces,
+        edgecolors=inks.tolist(),
+        linewidths=1.2,
+        zorder=4,
+        gid="nodes",
     )
     above = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
     for node, point, ink in zip(nodes, xy, inks, strict=True):
@@ -424,7 +461,7 @@ def _draw_nodes(ax, diagram, heights, remembered, flow):
         )
 
 
-def _is_dead(diagram, flow):
+def _is_dead(diagram: Diagram, flow: Floats | None) -> npt.NDArray[np.bool_]:
     """Tell whether nothing flows through a node, shape (n_nodes,)."""
     mass = np.zeros(diagram.n_nodes)
     mass[-1] = 1.0

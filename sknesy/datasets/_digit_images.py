@@ -1,12 +1,17 @@
 """Images of digits: those of scikit-learn, or the caller's."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.datasets import load_digits
 
 __all__ = ["deal_images", "read_images"]
 
 
-def read_images(images, digits):
+def read_images(
+    images: npt.ArrayLike | None, digits: npt.ArrayLike | None
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """Return images of digits and the digits in them, after a check; by default `load_digits`."""
     if (images is None) != (digits is None):
         given, missing = ("images", "digits") if digits is None else ("digits", "images")
@@ -26,7 +31,12 @@ def read_images(images, digits):
     return images, digits
 
 
-def deal_images(images, digits, wanted, rng):
+def deal_images(
+    images: npt.NDArray[Any],
+    digits: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.int64],
+    rng: np.random.RandomState,
+) -> npt.NDArray[Any]:
     """Return an image of each digit that is wanted, (*wanted.shape, ...).
 
     Each image of a digit is used once, in random order, before any is used again.

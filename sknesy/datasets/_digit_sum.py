@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from sknesy._validation import as_count
@@ -39,8 +41,16 @@ class DigitSum:
 
 
 def make_digit_sum(
-    n_samples=None, *, n_digits=1, n_numbers=2, images=None, digits=None, random_state=None
-):
+    n_samples: int | None = None,
+    *,
+    n_digits: int = 1,
+    n_numbers: int = 2,
+    images: npt.ArrayLike | None = None,
+    digits: npt.ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[
+    npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64], FunctionKnowledge | DigitAddition
+]:
     """Make samples of digit images labelled by a sum only.
 
     Each image is used at most once. By default the images are the 1797 handwritten digits of

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from sknesy._validation import as_count
@@ -14,6 +16,9 @@ from sknesy.datasets._operator_images import OPERATORS, draw_operators
 from sknesy.knowledge import StepKnowledge
 
 __all__ = ["FormulaStep", "make_handwritten_formula"]
+
+State = tuple[Fraction, Fraction, str]  # total, term, operator that waits
+Ints = npt.NDArray[np.int64]
 
 _NAMES = (*"0123456789", *OPERATORS)
 _MAX_LENGTH = 4001  # Python writes ints of up to 4300 digits
@@ -46,7 +51,7 @@ class FormulaStep:
 
     max_length: int | None = 7
 
-    def __call__(self, state, symbol, position):
+    def __call__(self, state: State, symbol: str, position: int) -> State | None:
         """Return the next state."""
         total, term, pending = state
         n_left = inf if self.max_length is None else self.max_length - 1 - position
@@ -66,17 +71,22 @@ class FormulaStep:
         return (total + term, Fraction(0), "") if n_left == 0 else (total, term, "")
 
 
-def _is_complete(state):
+def _is_complete(state: State) -> bool:
     return state[2] == ""
 
 
-def _value(state):
+def _value(state: State) -> str:
     return str(state[0] + state[1])
 
 
 def make_handwritten_formula(
-    n_samples=1000, *, max_length=7, images=None, digits=None, random_state=None
-):
+    n_samples: int = 1000,
+    *,
+    max_length: int = 7,
+    images: npt.ArrayLike | None = None,
+    digits: npt.ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.str_], npt.NDArray[Any], StepKnowledge]:
     """Make formulas of digits and operators, labelled by their value.
 
     A formula has 1, 3, 5, ... symbols, digits and the operators ``+ - * /`` in turns. Its value
@@ -165,11 +175,11 @@ def make_handwritten_formula(
     return _split(shown, lengths), y, symbols, knowledge
 
 
-def _draw_symbols(lengths, digits, rng):
+def _draw_symbols(lengths: Ints, digits: Ints, rng: np.random.RandomState) -> Ints:
     """Draw the states of the symbols of all formulas, one after the other."""
     ends = np.cumsum(lengths)
     is_operator = (np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)) % 2 == 1
-    flat = rng.choice(digits, size=ends[-1])
+    flat: Ints = rng.choice(digits, size=ends[-1])
     flat[is_operator] = 10 + rng.randint(len(OPERATORS), size=is_operator.sum())
     by_zero = 1 + np.flatnonzero((flat[:-1] == 10 + OPERATORS.index("/")) & (flat[1:] == 0))
     if len(by_zero):
@@ -183,14 +193,16 @@ def _draw_symbols(lengths, digits, rng):
     return flat
 
 
-def _evaluate(row, step):
-    state = _START
+def _evaluate(row: Ints, step: FormulaStep) -> str:
+    state: State | None = _START
     for position, symbol in enumerate(row.tolist()):
+        assert state is not None, "formulas are drawn so that they go on"
         state = step(state, _NAMES[symbol], position)
+    assert state is not None
     return _value(state)
 
 
-def _split(flat, lengths):
+def _split(flat: npt.NDArray[Any], lengths: Ints) -> npt.NDArray[Any]:
     """Cut into one array a sample, an array of objects also where all are of one length."""
     parts = np.empty(len(lengths), dtype=object)
     for i, part in enumerate(np.split(flat, np.cumsum(lengths)[:-1])):

@@ -3,11 +3,17 @@
 import os
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["load_mnist"]
 
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
-def load_mnist(path=None):
+
+def load_mnist(
+    path: str | os.PathLike[str] | None = None,
+) -> tuple[Floats, Ints, Floats, Ints]:
     """Load the MNIST digits.
 
     Parameters

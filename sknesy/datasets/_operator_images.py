@@ -1,6 +1,7 @@
 """Images of arithmetic operators, as if they were written by hand."""
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["OPERATORS", "draw_operators"]
 
@@ -17,7 +18,9 @@ _POINTS = 16  # of a stroke
 _AT_ONCE = 256  # images; bounds the memory
 
 
-def draw_operators(codes, shape, rng):
+def draw_operators(
+    codes: npt.NDArray[np.int64], shape: tuple[int, int], rng: np.random.RandomState
+) -> npt.NDArray[np.float32]:
     """Draw operators, each by a pen of its own: plus, minus, a cross, a line between two dots.
 
     Ends are moved, strokes bent, and the whole is turned, slanted, scaled and shifted. Images have
@@ -30,7 +33,7 @@ def draw_operators(codes, shape, rng):
     return images
 
 
-def _points(codes, rng):
+def _points(codes: npt.NDArray[np.int64], rng: np.random.RandomState) -> npt.NDArray[np.float64]:
     """Return points along the strokes, (n, 3 strokes, points, x and y); NaN for no stroke."""
     n = len(codes)
     ends = np.full((len(OPERATORS), 3, 2, 2), np.nan)
@@ -51,10 +54,13 @@ def _points(codes, rng):
     turn = np.stack([cos * width, -sin * height, sin * width, cos * height], 1).reshape(n, 2, 2)
     turn[:, 0] += slant[:, None] * turn[:, 1]
     shift = np.clip(0.08 * rng.normal(size=(n, 1, 1, 2)), -0.2, 0.2)
-    return np.einsum("nij,nspj->nspi", turn, points) + shift
+    turned: npt.NDArray[np.float64] = np.einsum("nij,nspj->nspi", turn, points)
+    return turned + shift
 
 
-def _ink(points, shape, rng):
+def _ink(
+    points: npt.NDArray[np.float64], shape: tuple[int, int], rng: np.random.RandomState
+) -> npt.NDArray[np.float64]:
     """Return how dark each pixel is, from its distance to the nearest point of a stroke."""
     height, width = shape
     y = (np.arange(height) + 0.5) * 2 / height - 1
@@ -67,6 +73,6 @@ def _ink(points, shape, rng):
     pixel = 2 / min(shape)
     pen = rng.uniform(0.06, 0.13, size=(len(points), 1, 1)) + 0.1 * pixel
     dark = rng.uniform(0.8, 1.0, size=(len(points), 1, 1))
-    ink = dark * np.clip((pen - distance) / pixel + 0.5, 0, 1)
+    ink: npt.NDArray[np.float64] = dark * np.clip((pen - distance) / pixel + 0.5, 0, 1)
     ink *= 1 + 0.08 * rng.normal(size=ink.shape)
     return np.clip(ink, 0, 1)

@@ -1,17 +1,28 @@
 """Points in clouds, one cloud a state, labelled by any knowledge: to try knowledge out."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from sknesy._validation import as_column, as_count, check_number
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
+from sknesy.knowledge import Knowledge
 
 __all__ = ["make_points"]
 
 _TRIES = 1000  # rounds of draws before worlds count as too rare to be found by drawing
 
 
-def make_points(knowledge, n_samples=300, *, noise=0.5, random_state=None):
+def make_points(
+    knowledge: Knowledge,
+    n_samples: int = 300,
+    *,
+    noise: float = 0.5,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[Any], Knowledge]:
     """Make samples of any knowledge, whose symbols are points that show their states.
 
     A symbol in state v is a point x = 3 e_v + noise * e, with the unit vector e_v and standard
@@ -74,13 +85,17 @@ def make_points(knowledge, n_samples=300, *, noise=0.5, random_state=None):
     centres = 3 * np.eye(knowledge.n_states.max(), knowledge.n_states.max() + 1)
     X = centres[worlds]
     X += noise * rng.standard_normal(X.shape)
-    y = knowledge.join_labels(labels if knowledge.n_outputs > 1 else as_column(labels))
+    rows: Any = labels if knowledge.n_outputs > 1 else as_column(labels)
+    y = knowledge.join_labels(rows)
     return X, y, knowledge.name_worlds(worlds), knowledge
 
 
-def _draw_worlds(knowledge, n_samples, rng):
+def _draw_worlds(
+    knowledge: Knowledge, n_samples: int, rng: np.random.RandomState
+) -> tuple[npt.NDArray[np.int64], list[Hashable]]:
     """Draw worlds that can occur, int64 (n_samples, n_symbols), and list their labels."""
-    worlds, labels = [], []
+    worlds: list[npt.NDArray[np.int64]] = []
+    labels: list[Hashable] = []
     for _ in range(_TRIES):
         drawn = rng.randint(knowledge.n_states, size=(n_samples, knowledge.n_symbols))
         for world, label in zip(drawn, knowledge.conclude(drawn), strict=True):

@@ -1,9 +1,12 @@
 """Maps of terrain, with only the cheapest path across as a label."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from sknesy._validation import as_count
@@ -11,6 +14,10 @@ from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
 from sknesy.knowledge import FunctionKnowledge
 
 __all__ = ["PathRegret", "ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Strings = npt.NDArray[np.str_]
 
 _COSTS = (0.8, 1.2, 5.3, 7.7, 9.2)
 _UNIT = 1e-6  # of costs: as whole numbers of it they are compared without rounding
@@ -46,13 +53,13 @@ class ShortestPath:
     size: int = 12
     costs: tuple[float, ...] = _COSTS
 
-    def __call__(self, *cells):
+    def __call__(self, *cells: Any) -> Any:
         """Find the path: a str with 1 for a cell on it and 0 for any other, row by row."""
         if len(cells) == 1 and np.ndim(cells[0]) == 2:
             return self.batch(cells[0])
         return str(self.batch([cells])[0])
 
-    def batch(self, worlds):
+    def batch(self, worlds: npt.ArrayLike) -> Strings:
         """Find the paths of many maps at once.
 
         Parameters
@@ -96,7 +103,9 @@ class PathRegret:
 
     costs: tuple[float, ...] = _COSTS
 
-    def __call__(self, worlds, concluded, observed):
+    def __call__(
+        self, worlds: npt.ArrayLike, concluded: Sequence[str], observed: Sequence[str]
+    ) -> Floats:
         """Compute the regret of each observed path on its map."""
         cost = np.array(self.costs)[np.asarray(worlds, dtype=np.int64)]
         size = cost.shape[1]
@@ -108,7 +117,13 @@ class PathRegret:
         return np.where(regret > _UNIT, regret, 0.0)
 
 
-def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=None):
+def make_shortest_path(
+    n_samples: int = 100,
+    *,
+    size: int = 12,
+    costs: Sequence[float] = _COSTS,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[npt.NDArray[np.float32], Strings, Ints, FunctionKnowledge]:
     """Make maps of terrain labelled by the cheapest path across.
 
     There are five classes of ground: path, grass, forest, water and rock. Ground of one class lies
@@ -179,7 +194,7 @@ def make_shortest_path(n_samples=100, *, size=12, costs=_COSTS, random_state=Non
     return X, function.batch(symbols), symbols, FunctionKnowledge(function, states, batched=True)
 
 
-def path_cost(paths, costs):
+def path_cost(paths: Sequence[str] | Strings, costs: npt.ArrayLike) -> Floats:
     """Compute what paths cost.
 
     Parameters
@@ -208,7 +223,9 @@ def path_cost(paths, costs):
     return np.where(way < blocked, total, np.inf)
 
 
-def is_shortest_path(paths, costs, *, tol=1e-6):
+def is_shortest_path(
+    paths: Sequence[str] | Strings, costs: npt.ArrayLike, *, tol: float = 1e-6
+) -> npt.NDArray[np.bool_]:
     """Tell which paths are as cheap as any.
 
     Parameters
@@ -236,7 +253,7 @@ def is_shortest_path(paths, costs, *, tol=1e-6):
     return path_cost(paths, costs) <= _cheapest(np.asarray(costs, dtype=np.float64)) + tol
 
 
-def _as_units(costs, size):
+def _as_units(costs: npt.ArrayLike, size: int) -> Ints:
     """Return costs as whole numbers of `_UNIT`, whose sum over a map fits into int64."""
     costs = np.array(costs, dtype=np.float64)
     largest = 2**62 * _UNIT / size**2
@@ -248,7 +265,7 @@ def _as_units(costs, size):
     return np.rint(costs / _UNIT).astype(np.int64)
 
 
-def _read(paths, shape):
+def _read(paths: Sequence[str] | Strings, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return paths as Booleans of shape (n_samples, n_cells)."""
     if len(shape) != 2 or round(shape[1] ** 0.5) ** 2 != shape[1]:
         raise ValueError(
@@ -267,10 +284,12 @@ def _read(paths, shape):
                 f"paths must hold a 0 or a 1 for each of {shape[1]} cells, got {path!r}. Pass "
                 "labels of the knowledge of `make_shortest_path`."
             )
-    return np.array(paths).view(np.uint32).reshape(shape) == ord("1")
+    codes: npt.NDArray[np.uint32] = np.array(paths).view(np.uint32)
+    on_path: npt.NDArray[np.bool_] = codes.reshape(shape) == ord("1")
+    return on_path
 
 
-def _cheapest(costs):
+def _cheapest(costs: Floats) -> Floats:
     """Return the cost of the cheapest path of each map, from those of cells (n, size * size)."""
     size = round(costs.shape[1] ** 0.5)
     costs = costs.reshape(-1, size, size)
@@ -279,13 +298,13 @@ def _cheapest(costs):
     )
 
 
-def _parts(costs):
+def _parts(costs: npt.NDArray[Any]) -> list[slice]:
     """Return slices of as many maps as are worked on at once."""
     step = max(1, _CELLS_AT_ONCE // costs[0].size) if len(costs) else 1
     return [slice(start, start + step) for start in range(0, len(costs), step)]
 
 
-def _distances(costs):
+def _distances(costs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the least cost of reaching each cell, with a far margin, (size + 2, size + 2, n).
 
     Costs are lowered, all cells of all maps at once, until none falls (Bellman and Ford).
@@ -310,7 +329,7 @@ def _distances(costs):
         np.minimum(reached, around, out=reached)
 
 
-def _trace(padded):
+def _trace(padded: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     """Return the cells on the cheapest paths, 0 or 1, (n, size * size); traced from the end."""
     width, _, n = padded.shape
     size = width - 2

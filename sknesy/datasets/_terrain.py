@@ -1,9 +1,12 @@
 """Pictures of terrain: maps of five classes of ground, each cell drawn as a small tile."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 __all__ = ["GROUNDS", "draw_maps", "draw_tiles"]
+
+Floats = npt.NDArray[np.float64]
 
 GROUNDS = ("path", "grass", "forest", "water", "rock")
 # Added to the smooth noise of each class, of which the largest wins: cheap ground is frequent.
@@ -23,15 +26,18 @@ _COLOURS = np.array(
 _LIGHT, _TINT, _GRAIN, _CONTRAST = 0.06, 0.035, 0.055, 0.14
 
 
-def draw_maps(n_maps, size, rng):
+def draw_maps(n_maps: int, size: int, rng: np.random.RandomState) -> npt.NDArray[np.int64]:
     """Draw maps in which cells of one class lie together, int64, (n_maps, size, size)."""
     noise = rng.normal(size=(n_maps, len(GROUNDS), size, size))
-    smooth = gaussian_filter(noise, (0, 0, _SMOOTHNESS, _SMOOTHNESS), mode="reflect")
+    smooth: Floats = gaussian_filter(noise, (0, 0, _SMOOTHNESS, _SMOOTHNESS), mode="reflect")
     smooth /= smooth.std()
-    return (smooth + _FREQUENCY[:, None, None]).argmax(axis=1)
+    grounds: npt.NDArray[np.int64] = (smooth + _FREQUENCY[:, None, None]).argmax(axis=1)
+    return grounds
 
 
-def draw_tiles(grounds, rng):
+def draw_tiles(
+    grounds: npt.NDArray[np.int64], rng: np.random.RandomState
+) -> npt.NDArray[np.float32]:
     """Draw a tile for each cell, a colour and a pattern in changing light, float32.
 
     The result has the shape (*grounds.shape, 3, 8, 8): red, green and blue, in [0, 1].
@@ -50,27 +56,34 @@ def draw_tiles(grounds, rng):
     return tiles.reshape(*grounds.shape, 3, _SIDE, _SIDE)
 
 
+_Y: Floats
+_X: Floats
 _Y, _X = np.mgrid[:_SIDE, :_SIDE] * (2 * np.pi / _SIDE)
 
 
 # Each draws n tiles from two phases of shape (n, 1, 1).
-def _speckles(phases, rng):
-    return 0.7 * (rng.uniform(size=(phases.shape[1], _SIDE, _SIDE)) < 0.12)
+def _speckles(phases: Floats, rng: np.random.RandomState) -> Floats:
+    is_speckle = rng.uniform(size=(phases.shape[1], _SIDE, _SIDE)) < 0.12
+    return 0.7 * is_speckle.astype(np.float64)
 
 
-def _blades(phases, rng):
+def _blades(phases: Floats, rng: np.random.RandomState) -> Floats:
     slant = 0.3 * np.sin(phases[1])
-    return np.sin(3 * _X + slant * _Y + phases[0])
+    pattern: Floats = np.sin(3 * _X + slant * _Y + phases[0])
+    return pattern
 
 
-def _crowns(phases, rng):
-    return 1.4 * np.sin(2 * _X + phases[0]) * np.sin(2 * _Y + phases[1])
+def _crowns(phases: Floats, rng: np.random.RandomState) -> Floats:
+    pattern: Floats = 1.4 * np.sin(2 * _X + phases[0]) * np.sin(2 * _Y + phases[1])
+    return pattern
 
 
-def _waves(phases, rng):
-    return np.sin(2 * _Y + 0.8 * np.sin(_X + phases[1]) + phases[0])
+def _waves(phases: Floats, rng: np.random.RandomState) -> Floats:
+    pattern: Floats = np.sin(2 * _Y + 0.8 * np.sin(_X + phases[1]) + phases[0])
+    return pattern
 
 
-def _facets(phases, rng):
+def _facets(phases: Floats, rng: np.random.RandomState) -> Floats:
     side = np.where(phases[1] < np.pi, 1, -1)  # falls to the left or to the right
-    return 0.9 * np.sign(np.sin(1.5 * (_X + side * _Y) + phases[0]))
+    pattern: Floats = 0.9 * np.sign(np.sin(1.5 * (_X + side * _Y) + phases[0]))
+    return pattern

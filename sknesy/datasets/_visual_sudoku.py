@@ -2,8 +2,10 @@
 
 from itertools import combinations
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from sknesy._validation import as_count, check_flag
@@ -12,21 +14,23 @@ from sknesy.knowledge import ClauseKnowledge
 
 __all__ = ["make_visual_sudoku"]
 
+Ints = npt.NDArray[np.int64]
+
 _SIDES = {4: 2, 9: 3}  # size -> cells along each side of a box
 _MOST_CHANGES = 10
 
 
 def make_visual_sudoku(
-    n_samples=100,
+    n_samples: int = 100,
     *,
-    size=4,
-    n_known=0,
-    lowest_digit=0,
-    is_paired=True,
-    images=None,
-    digits=None,
-    random_state=None,
-):
+    size: int = 4,
+    n_known: int = 0,
+    lowest_digit: int = 0,
+    is_paired: bool = True,
+    images: npt.ArrayLike | None = None,
+    digits: npt.ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Ints, ClauseKnowledge]:
     """Make filled sudokus of digit images, labelled by whether they obey the rules.
 
     In each row, column and box of a valid grid all digits differ. Half of the grids are valid, the
@@ -126,7 +130,7 @@ def make_visual_sudoku(
     return X, y[:, 0] if n_known == 1 else y, symbols, knowledge
 
 
-def _check(n_samples, size, n_known, lowest_digit):
+def _check(n_samples: Any, size: Any, n_known: Any, lowest_digit: Any) -> None:
     as_count(n_samples, "n_samples", "Ask for more.")
     for name, value in (("size", size), ("n_known", n_known), ("lowest_digit", lowest_digit)):
         if not isinstance(value, Integral):
@@ -145,7 +149,7 @@ def _check(n_samples, size, n_known, lowest_digit):
         )
 
 
-def _groups(size):
+def _groups(size: int) -> Ints:
     """Return the cells of each row, column and box, (3 * size, size)."""
     cells = np.arange(size**2).reshape(size, size)
     side = _SIDES[size]
@@ -153,32 +157,40 @@ def _groups(size):
     return np.concatenate([cells, cells.T, boxes])
 
 
-def _pairs(size):
+def _pairs(size: int) -> list[tuple[int, int]]:
     """Return pairs of cells that differ, each once."""
     return sorted(
         {tuple(sorted(pair)) for g in _groups(size).tolist() for pair in combinations(g, 2)}
     )
 
 
-def _is_valid(symbols, size):
+def _is_valid(symbols: Ints, size: int) -> npt.NDArray[np.bool_]:
     """Tell which grids obey the rules, from their states (n, size * size)."""
-    return (np.sort(symbols[:, _groups(size)], axis=-1) == np.arange(size)).all(axis=(1, 2))
+    found = np.sort(symbols[:, _groups(size)], axis=-1)
+    is_valid: npt.NDArray[np.bool_] = (found == np.arange(size)).all(axis=(1, 2))
+    return is_valid
 
 
-def _rules(size, known, names):
+def _rules(size: int, known: Ints, names: range) -> ClauseKnowledge:
     """Return the rules as clauses, with the cells `known` as outputs, or none."""
     cell = np.arange(1, size**3 + 1).reshape(size**2, size)
     clauses = [[-int(cell[a, v]), -int(cell[b, v])] for a, b in _pairs(size) for v in range(size)]
-    names = {"symbol_states": [names] * size**2, "output_states": [names] * len(known)}
+    symbol_states, output_states = [names] * size**2, [names] * len(known)
     if not len(known):
-        return ClauseKnowledge(clauses, cell.tolist(), symbol_states=names["symbol_states"])
+        return ClauseKnowledge(clauses, cell.tolist(), symbol_states=symbol_states)
     copy = size**3 + np.arange(1, len(known) * size + 1).reshape(-1, size)
     for given, copied in zip(cell[known].ravel().tolist(), copy.ravel().tolist(), strict=True):
         clauses += [[-given, copied], [given, -copied]]
-    return ClauseKnowledge(clauses, cell.tolist(), copy.tolist(), **names)
+    return ClauseKnowledge(
+        clauses,
+        cell.tolist(),
+        copy.tolist(),
+        symbol_states=symbol_states,
+        output_states=output_states,
+    )
 
 
-def _fill(n_grids, size, rng):
+def _fill(n_grids: int, size: int, rng: np.random.RandomState) -> Ints:
     """Fill empty grids at random, all at once: states (n_grids, size * size).
 
     The cell with the fewest states left is filled with one of them. If a cell has none left, the
@@ -207,15 +219,18 @@ def _fill(n_grids, size, rng):
     return done
 
 
-def _corrupt(sources, states, size, rng):
+def _corrupt(
+    sources: Ints, states: Ints, size: int, rng: np.random.RandomState
+) -> tuple[Ints, Ints]:
     """Corrupt valid grids, written as places in `states`; return them, and `states` with more."""
-    corrupted, added = [], []
+    corrupted: list[Ints] = []
+    added: list[int] = []
     for source in sources:
         is_swap = rng.uniform() < 0.5
         most = min(_MOST_CHANGES, size**2 // 2 if is_swap else size**2)
         while True:
             n_changes = min(int(rng.geometric(0.5)), most)
-            grid, new = states[source], []
+            grid, new = states[source], np.empty(0, dtype=np.int64)
             if is_swap:
                 cells = rng.permutation(size**2)[: 2 * n_changes]
                 place = source.copy()
@@ -230,6 +245,6 @@ def _corrupt(sources, states, size, rng):
             if not _is_valid(grid[None], size)[0]:
                 break
         corrupted.append(place)
-        added.extend(new)
+        added.extend(new.tolist())
     places = np.array(corrupted, dtype=np.int64).reshape(-1, size**2)
     return places, np.concatenate([states, np.array(added, dtype=np.int64)])
