@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 Node = tuple[int, int]  # (cut, index)
 
 # Okabe and Ito (2008), told apart with any colour vision; their black and yellow are left out.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_INK, _GREY, _FAINT, _SHADE = "#222222", "#a8a8a8", "#d4d4d4", "#efece6"
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+INK, GREY, FAINT, SHADE = "#222222", "#a8a8a8", "#d4d4d4", "#efece6"
 _NOTHING = 1e-6  # probabilities below are drawn as none
 
 
@@ -95,12 +95,7 @@ def plot_diagram(
     >>> ax = plot_diagram(DiagramEngine().compile(dice), knowledge=dice, label=4)
     >>> ax.figure.savefig("dice.png")  # doctest: +SKIP
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'plot_diagram needs matplotlib, which is not installed. Use pip install "sknesy[plot]".'
-        ) from error
+    plt = import_pyplot("plot_diagram")
     compiled = _as_compiled(compiled, max_edges)
     diagram = compiled.form
     symbol_states = _symbol_states(compiled, knowledge)
@@ -124,6 +119,17 @@ def plot_diagram(
     _draw_edges(ax, compiled, symbol_states, heights, flow)
     _draw_nodes(ax, diagram, heights, remembered, flow)
     return ax
+
+
+def import_pyplot(caller: str) -> Any:
+    """Return matplotlib's pyplot, or raise an error that names the extra to install."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f'{caller} needs matplotlib, which is not installed. Use pip install "sknesy[plot]".'
+        ) from error
+    return plt
 
 
 def _as_compiled(compiled: Any, max_edges: int) -> Compiled:
@@ -290,14 +296,15 @@ def _say_states(states: Iterable[Hashable]) -> str:
         states = sorted(states)  # type: ignore[type-var]  # else the error below
     except TypeError:
         states = sorted(states, key=repr)
-    written = [_say(state) for state in states]
+    written = [say(state) for state in states]
     return "|".join(written) if len(written) <= 2 else f"{written[0]}…{written[-1]}"
 
 
-def _say(name: Hashable) -> str:
+def say(name: Hashable) -> str:
+    """Return the name of a state as text."""
     if name is END:
         return "END"
-    return ",".join(map(_say, name)) if isinstance(name, tuple) else str(name)
+    return ",".join(map(say, name)) if isinstance(name, tuple) else str(name)
 
 
 def _size(diagram: Diagram) -> tuple[float, float]:
@@ -316,7 +323,7 @@ def _draw_levels(ax: "Axes", diagram: Diagram, heads: Sequence[str]) -> None:
     """Draw the frame: what each level decides; outputs shaded."""
     for level, variable in enumerate(diagram.variables.tolist()):
         if variable >= diagram.n_symbols:
-            ax.axvspan(level, level + 1, color=_SHADE, zorder=0, linewidth=0)
+            ax.axvspan(level, level + 1, color=SHADE, zorder=0, linewidth=0)
     half = (int(diagram.widths.max()) - 1) / 2
     room = max(half, 0.5) + 0.6
     ax.set(xlim=(-0.15, diagram.n_levels + 0.15), ylim=(-room, room))
@@ -339,7 +346,7 @@ def _draw_edges(
 
     diagram = compiled.form
     names = list(dict.fromkeys(name for states in symbol_states for name in states))
-    colours = dict(zip(names, _palette(len(names)), strict=True))
+    colours = dict(zip(names, palette(len(names)), strict=True))
     curves: list[Floats] = []
     edge_colours: list[Any] = []
     for level, (variable, edges) in enumerate(
@@ -350,19 +357,19 @@ def _draw_edges(
         for (source, state, target), bend in zip(edges, bends, strict=True):
             curve = _curve(level, heights[level][source], heights[level + 1][target], bend)
             is_dead = flow is not None and flow[len(curves)] < _NOTHING
-            colour = _INK
+            colour = INK
             if 0 <= variable < diagram.n_symbols:
                 colour = colours[symbol_states[variable][state]]
             elif variable >= diagram.n_symbols:
                 name = compiled.output_states[variable - diagram.n_symbols][state]
-                _write_on(ax, curve, _say(name), _GREY if is_dead else _INK)
+                _write_on(ax, curve, say(name), GREY if is_dead else INK)
             curves.append(curve)
-            edge_colours.append(_FAINT if is_dead else colour)
+            edge_colours.append(FAINT if is_dead else colour)
     widths = 1.4 if flow is None else 0.7 + 5.0 * flow
     lines = LineCollection(curves, colors=edge_colours, linewidths=widths, zorder=2, gid="edges")
     ax.add_collection(lines)
     handles = [
-        Line2D([], [], color=colours[name], linewidth=2.5, label=_say(name)) for name in names
+        Line2D([], [], color=colours[name], linewidth=2.5, label=say(name)) for name in names
     ]
     inline = len(names) <= 6  # else the title stands above them
     if inline:
@@ -379,9 +386,10 @@ def _draw_edges(
     )
 
 
-def _palette(n_names: int) -> Sequence[Any]:
-    if n_names <= len(_COLOURS):
-        return _COLOURS[:n_names]
+def palette(n_names: int) -> Sequence[Any]:
+    """Return colours that tell so many names apart."""
+    if n_names <= len(COLOURS):
+        return COLOURS[:n_names]
     from matplotlib import colormaps
 
     return list(colormaps["viridis"](np.linspace(0.0, 0.92, n_names)))
@@ -406,7 +414,7 @@ def _curve(level: int, start: float, end: float, bend: float) -> Floats:
 
 def _write_on(ax: "Axes", curve: Floats, text: str, colour: str) -> None:
     """Write a name on an edge, close to its source: there edges to one target are still apart."""
-    box = {"boxstyle": "round,pad=0.1", "facecolor": _SHADE, "edgecolor": "none"}
+    box = {"boxstyle": "round,pad=0.1", "facecolor": SHADE, "edgecolor": "none"}
     x, y = curve[8]
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color=colour, bbox=box, zorder=3)
 
@@ -425,8 +433,8 @@ def _draw_nodes(
     is_short = max(map(len, remembered.values()), default=0) <= 4
     size = 230 if remembered and is_short else 60
     faces = np.full(len(xy), "white", dtype=object)
-    faces[[0, -1]] = _INK
-    inks = np.where(is_dead, _GREY, _INK)
+    faces[[0, -1]] = INK
+    inks = np.where(is_dead, GREY, INK)
     ax.scatter(
         xy[:, 0],
         xy[:, 1],

@@ -74,8 +74,10 @@ class Information:
         """Add up what is pending, a piece after the other."""
         if not self._pending:
             return
-        marginals = torch.cat([marginals for marginals, _ in self._pending])
-        weight = self._weight[torch.cat([index for _, index in self._pending])]
+        marginals, index = self._pending[0]
+        if len(self._pending) > 1:
+            marginals, index = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
+        weight = self._weight[index]
         self._pending, self._n_pending = [], 0
         marginals, weight = self._arrange(marginals, weight)
         n_symbols, n_states = marginals.shape[1:]

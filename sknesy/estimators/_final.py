@@ -22,14 +22,14 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     estimator : estimator
         A fitted `EMNeSyClassifier`, `EMNeSyRegressor` or `ConstrainedClassifier`, or a Pipeline
         that ends with one, or a search over one (``best_estimator_``), nested as deep as you like.
-    X : array-like
-        Samples, as the outermost estimator takes them.
+    X : array-like or None
+        Samples, as the outermost estimator takes them; None where only the estimator is wanted.
 
     Returns
     -------
     estimator : EMNeSyClassifier, EMNeSyRegressor or ConstrainedClassifier
         The fitted estimator at the end.
-    X : array-like
+    X : array-like or None
         The samples, transformed by the steps before it.
 
     Raises
@@ -52,7 +52,8 @@ def final(estimator: Any, X: Any) -> tuple[Any, Any]:
     """
     while not isinstance(estimator, BaseEMNeSy | ConstrainedClassifier):
         if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            has_steps = len(estimator) > 1 and X is not None
+            X = estimator[:-1].transform(X) if has_steps else X
             estimator = estimator[-1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

@@ -1,5 +1,6 @@
 """Looks at what was learned, at the labels it was learned from, and at what labels can tell."""
 
+from sknesy.inspection._evidence import EvidenceDisplay
 from sknesy.inspection._identifiability import check_identifiability
 from sknesy.inspection._identifiability_result import (
     Confusion,
@@ -7,7 +8,11 @@ from sknesy.inspection._identifiability_result import (
     KnownState,
     StateMap,
 )
+from sknesy.inspection._information import InformationDisplay
+from sknesy.inspection._noise import NoiseDisplay
+from sknesy.inspection._posterior import PosteriorDisplay
 from sknesy.inspection._suspects import SuspectLabels, find_suspect_labels
+from sknesy.inspection._symbol_confusion import SymbolConfusionDisplay
 
 __all__ = [
     "check_identifiability",
@@ -15,6 +20,11 @@ __all__ = [
     "StateMap",
     "Confusion",
     "KnownState",
+    "EvidenceDisplay",
+    "InformationDisplay",
+    "PosteriorDisplay",
+    "SymbolConfusionDisplay",
+    "NoiseDisplay",
     "SuspectLabels",
     "find_suspect_labels",
 ]
