@@ -80,9 +80,9 @@ class InformationDisplay:
     >>> from sknesy.inspection import InformationDisplay
     >>> from sknesy.knowledge import SymbolSum
     >>> dice = np.stack(np.meshgrid(*[range(1, 7)] * 2), axis=-1).reshape(36, 2)
-    >>> clf = EMNeSyClassifier(SymbolSum(2, range(1, 7)), max_iter=1, learning_rate=1e-9)
+    >>> clf = EMNeSyClassifier(SymbolSum(2, range(1, 7)), max_iter=2, learning_rate=1e-9)
     >>> X, y = np.zeros((36, 2, 1)), dice.sum(axis=1)  # nothing to see
-    >>> clf = clf.set_params(random_state=0, tol=10.0, n_iter_no_change=1).fit(X, y)
+    >>> clf = clf.set_params(random_state=0, tol=10.0, n_iter_no_change=1, temperature=1).fit(X, y)
     >>> display = InformationDisplay.from_estimator(clf, X, y)
     >>> bool((abs(display.by_net) < 0.01).all()), display.missing.round(1)
     (True, array([0.7, 0.7]))
