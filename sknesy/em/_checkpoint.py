@@ -199,7 +199,9 @@ class _Open:
 
 
 def _write(path: Path, training: Training) -> None:
-    """Write a training to a file, whole or not at all."""
+    """Write a training to a file, whole or not at all; of several processes the first does."""
+    if not training.runs[0].net.processes.is_first:
+        return
     content = io.BytesIO()
     torch.save(training.state_dict(), content)
     payload = content.getbuffer()

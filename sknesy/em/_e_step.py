@@ -12,6 +12,7 @@ from torch import Tensor
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.likelihoods import KnownSymbols, Likelihood, Observed, State, Statistics
+from sknesy.nets import Processes
 from sknesy.transforms import PosteriorTransform
 
 __all__ = ["Diagnostics", "EStep", "mean_bound"]
@@ -208,6 +209,15 @@ class Diagnostics:
                 finite = finite[finite.isfinite()]
                 total = torch.stack([finite.sum(), finite.new_tensor(len(finite))])
                 self._totals[name] = self._totals.get(name, torch.zeros_like(total)) + total
+
+    def join(self, processes: Processes) -> None:
+        """Add what other processes have recorded of their samples."""
+        told = processes.gather({name: total.tolist() for name, total in self._totals.items()})
+        names = dict.fromkeys(name for totals in told for name in totals)
+        self._totals = {
+            name: torch.tensor([totals.get(name, [0.0, 0.0]) for totals in told]).double().sum(0)
+            for name in names
+        }
 
     def means(self) -> dict[str, float]:
         """Return the mean of each quantity so far; nothing for exact engines."""

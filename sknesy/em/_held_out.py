@@ -35,12 +35,14 @@ class HeldOut:
 
     def measure(self, run: Run) -> float:
         """Compute the mean log-evidence of a start as it is, in nats; its best is remembered."""
-        log_prob = run.net.log_prob(self.samples)
-        generator = torch.Generator(log_prob.device).manual_seed(self.seed)
-        everything = torch.arange(len(self.samples), device=log_prob.device)
+        processes, n_samples = run.net.processes, len(self.samples)
+        device = self.e_step.weight.device
+        generator = torch.Generator(device).manual_seed(self.seed + processes.rank)
         view = replace(run, memories=[], generator=generator)
-        posterior = self.e_step.infer(view, log_prob, everything, 1.0)
-        bound = mean_bound(posterior.bound, self.e_step.weight)
+        own = processes.share(n_samples, device)
+        log_prob = run.net.log_prob(self.samples if processes.n == 1 else self.samples[own.cpu()])
+        found = self.e_step.infer(view, log_prob, own, 1.0).bound
+        bound = mean_bound(processes.spread(found, n_samples), self.e_step.weight)
         bound = -math.inf if math.isnan(bound) else bound  # an engine found no world for any
         # Temperatures do not matter to it, so iterations before they stop falling compare, too.
         if run.best is None or bound > run.best[0]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sknesy.nets import Samples, Sequences
+from sknesy.nets import Processes, Samples, Sequences
 
 __all__ = ["Information"]
 
@@ -48,6 +48,12 @@ class Information:
         self._n_pending += marginals.numel()
         if self._n_pending >= _N_AT_ONCE:  # small batches together: the calls cost more than sums
             self._add_up()
+
+    def join(self, processes: Processes) -> None:
+        """Add what other processes have recorded of their samples."""
+        self._add_up()
+        self._mass = processes.sum(torch.as_tensor(self._mass))
+        self._negentropy = processes.sum(torch.as_tensor(self._negentropy))
 
     def mean_entropy(self) -> Tensor:
         """Compute the mean entropy of each symbol, (n_symbols,), in nats; NaN without samples."""

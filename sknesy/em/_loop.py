@@ -26,6 +26,7 @@ from sknesy.em._e_step import Diagnostics, EStep, mean_bound
 from sknesy.em._held_out import HeldOut
 from sknesy.em._information import Information
 from sknesy.em._run import Run
+from sknesy.em._together import agree, count_together, draw_apart, join_memories
 from sknesy.exceptions import NoSignalError
 from sknesy.inference import Posterior
 from sknesy.nets import Samples
@@ -86,9 +87,11 @@ def run_em(
         while run.n_iter < max_iter and not run.convergence.converged:
             begin = time.perf_counter()
             run.settings = e_step.report(run.n_iter + 1)
-            callbacks.on_iteration_begin(run)
+            agree(run, lambda: callbacks.on_iteration_begin(run))
             iteration = _Iteration(run, samples, e_step, callbacks)
-            asked_to_stop = iterate(run, samples, iteration, m_steps)
+            with draw_apart(run):
+                asked_to_stop = iterate(run, samples, iteration, m_steps)
+            iteration.join()
             counts = run.average(iteration.statistics, len(samples), step)
             run.noise = e_step.learn_noise(run, counts)
             run.diagnostics.append(iteration.report())
@@ -98,7 +101,7 @@ def run_em(
             seconds = time.perf_counter() - begin
             run.telemetry.append({**run.settings, "seconds": seconds})
             run.convergence.record(iteration.lower_bound(), asked_to_stop, is_moving, watched)
-            callbacks.on_iteration_end(run)
+            agree(run, lambda: callbacks.on_iteration_end(run))
     except StopTraining:
         return True
     finally:
@@ -137,6 +140,21 @@ class _Iteration:
                 self.statistics[name] = count if total is None else total + count
         return posterior
 
+    def join(self) -> None:
+        """Bring together what processes found out about their shares of the samples."""
+        processes = self.run.net.processes
+        if processes.n == 1:
+            return
+        is_own = ~self.log_evidence.isnan()
+        is_seen = processes.sum(is_own.double()) > 0
+        total = processes.sum(self.log_evidence.masked_fill(~is_own, 0.0))
+        self.log_evidence = total.masked_fill(~is_seen, torch.nan)
+        self.statistics = {k: processes.sum(v) for k, v in sorted(self.statistics.items())}
+        self.diagnostics.join(processes)
+        if self.information is not None:
+            self.information.join(processes)
+        join_memories(self.run, self.e_step.transforms, is_own, is_seen)
+
     def report(self) -> dict[str, Any]:
         """Return what the engine reported, and the missing information of each symbol."""
         told: dict[str, Any] = dict(self.diagnostics.means())
@@ -147,7 +165,7 @@ class _Iteration:
     def watch(self, n_samples: int) -> None:
         """Count samples that the net is trained on."""
         self.run.n_seen += n_samples
-        self.callbacks.on_batch_end(self.run, n_samples)
+        agree(self.run, lambda: self.callbacks.on_batch_end(self.run, n_samples))
 
     def lower_bound(self) -> float:
         """Compute the weighted mean log-evidence of the samples that have one."""
@@ -165,8 +183,9 @@ def _iterate_by_batch(run: Run, samples: Samples, iteration: _Iteration, m_steps
         nonlocal n_seen
         posterior = iteration.infer(log_prob, index, is_training, n_seen / len(samples))  # E-step
         if is_training:
-            n_seen += len(index)
-            iteration.watch(len(index))
+            n_together = count_together(run, index)
+            n_seen += n_together
+            iteration.watch(n_together)
         return posterior.symbol_marginals
 
     return run.net.m_step(responsibilities)  # M-step
@@ -174,13 +193,16 @@ def _iterate_by_batch(run: Run, samples: Samples, iteration: _Iteration, m_steps
 
 def _iterate_by_epoch(run: Run, samples: Samples, iteration: _Iteration, m_steps: int) -> bool:
     """Make an E-step for all the data, then several passes of the M-step."""
-    everything = torch.arange(len(samples), device=iteration.log_evidence.device)
-    posterior = iteration.infer(run.net.log_prob(samples), everything, True)  # E-step
+    processes = run.net.processes
+    own = processes.share(len(samples), iteration.log_evidence.device)
+    log_prob = run.net.log_prob(samples if processes.n == 1 else samples[own.cpu()])
+    marginals = iteration.infer(log_prob, own, True).symbol_marginals  # E-step
+    marginals = processes.spread(marginals, len(samples))
 
     def responsibilities(log_prob: Tensor, index: Tensor, is_training: bool) -> Tensor:
         if is_training:
-            iteration.watch(len(index))
-        return posterior.symbol_marginals[index]
+            iteration.watch(count_together(run, index))
+        return marginals[index]
 
     return any(run.net.m_step(responsibilities) for _ in range(m_steps))  # M-step
 

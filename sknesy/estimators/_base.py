@@ -14,10 +14,8 @@ from sklearn.utils.validation import _check_sample_weight
 from sknesy._logging import show
 from sknesy._validation import in_order
 from sknesy.em import (
-    Callbacks,
     EMCallback,
     MaxTime,
-    Training,
     hold_out,
     tabulate,
     weigh_starts,
@@ -280,8 +278,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
         e_step = self._complete(e_step, labels)
 
         seeds = check_random_state(self.random_state).randint(_N_SEEDS, size=self.n_init + 1)
-        training = Training(seeds.tolist(), self.max_iter, subject)
-        Callbacks(callbacks).on_fit_begin(training)
+        training = self._begin_training(seeds.tolist(), callbacks, subject)
         seeds = training.seeds
         groups = layout.groups(knowledge, samples)
         nets, before = self._make_nets(groups, seeds[:-1])

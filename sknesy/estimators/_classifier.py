@@ -140,7 +140,9 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Seed of weights, order of the samples, and dropout.
     device : str or None, default=None
         Device of net and inference: "auto" is an accelerator if torch has one here. None is the
-        CPU, or that of a NeuralNet, which has its own.
+        CPU, or that of a NeuralNet, which has its own. "accelerate" is what Hugging Face accelerate
+        gives the process; of several, as torchrun starts them, each is passed all samples, and
+        trains on its share of every mini-batch.
     callbacks : tuple of EMCallback, default=()
         Watch the iterations of EM, and may stop them; see `sknesy.em.EMCallback`. Callbacks of
         skorch belong to the net (``net__callbacks``).

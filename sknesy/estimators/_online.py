@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sknesy._logging import show
 from sknesy._validation import in_order, join_names
-from sknesy.em import Callbacks, Convergence, Training, tabulate, weigh_starts
+from sknesy.em import Convergence, tabulate, weigh_starts
 from sknesy.estimators._fit_state import FitState, copy_bare
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
@@ -100,8 +100,7 @@ class OnlineMixin:
             seeds = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
         else:
             seeds = []
-        training = Training(seeds, self.max_iter)
-        Callbacks(callbacks).on_fit_begin(training)
+        training = self._begin_training(seeds, callbacks)
         seeds = training.seeds
         if is_first:
             (net,), _ = self._make_nets(groups, seeds[:1])

@@ -14,13 +14,14 @@ from sknesy.em import (
     MaxTime,
     Progress,
     Run,
+    Training,
     choose_starts,
     run_em,
     run_starter,
     train_in_turn,
 )
 from sknesy.estimators._objective import check_objective
-from sknesy.nets import make_nets
+from sknesy.nets import make_nets, open_processes
 
 __all__ = ["TrainingMixin"]
 
@@ -29,6 +30,17 @@ _LOGGER = logging.getLogger(__name__)
 
 class TrainingMixin:
     """Mixin of estimators that train starts, alone or in turn."""
+
+    def _begin_training(self, seeds, callbacks, subject=None):
+        """Tell callbacks that a training begins, and return it with the seeds that it is to have.
+
+        All processes take the seeds of the first, and what it found on file.
+        """
+        training = Training(seeds, self.max_iter, subject)
+        Callbacks(callbacks).on_fit_begin(training)
+        told = training.seeds, training.found
+        training.seeds, training.found = open_processes(self.net, self.device).broadcast(told)
+        return training
 
     def _make_nets(self, groups, seeds):
         """Make the nets of all starts, and return what the first ones go on from, too."""
@@ -102,6 +114,7 @@ class TrainingMixin:
         n_passes *= self.m_steps if self.e_step_ == "epoch" else 1
         is_trial = is_trial or len(runs) > 1
         y = e_step.groups
+        runs[0].net.processes.check_alike(samples, sample_weight=e_step.weight.cpu().numpy(), y=y)
 
         def run_to(run, n_iter):
             try:
@@ -125,7 +138,8 @@ class TrainingMixin:
         init_lower_bounds: list[float] = []
         kept, stopped_by = list(runs), False
         with ExitStack() as sessions:
-            bar = [Progress(len(samples), n_passes, max_iter, len(runs))] if self.verbose else []
+            is_shown = self.verbose and runs[0].net.processes.is_first
+            bar = [Progress(len(samples), n_passes, max_iter, len(runs))] if is_shown else []
             for progress in bar:
                 sessions.enter_context(progress)
             watchers = Callbacks([*bar, IterationLog(max_iter), *callbacks])

@@ -5,11 +5,12 @@ from sknesy.nets._default import default_module
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._learner import Learner, LearnerNet
 from sknesy.nets._loss import SymbolLoss
-from sknesy.nets._make import make_net
+from sknesy.nets._make import make_net, open_processes
 from sknesy.nets._parameters import as_neural_net, open_net
 from sknesy.nets._part_samples import Parts, Place
 from sknesy.nets._parts import PartsNet, make_nets
 from sknesy.nets._prior import PriorNet
+from sknesy.nets._processes import Processes
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import JointSequences, Sequences
 from sknesy.nets._skorch import SkorchNet
@@ -31,6 +32,7 @@ __all__ = [
     "PartsNet",
     "Place",
     "PriorNet",
+    "Processes",
     "Samples",
     "Sequences",
     "SkorchNet",
@@ -42,4 +44,5 @@ __all__ = [
     "make_net",
     "make_nets",
     "open_net",
+    "open_processes",
 ]

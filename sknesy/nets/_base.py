@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sknesy.nets._processes import ALONE, Processes
 from sknesy.nets._samples import Samples
 
 __all__ = ["Responsibilities", "SymbolNet"]
@@ -42,6 +43,11 @@ class SymbolNet(ABC):
     def device(self) -> str:
         """Device of the log-probabilities."""
         return "cpu"
+
+    @property
+    def processes(self) -> Processes:
+        """Processes that train it together; the M-step of each sees its share of the samples."""
+        return ALONE
 
     @property
     def is_trained(self) -> bool:

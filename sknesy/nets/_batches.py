@@ -58,15 +58,20 @@ class SequenceBatch:
 
 
 class JoinedBatches(BatchSampler):
-    """Batches of indices, of which a lone last one joins its neighbour.
+    """Batches of indices, of which a last one of too few joins its neighbour.
 
-    Batch norm cannot train on a single symbol, and a step on a single sample is a noisy one.
+    Batch norm cannot train on a single symbol, and a step on a single sample is a noisy one. Of
+    several processes each needs a sample.
     """
+
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool, least: int = 2) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        self.least = least
 
     def __iter__(self) -> Iterator[list[int]]:
         held: list[int] = []
         for batch in super().__iter__():
-            if len(batch) == 1 < self.batch_size:  # shorter than the others: it is the last
+            if len(batch) < self.least <= self.batch_size:  # shorter than others: the last
                 held += batch
                 continue
             if held:
@@ -77,7 +82,8 @@ class JoinedBatches(BatchSampler):
 
     def __len__(self) -> int:
         n_samples = len(self.sampler)
-        is_joined = n_samples % self.batch_size == 1 < self.batch_size < n_samples
+        n_last = n_samples % self.batch_size
+        is_joined = 0 < n_last < self.least <= self.batch_size < n_samples
         return super().__len__() - int(is_joined and not self.drop_last)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sknesy.exceptions import DivergenceError
 from sknesy.nets._base import Responsibilities
 from sknesy.nets._inputs import logits_of
+from sknesy.nets._processes import ALONE, Processes
 from sknesy.nets._samples import Samples
 from sknesy.numerics import mask_states
 
@@ -42,6 +43,8 @@ class SymbolLoss(nn.Module):
         self.responsibilities: Responsibilities | None = None
         self.weight: Tensor | None = None  # of all samples
         self.samples: Samples | None = None  # bring the net's output into the form of engines
+        self.processes: Processes = ALONE  # others have other samples of the mini-batch
+        self.n_together = 0  # samples of the last one, in all processes
 
     def log_prob(self, output: Tensor) -> Tensor:
         """Turn the module's output into log-probabilities.
@@ -84,8 +87,9 @@ class SymbolLoss(nn.Module):
         output = logits_of(output)
         log_prob = self.log_prob(output)
         # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.
-        if bool(log_prob.detach().isnan().any()):
-            raise _diverged(output)
+        is_broken = bool(log_prob.detach().isnan().any())
+        if self.processes.any(is_broken):  # all processes stop, or others would wait for this one
+            raise _diverged(output if is_broken else None)
         if self.samples is not None:
             log_prob = self.samples.arrange(log_prob, index)
         with torch.no_grad():
@@ -93,16 +97,25 @@ class SymbolLoss(nn.Module):
         # 0 * -inf of what is impossible would be NaN, and so would be its gradient.
         log_prob = log_prob.masked_fill((q == 0) | (log_prob == -torch.inf), 0.0)
         weight = self.weight[index]
-        return -(weight[:, None, None] * q * log_prob).sum() / len(weight)
+        return self._mean(-(weight[:, None, None] * q * log_prob).sum(), len(weight))
+
+    def _mean(self, total: Tensor, n_samples: int) -> Tensor:
+        """Divide a total by the samples of all processes; its gradient is that of its own."""
+        if self.processes.n == 1:
+            return total / n_samples
+        own = total.detach()
+        summed = self.processes.sum(torch.stack([own, own.new_tensor(n_samples)]))
+        self.n_together = int(summed[1])
+        return (total - own + summed[0]) / summed[1]  # 0 + the sum: equal in all processes
 
     def __getstate__(self) -> dict[str, Any]:
         # Callbacks may pickle the net in training; what belongs to the session is left out.
         return {**self.__dict__, "responsibilities": None, "weight": None, "samples": None}
 
 
-def _diverged(output: Tensor) -> DivergenceError:
-    """Return the error for an output that is no distribution."""
-    if bool(((output == -torch.inf) | output.isfinite()).all()):
+def _diverged(output: Tensor | None) -> DivergenceError:
+    """Return the error for an output that is no distribution; None: that of another process."""
+    if output is not None and bool(((output == -torch.inf) | output.isfinite()).all()):
         return DivergenceError(
             "The net's output must leave each symbol a possible state, got -inf for all states of "
             "a symbol. Rule out fewer states, or lower the learning rate."

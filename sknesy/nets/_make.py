@@ -19,9 +19,10 @@ from sknesy.nets._base import SymbolNet
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._parameters import as_neural_net, check_device
 from sknesy.nets._prior import PriorNet
+from sknesy.nets._processes import ACCELERATE, ALONE, Processes, connect, find_processes
 from sknesy.nets._skorch import SkorchNet
 
-__all__ = ["make_net", "used_options"]
+__all__ = ["make_net", "open_processes", "used_options"]
 
 _SKORCH_NAMES = {"learning_rate": "lr", "batch_size": "batch_size", "device": "device"}
 _DEFAULTS = {"learning_rate": 1e-3, "batch_size": 32, "device": "cpu"}
@@ -83,8 +84,11 @@ def _make_skorch(net: Any, group: SymbolGroup, seed: int, options: Mapping[str, 
                 f"{option} must be None where net is a NeuralNet, which has its own {name} "
                 f"({kept}), got {value}. Set net__{name}, or pass a module class as net."
             )
-    own.set_params(device=_find_device(own.device))
-    return SkorchNet(own, group, seed)
+    device, processes = _find_device(own.device), ALONE
+    if str(own.device) == ACCELERATE:
+        processes, device = connect(device)
+    own.set_params(device=device)
+    return SkorchNet(own, group, seed, processes)
 
 
 @make_net.register(type(None))
@@ -114,9 +118,27 @@ def used_options(net: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options) if net is None or isinstance(net, type) else {}
 
 
+def open_processes(net: Any, device: Any) -> Processes:
+    """Return the processes in which an estimator of this `net` and `device` trains.
+
+    Parameters
+    ----------
+    net : object
+        The parameter `net` of an estimator; a NeuralNet may have a device of its own.
+    device : object
+        The parameter `device`.
+
+    Returns
+    -------
+    Processes
+        Those that accelerate connects, if the device is "accelerate"; else one alone.
+    """
+    return find_processes(net, device, _find_device(ACCELERATE))
+
+
 def _find_device(device: Any) -> str:
     """Return the name of a device; "auto" is an accelerator if torch has one here that serves."""
-    if str(device) != "auto":
+    if str(device) not in ("auto", ACCELERATE):
         return str(device)
     accelerator = getattr(torch, "accelerator", None)  # torch 2.6 and later
     found = accelerator.current_accelerator() if accelerator is not None else None

@@ -14,6 +14,7 @@ from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._make import make_net, used_options
 from sknesy.nets._part_samples import Parts
+from sknesy.nets._processes import ALONE, Processes
 from sknesy.nets._skorch import SkorchNet
 from sknesy.nets._starter import StarterNet
 
@@ -60,6 +61,11 @@ class PartsNet(SymbolNet):
     def device(self) -> str:
         """Device of all nets."""
         return next(iter(self.nets.values())).device
+
+    @property
+    def processes(self) -> Processes:
+        """Processes that train the nets that step together."""
+        return next((net.processes for net in self._steppers.values()), ALONE)
 
     @property
     def is_trained(self) -> bool:

@@ -63,6 +63,19 @@ class RandomStream:
                 self._leave(held.pop())
                 _LOCK.release()
 
+    def branch(self, number: int) -> None:
+        """Go on with numbers of a branch, until `rejoin`; streams alike draw unlike ones."""
+        with self.lend():
+            seed = int(torch.randint(2**62, ())) + number
+        self._trunk = self._state, self._device_state
+        self._state = torch.Generator().manual_seed(seed).get_state()
+        if self._device is not None:
+            self._device_state = torch.Generator(self._device).manual_seed(seed).get_state()
+
+    def rejoin(self) -> None:
+        """Go on where the stream stood behind the draw of `branch`."""
+        self._state, self._device_state = self._trunk
+
     def state_dict(self) -> dict[str, torch.Tensor | None]:
         """Return where the stream stands."""
         return {"state": self._state, "device_state": self._device_state}

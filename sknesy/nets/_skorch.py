@@ -25,6 +25,14 @@ from sknesy.nets._parameters import (
     check_keywords,
     check_parameter_groups,
 )
+from sknesy.nets._processes import (
+    ALONE,
+    Processes,
+    Shares,
+    SumGradients,
+    check_order,
+    check_sizes,
+)
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import Sequences
@@ -40,6 +48,8 @@ from sknesy.nets._trial import (
 )
 
 __all__ = ["SkorchNet"]
+
+_COMPARED = 1000  # positions of samples to train on that processes compare
 
 
 class SkorchNet(SteppingMixin, SymbolNet):
@@ -57,10 +67,17 @@ class SkorchNet(SteppingMixin, SymbolNet):
         (n_samples, n_symbols, max(n_states)), or flat. If it `is_sequence`, see `JointSequences`.
     seed : int
         Seed of the weights, of the order of samples and of what the module draws.
+    processes : Processes
+        Processes that train it together: each makes its share of every mini-batch.
     """
 
-    def __init__(self, net: NeuralNet, group: SymbolGroup, seed: int) -> None:
+    def __init__(
+        self, net: NeuralNet, group: SymbolGroup, seed: int, processes: Processes = ALONE
+    ) -> None:
         self.net = net
+        self._processes = processes
+        if not processes.is_first:
+            net.set_params(verbose=0)
         self.group = group
         self.n_states = group.n_states
         check_device(self.device)
@@ -77,6 +94,11 @@ class SkorchNet(SteppingMixin, SymbolNet):
     def device(self) -> str:
         """Device of the net."""
         return "cpu" if self.net.device is None else str(self.net.device)
+
+    @property
+    def processes(self) -> Processes:
+        """Processes that train it together."""
+        return self._processes
 
     @property
     def is_trained(self) -> bool:
@@ -112,7 +134,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         dataset = SymbolDataset(samples, self._dtypes)
         try:
             self._prepare(dataset, weight, y)
-            if is_trial:
+            if is_trial or not self.processes.is_first:
                 self._files = TrialFiles(net)
             net.notify("on_train_begin", X=dataset, y=y)
             try:
@@ -132,6 +154,12 @@ class SkorchNet(SteppingMixin, SymbolNet):
             net.criterion_.responsibilities = net.criterion_.samples = None
             net.criterion_.weight = self._files = None
             self._whole, self._datasets, self._iterators = None, {}, (None, None)
+            net.criterion_.processes = ALONE
+            net.callbacks_ = [
+                (name, callback)
+                for name, callback in net.callbacks_
+                if not isinstance(callback, SumGradients)
+            ]
 
     def m_step(self, responsibilities: Responsibilities) -> bool:
         """Make one pass over the data; mini-batches of a held-out part ask for targets, too."""
@@ -145,7 +173,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
 
     def keep(self) -> None:
         """Choose this trial: files that callbacks wrote move to where they were meant for."""
-        if self._files is not None:
+        if self._files is not None and self.processes.is_first:
             self._files.keep()
             self._files = None
 
@@ -331,6 +359,11 @@ class SkorchNet(SteppingMixin, SymbolNet):
                 "by skorch.helper.predefined_split), whose labels have no E-step, or none to train "
                 "on. Pass skorch.dataset.ValidSplit(5), or score other data after `fit`."
             )
+        if len({tuple(told) for told in self.processes.gather(index[:_COMPARED].tolist())}) > 1:
+            raise InvalidNetError(
+                f"train_split must hold out the same samples in all {self.processes.n} processes, "
+                f"got others in some. Give it a random_state: {net.train_split!r}."
+            )
         check_callbacks(net, valid is not None)
         self._whole = dataset
         self._split(train, valid)
@@ -349,10 +382,19 @@ class SkorchNet(SteppingMixin, SymbolNet):
         index = samples.smallest_first(index)  # fewest symbols to normalise over
         if isinstance(samples, Sequences) and not samples.lengths.all():
             index = index[samples.lengths[index] > 0]
+            if self.processes.n > 1:
+                raise InvalidNetError(
+                    f"X must hold symbols in each sample to train in {self.processes.n} processes, "
+                    "got samples without any, which leave nothing to do to some process. Train in "
+                    "one process, or leave these samples out."
+                )
             self._least = find_least(net, dataset, index, self._stream)
         else:
             batch = dataset.__getitems__(index[: min(batch_size, 2)].tolist())
             rehearse(net, batch, self._stream)
+        if self.processes.n > 1:
+            net.criterion_.processes = self.processes
+            net.callbacks_ = [("gradients", SumGradients(self.processes)), *net.callbacks_]
 
     def _split(self, train: Dataset, valid: Dataset | None) -> None:
         """Set the samples that are trained on, and those that are held out."""
@@ -382,6 +424,10 @@ class SkorchNet(SteppingMixin, SymbolNet):
         """Return skorch's iterator, handing out the mini-batches that the dataset makes."""
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self.net, name)
+        n_processes = self.processes.n
+        if n_processes > 1:
+            check_order(self.net, name, n_processes)
+            check_sizes(self.find_batch_size(name, len(dataset)), len(dataset), n_processes)
         if not (inspect.isclass(iterator) and issubclass(iterator, DataLoader)):
             return self.net.get_iterator(dataset, training=training)
         given = {"collate_fn": as_is, "generator": self._order, **self.net.get_params_for(name)}
@@ -391,9 +437,11 @@ class SkorchNet(SteppingMixin, SymbolNet):
                 sampler = RandomSampler(dataset, generator=given["generator"])
             drop_last, _ = given.pop("drop_last", False), given.pop("batch_size", None)
             batch_size = self.find_batch_size(name, len(dataset))
-            given["batch_sampler"] = JoinedBatches(
-                SequentialSampler(dataset) if sampler is None else sampler, batch_size, drop_last
-            )
+            sampler = SequentialSampler(dataset) if sampler is None else sampler
+            batches = JoinedBatches(sampler, batch_size, drop_last, max(2, n_processes))
+            given["batch_sampler"] = batches
+            if n_processes > 1:
+                given["batch_sampler"] = Shares(batches, self.processes)
         return iterator(dataset, **given)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from torch import Tensor
 from sknesy.nets._base import Responsibilities
 from sknesy.nets._callbacks import is_wish_to_stop
 from sknesy.nets._inputs import count
+from sknesy.nets._processes import Processes, mean_buffers
+from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Samples
 from sknesy.nets._trial import check_trainable
 
@@ -25,6 +27,8 @@ class SteppingMixin:
 
     net: NeuralNet
     log_prob: Callable[[Samples], Tensor]
+    processes: Processes
+    _stream: RandomStream
     _datasets: dict[str, Any]
     _iterators: tuple[Any, Any]
     _least = 1  # inputs that a step needs; more where batch norm sees none of some samples
@@ -82,13 +86,19 @@ class SteppingMixin:
     def _begin_epoch(self) -> None:
         self.net.notify("on_epoch_begin", **self._datasets)
         check_trainable(self.net)  # callbacks freeze parameters
+        if self.processes.n > 1:  # dropout of its own for each share
+            self._stream.branch(self.processes.rank)
 
     def _end_epoch(self) -> bool:
         """End an epoch, and return whether the net asks to end training."""
+        if self.processes.n > 1:
+            self._stream.rejoin()
+            mean_buffers(self.net.module_, self.processes)
+        asks_to_stop = False
         try:
             self.net.notify("on_epoch_end", **self._datasets)
         except KeyboardInterrupt as error:  # the way in which skorch's callbacks stop
             if not is_wish_to_stop(error):
                 raise
-            return True
-        return False
+            asks_to_stop = True
+        return self.processes.any(asks_to_stop)

@@ -28,7 +28,9 @@ class PosteriorTransform(BaseEstimator, ABC):
     Attributes
     ----------
     is_per_sample : bool
-        Whether it remembers something of each sample, which a stream of samples does not allow.
+        Whether it remembers something of each sample, which a stream of samples does not allow. Its
+        tensors of n_samples rows are then about one sample a row, and the process that saw the
+        sample decides, where several train. Other tensors of floats are averaged over them.
     """
 
     is_per_sample: ClassVar[bool] = False
