@@ -1,7 +1,6 @@
 """Folds of samples that are stratified by what is known of them."""
 
 from collections.abc import Hashable, Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
-from sknesy._validation import is_hashable
+from sknesy._validation import as_count, is_hashable
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods import as_evidence
 
@@ -62,10 +61,7 @@ class EvidenceKFold(BaseCrossValidator):
         shuffle: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        if not isinstance(n_splits, Integral) or isinstance(n_splits, bool) or n_splits < 2:
-            raise ValueError(
-                f"n_splits must be an int of at least 2, got {n_splits!r}. Pass for example 5."
-            )
+        self.n_splits = as_count(n_splits, "n_splits", "Pass for example 5.", 2)
         if not isinstance(shuffle, bool | np.bool_):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}. Pass one of them.")
         if random_state is not None and not shuffle:
@@ -73,9 +69,8 @@ class EvidenceKFold(BaseCrossValidator):
                 f"random_state must be None where shuffle=False, which draws nothing, got "
                 f"{random_state!r}. Set shuffle=True, or leave it out."
             )
-        self.n_splits: int = n_splits
-        self.shuffle: bool = shuffle
-        self.random_state: int | np.random.RandomState | None = random_state
+        self.shuffle = shuffle
+        self.random_state = random_state
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds.

@@ -38,8 +38,9 @@ def check_callbacks(net: NeuralNet, is_held_out: bool) -> None:
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, LRScheduler) and "Plateau" not in str(callback.policy):
             continue  # its schedule goes by the epoch alone
-        needs = isinstance(monitor, str) and monitor.removesuffix("_best") in held_out_scores
-        if needs and not is_held_out:
+        if is_held_out or not isinstance(monitor, str):
+            continue
+        if monitor.removesuffix("_best") in held_out_scores:
             raise InvalidNetError(
                 f"{type(callback).__name__} must monitor what there is, got monitor={monitor!r} "
                 "with train_split=None, which holds no samples out. Pass "

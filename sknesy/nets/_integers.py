@@ -28,7 +28,8 @@ def find_extremes(samples: Samples) -> Tensor:
         if places.shape[1] > _MAX_PLACES:
             places = torch.stack([places.amin(dim=1), places.amax(dim=1)], dim=1)
         rows += [places.argmin(dim=0), places.argmax(dim=0)]
-    return samples.owners(torch.cat(rows)).unique()
+    owners: Tensor = samples.owners(torch.cat(rows)).unique()
+    return owners
 
 
 def check_whole(samples: Samples, dtypes: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import repeat
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,19 +81,20 @@ class LearnerNet(SymbolNet):
         Seed of the classifier's parts that have none, and of the starter.
     """
 
-    schedules: ClassVar[frozenset[str]] = frozenset({"epoch"})
-    is_refitted: ClassVar[bool] = True
+    schedules = frozenset({"epoch"})
+    is_refitted = True
 
     def __init__(self, options: Learner, group: SymbolGroup, seed: int) -> None:
         self.group = group
-        self.floor = options.floor
+        floor: Any = options.floor
         self._learner = seed_learner(options.estimator, seed)
         # Floors of probabilities have to leave room for the probabilities.
-        if not isinstance(self.floor, Real) or not 0 < self.floor < 0.1 / max(group.n_states):
+        if not isinstance(floor, Real) or not 0 < float(floor) < 0.1 / max(group.n_states):
             raise InvalidNetError(
                 f"floor must be a number above 0 and below {0.1 / max(group.n_states):g}, a tenth "
-                f"of 1 / n_states, got {self.floor!r}. Leave it out for 1e-6."
+                f"of 1 / n_states, got {floor!r}. Leave it out for 1e-6."
             )
+        self.floor = float(floor)
         self._is_kept = True
         self._starter = _make_starter(options.starter, group, seed)
         self._fitted: list[FittedStates] = []  # of each column of symbols

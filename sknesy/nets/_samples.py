@@ -180,7 +180,7 @@ class Grid(Samples):
         return replace(self, X=map_inputs(lambda X: X[index], self.X))
 
     @property
-    def n_symbols(self) -> int:
+    def n_symbols(self) -> int:  # type: ignore[override]  # samples are never written to
         """Number of symbols of a sample."""
         return first(self.X).shape[1]
 

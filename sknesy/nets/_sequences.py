@@ -91,7 +91,8 @@ class Sequences(Samples):
         end = rows.new_full(rows.shape[1:], -torch.inf)
         end[-1] = 0.0
         filled = end.expand(len(lengths) * self.n_symbols, -1).index_copy(0, place, rows)
-        return filled.unflatten(0, (len(lengths), self.n_symbols))
+        by_sample: Tensor = filled.unflatten(0, (len(lengths), self.n_symbols))
+        return by_sample
 
     def fill_up_to(self, n_symbols: int) -> "Sequences":
         """Return the same samples, filled up to another length; see `Samples.fill_up_to`."""

@@ -25,13 +25,16 @@ class _StandardMLP(nn.Module):
 
     def __init__(self, symbol_shape: tuple[int, ...], n_states: int, n_symbols: int = 1) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
         self.register_buffer("mean", torch.zeros(symbol_shape))
         self.register_buffer("scale", torch.ones(symbol_shape))
         self.layers = MLP(symbol_shape, n_states, _HIDDEN, n_symbols)
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute logits from features of shape (n, *symbol_shape)."""
-        return self.layers(((X - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT))
+        logits: Tensor = self.layers(((X - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT))
+        return logits
 
 
 class StarterNet(SkorchNet):
@@ -64,6 +67,7 @@ class StarterNet(SkorchNet):
     ) -> Iterator[SkorchNet]:
         """Read the scale of the features off the data, and open a training session."""
         inputs = self._as_samples(X).inputs()
+        assert isinstance(inputs, Tensor), "it stands in for learners of plain features"
         module = self.net.module_
         spread, mean = torch.std_mean(inputs.double(), dim=0, correction=0)
         module.mean.copy_(mean)

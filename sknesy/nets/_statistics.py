@@ -1,6 +1,7 @@
 """Running statistics of normalising layers, recomputed for the weights as they are."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ def recompute_statistics(
     evaluation mode, as frozen ones, stay as they are; so do layers without running statistics.
     """
     module.train()
-    layers = [
+    layers: list[Any] = [  # each kind of batch norm has a momentum of its own
         layer
         for layer in module.modules()
         if layer.training and isinstance(getattr(layer, "running_mean", None), Tensor)

@@ -8,7 +8,7 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sknesy.exceptions import InvalidNetError, SknesyError
-from sknesy.nets._batches import SymbolDataset
+from sknesy.nets._batches import SequenceBatch, SymbolDataset
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._inputs import Inputs, map_inputs, zeros
 from sknesy.nets._random import RandomStream
@@ -45,8 +45,8 @@ def describe_inputs(group: SymbolGroup) -> str:
         named = [f"{name}: {_as_text('n', sides)}" for name, sides in shape.items()]
         return f"of the shapes {', '.join(named)}"
     if group.is_sequence:
-        named = f"X of shape {_as_text('n_total', shape)} and lengths of shape (n_samples,)"
-        return f"by keyword, {named}, here (1, 2)"
+        both = f"X of shape {_as_text('n_total', shape)} and lengths of shape (n_samples,)"
+        return f"by keyword, {both}, here (1, 2)"
     return f"of shape {_as_text('n', shape)}"
 
 
@@ -59,7 +59,8 @@ def check_output(output: object, n_inputs: int, group: SymbolGroup) -> None:
     n_symbols, width = len(group.n_states), max(group.n_states)
     is_shared = group.is_shared or group.is_sequence
     if is_shared:
-        shapes, what = [(n_inputs, width)], f"(n, {width}), one column a state"
+        shapes: list[tuple[int, ...]] = [(n_inputs, width)]
+        what = f"(n, {width}), one column a state"
     else:
         shapes = [(n_inputs, n_symbols, width), (n_inputs, n_symbols * width)]
         what = f"(n, {n_symbols}, {width})"
@@ -95,7 +96,9 @@ def check_trainable(net: NeuralNet) -> None:
         )
 
 
-def rehearse(net: NeuralNet, batch: tuple[Inputs, Tensor], stream: RandomStream) -> None:
+def rehearse(
+    net: NeuralNet, batch: tuple[Inputs, Tensor] | SequenceBatch, stream: RandomStream
+) -> None:
     """Try a step of training, with its backward pass; weights and buffers stay as they are."""
     check_trainable(net)
     criterion = net.criterion_

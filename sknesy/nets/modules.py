@@ -48,7 +48,8 @@ class MLP(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute logits (n, n_symbols * n_states) from features of shape (n, *symbol_shape)."""
-        return self.layers(X if X.ndim > 1 else X[:, None])  # single numbers
+        logits: Tensor = self.layers(X if X.ndim > 1 else X[:, None])  # single numbers
+        return logits
 
 
 class ConvNet(nn.Module):
@@ -90,7 +91,8 @@ class ConvNet(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute logits (n, n_symbols * n_states) from images of shape (n, *symbol_shape)."""
-        return self.layers(X.reshape(-1, *self.image_shape))
+        logits: Tensor = self.layers(X.reshape(-1, *self.image_shape))
+        return logits
 
 
 class LeNet(nn.Module):
@@ -139,7 +141,8 @@ class LeNet(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute logits (n, n_symbols * n_states) from images of shape (n, *symbol_shape)."""
-        return self.layers(X.reshape(-1, *self.image_shape))
+        logits: Tensor = self.layers(X.reshape(-1, *self.image_shape))
+        return logits
 
 
 def choose_module(symbol_shape: tuple[int, ...]) -> type[nn.Module]:

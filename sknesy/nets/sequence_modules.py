@@ -23,7 +23,7 @@ class _Encoder(nn.Module):
         super().__init__()
         if n_tokens is None:
             alone = choose_module(symbol_shape)(symbol_shape, hidden, hidden)
-            self.layers = nn.Sequential(alone, nn.ReLU())
+            self.layers: nn.Module = nn.Sequential(alone, nn.ReLU())
             return
         check_number(n_tokens, "n_tokens", int, 1, example=1000)
         if tuple(symbol_shape):
@@ -34,7 +34,8 @@ class _Encoder(nn.Module):
         self.layers = nn.Embedding(n_tokens, hidden)
 
     def forward(self, X: Tensor) -> Tensor:
-        return self.layers(X)
+        features: Tensor = self.layers(X)
+        return features
 
 
 class RecurrentNet(nn.Module):
@@ -77,7 +78,8 @@ class RecurrentNet(nn.Module):
         """Compute logits (n_total, n_states) from symbols of shape (n_total, *symbol_shape)."""
         sequences = self.encoder(X).split(lengths.tolist())
         states, _ = self.gru(pack_sequence(sequences, enforce_sorted=False))
-        return self.head(torch.cat(unpack_sequence(states)))
+        logits: Tensor = self.head(torch.cat(unpack_sequence(states)))
+        return logits
 
 
 class TransformerNet(nn.Module):
@@ -142,7 +144,8 @@ class TransformerNet(nn.Module):
         is_there = position < lengths[:, None]  # (n_sequences, longest)
         encoded = encoded + _waves(position, encoded.shape[2]).to(encoded)
         attended = self.layers(encoded, src_key_padding_mask=~is_there)
-        return self.head(attended[is_there])
+        logits: Tensor = self.head(attended[is_there])
+        return logits
 
 
 def _waves(position: Tensor, width: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 from torch import Tensor
 
@@ -51,7 +52,7 @@ class StateBalance(PosteriorTransform):
 
     def start(self, n_samples: int, n_states: Sequence[int]) -> State:
         """Check the strength and the states; the mean of predictions is remembered."""
-        strength = self.strength
+        strength: Any = self.strength
         if not isinstance(strength, Real) or not 0 <= float(strength) < float("inf"):
             raise ValueError(
                 f"strength of StateBalance must be a number of at least 0, got {strength!r}. Set "
