@@ -2,6 +2,7 @@
 
 from sknesy.inspection._evidence import EvidenceDisplay
 from sknesy.inspection._identifiability import check_identifiability
+from sknesy.inspection._identifiability_display import IdentifiabilityDisplay
 from sknesy.inspection._identifiability_result import (
     Confusion,
     Identifiability,
@@ -20,6 +21,7 @@ __all__ = [
     "StateMap",
     "Confusion",
     "KnownState",
+    "IdentifiabilityDisplay",
     "EvidenceDisplay",
     "InformationDisplay",
     "PosteriorDisplay",
