@@ -1,8 +1,15 @@
 """Settings of the documentation: ``sphinx-build -W -b html docs docs/_build``."""
 
 import re
+import sys
+from pathlib import Path
 
 import sknesy
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from front_picture import draw_front_picture
 
 project = "sknesy"
 author = "the sknesy developers"
@@ -66,12 +73,14 @@ html_theme_options = {
 
 
 def setup(app):
-    """Have shapes read as plain text: `*` and a trailing `_` mean something else in RST."""
+    """Draw the picture of the front page, and have shapes read as plain text."""
+    picture = HERE / "_static" / "front_picture.svg"
+    picture.write_text(draw_front_picture(), encoding="utf-8")
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)  # before numpydoc
 
 
 def escape_shapes(app, what, name, obj, options, lines):
-    """Escape the names that stand in shapes, such as (n_samples, *symbol_shape)."""
+    """Escape names in shapes, such as (n_samples, *symbol_shape): `*` and `_` are RST."""
     for i, line in enumerate(lines):
         line = re.sub(r", \*(\w+\))", r", \\*\1", line)
         lines[i] = line.replace(" of shape (n_features_in_,", r" of shape (n_features_in\_,")

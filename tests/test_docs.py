@@ -1,9 +1,11 @@
 """The documentation: its code runs, its links lead somewhere, its engines are right."""
 
+import contextlib
 import functools
 import inspect
 import re
 import sys
+import tempfile
 import types
 import warnings
 from pathlib import Path
@@ -57,7 +59,8 @@ def run(path):
     if before := CONTINUES.search(path.read_text(encoding="utf-8")):
         known = vars(run(path.with_name(before[1]))).items()
         vars(module).update({name: value for name, value in known if not name.startswith("__")})
-    with warnings.catch_warnings():
+    folder = tempfile.TemporaryDirectory()  # for the files that a page writes
+    with folder as name, contextlib.chdir(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for code in code_blocks(path):
             exec(compile(code, path, "exec"), vars(module))

@@ -218,8 +218,9 @@ def as_symbols(
     if symbol_shape is None:
         if array.ndim < 1 + smallest:
             cure = (
-                "Give the features of a symbol an axis, as x[:, None] does, or pass `symbol_shape` "
-                "if the symbols lie flat in a sample."
+                "Rows of a table become samples by sknesy.preprocessing.bags_from_groups. Give "
+                "the feature of a symbol an axis, as x[:, None] does; pass `symbol_shape` if the "
+                "symbols lie flat in a sample."
                 if smallest
                 else "Pass a list of arrays, one a sample."
             )

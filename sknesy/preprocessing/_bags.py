@@ -1,6 +1,6 @@
-"""Bags made of rows of instances."""
+"""Bags made of rows of instances, and rows made of what is known of bags."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sknesy._validation import as_array, is_hashable, is_missing, plain
 from sknesy.layouts import detach
 
-__all__ = ["bags_from_groups"]
+__all__ = ["bags_from_groups", "rows_from_bags"]
 
 
 def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]], Any]:
@@ -40,6 +40,7 @@ def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]
 
     See Also
     --------
+    rows_from_bags : Lay what was predicted of instances beside the rows of the table.
     sknesy.preprocessing.EachSymbol : Scale the features of instances.
 
     Notes
@@ -72,6 +73,59 @@ def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]
     first = order[np.cumsum(counts) - counts]
     _check_constant(y, names, index, first)
     return X_bags, _safe_indexing(y, first)
+
+
+def rows_from_bags(values: Sequence[npt.ArrayLike], groups: Any) -> npt.NDArray[Any]:
+    """Lay what is known of the instances of bags back into the rows that the bags were made of.
+
+    It is the inverse of `bags_from_groups`: a table gets a column of what `predict_symbols` says of
+    each of its rows.
+
+    Parameters
+    ----------
+    values : sequence of array-like of shape (length, ...)
+        An array for each bag, with an entry for each instance, in the order of `bags_from_groups`.
+    groups : array-like of shape (n_instances,)
+        The bag of each instance, as it was passed to `bags_from_groups`.
+
+    Returns
+    -------
+    ndarray of shape (n_instances, ...)
+        The entry of each instance.
+
+    Raises
+    ------
+    ValueError
+        When there are more or fewer bags than groups, or a bag has another length than its group.
+
+    See Also
+    --------
+    bags_from_groups : Make bags of the rows of a table.
+
+    Examples
+    --------
+    >>> names = ["b", "a", "b"]
+    >>> X_bags, _ = bags_from_groups([[0.0], [1.0], [2.0]], None, names)
+    >>> rows_from_bags([10 * bag[:, 0] for bag in X_bags], names)
+    array([ 0., 10., 20.])
+    """
+    names, index = _number(groups)
+    if len(values) != len(names):
+        raise ValueError(
+            f"values must hold an array for each of the {len(names)} groups, got {len(values)}. "
+            "Pass the groups that the bags were made of."
+        )
+    arrays = list(map(np.asarray, values))
+    for name, array, length in zip(names, arrays, np.bincount(index).tolist(), strict=True):
+        if len(array) != length:
+            raise ValueError(
+                f"values must hold an entry for each of the {length} instances of group {name!r}, "
+                f"got {len(array)}. Pass the groups that the bags were made of."
+            )
+    stacked = np.concatenate(arrays)
+    rows = np.empty_like(stacked)
+    rows[np.argsort(index, kind="stable")] = stacked
+    return rows
 
 
 def _number(groups: Any) -> tuple[list[Hashable], npt.NDArray[np.int64]]:

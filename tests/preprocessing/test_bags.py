@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknesy.preprocessing import bags_from_groups
+from sknesy.preprocessing import bags_from_groups, rows_from_bags
 
 X = np.arange(12.0).reshape(6, 2)
 GROUPS = ["b", "a", "b", "c", "a", "b"]
@@ -97,3 +97,24 @@ def test_what_cannot_be_bags_is_named(y, groups, message):
 def test_no_instances_are_no_bags():
     with pytest.raises(ValueError, match="groups must hold at least one instance"):
         bags_from_groups(np.ones((0, 2)), None, [])
+
+
+def test_rows_of_bags_are_the_rows_that_they_were_made_of():
+    groups = np.random.default_rng(0).integers(9, size=50)
+    rows = np.random.default_rng(1).standard_normal((50, 2))
+    bags, _ = bags_from_groups(rows, None, groups)
+    np.testing.assert_array_equal(rows_from_bags(bags, groups), rows)
+    names = [np.array(["ab"] * len(bag)) for bag in bags]
+    assert rows_from_bags(names, groups).tolist() == ["ab"] * 50
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, 2], [3]], "each of the 3 groups, got 2.*Pass the groups that"),
+        ([[1, 2], [3], [4, 5, 6]], "each of the 3 instances of group 'b', got 2.*Pass the groups"),
+    ],
+)
+def test_rows_of_other_bags_are_refused(values, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        rows_from_bags(values, GROUPS)
