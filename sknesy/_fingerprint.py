@@ -24,10 +24,9 @@ __all__ = ["fingerprint"]
 
 _AT_ONCE = 1 << 24  # bytes of an array that are hashed at a time: a memory map is never read whole
 _PLAIN = {type(None), bool, int, float, complex, str, bytes}
+_METHODS = (types.FunctionType, staticmethod, classmethod, property)
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _IDLE = {"n_jobs", "verbose"}  # parameters of any object, by which no result changes
-# What a class has beside what its author wrote.
-_MADE = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__annotations__"}
-_MADE |= {"__static_attributes__", "__abstractmethods__", "_abc_impl", "__annotate_func__"}
 
 
 def fingerprint(value: Any) -> str:
@@ -141,7 +140,8 @@ class _Digest:
             self._add_pickled(value)
 
     def _add_array(self, array: Any) -> None:
-        self._tag("array", array.dtype.str, array.dtype.descr, array.shape)
+        kind = array.dtype.str if array.dtype.names is None else array.dtype.descr
+        self._tag("array", kind, array.shape)
         if array.dtype.hasobject:
             self.add(array.ravel().tolist())
             return
@@ -212,12 +212,12 @@ def _parts_of(function: types.FunctionType) -> list[Any]:
 
 
 def _parts_of_class(cls: type) -> list[Any]:
-    """Return the bases and the members of a class."""
-    members = {
-        name: value
-        for name, value in vars(cls).items()
-        if name not in _MADE and not isinstance(value, types.MemberDescriptorType)
-    }
+    """Return the bases and the members of a class, without what Python notes down in it."""
+    members = {}
+    for name, value in vars(cls).items():
+        is_noted = name.startswith("__") or name == "_abc_impl"
+        if isinstance(value, _METHODS) or not (is_noted or isinstance(value, _DESCRIPTORS)):
+            members[name] = value
     return [cls.__bases__, members]
 
 
