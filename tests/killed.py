@@ -78,7 +78,9 @@ RNG = np.random.default_rng(0)
 VOTES = np.where(RNG.random((48, 3)) < 0.2, RNG.integers(5, size=(48, 3)), Y[:, None]).astype(float)
 VOTES[RNG.random((48, 3)) < 0.3] = np.nan
 COSINE = LRScheduler("CosineAnnealingLR", T_max=6)
-CYCLE = LRScheduler(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=40, step_every="batch")
+CYCLE = LRScheduler(
+    torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=40, step_every="batch"
+)
 OWN = LRScheduler("LambdaLR", lr_lambda=lambda epoch: 0.9**epoch)
 SPLIT = {"train_split": ValidSplit(0.25), "optimizer": torch.optim.AdamW}
 SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}

@@ -123,8 +123,10 @@ class Checkpoint(EMCallback):
             training.seeds = training.found["seeds"]
 
     def on_train_begin(self, training: Training) -> None:
-        """Go on from the file, or make it: what does not pickle is found before training."""
+        """Go on from the file, or make it."""
         path = self._path(training, training.max_iter)
+        # What does not pickle is found before training.
+        torch.save(training.runs[0].net.session_state(), io.BytesIO())
         if training.found is not None:
             training.load_state_dict(training.found)
             training.found = None

@@ -1,5 +1,6 @@
 """What every M-step promises, for nets of each kind."""
 
+import io
 import itertools
 import pickle
 import random
@@ -205,6 +206,32 @@ def test_a_state_is_gone_on_from_by_another_net(case):
     other.load_state_dict(pickle.loads(state))
     train(other, case.samples, case.targets, 2)
     assert torch.equal(other.log_prob(case.samples), net.log_prob(case.samples))
+
+
+@each()
+def test_a_session_goes_on_bit_by_bit_in_another_net(case):
+    weight = torch.ones(N_SAMPLES, dtype=torch.float64)
+
+    def ask(log_prob, index, is_training):
+        return case.targets[index]
+
+    def go_on(session, n_passes):
+        for _ in range(n_passes):
+            session.m_step(ask)
+
+    kept = io.BytesIO()
+    whole, killed, resumed = (case.make() for _ in range(3))
+    with whole.training(case.samples, weight, None) as session:
+        go_on(session, 4)
+    with killed.training(case.samples, weight, None) as session:
+        go_on(session, 2)
+        torch.save(killed.session_state(), kept)
+    kept.seek(0)
+    with resumed.training(case.samples, weight, None) as session:
+        resumed.load_session_state(torch.load(kept, weights_only=False))
+        assert torch.equal(resumed.log_prob(case.samples), killed.log_prob(case.samples))
+        go_on(session, 2)
+    assert torch.equal(resumed.log_prob(case.samples), whole.log_prob(case.samples))
 
 
 @each()
