@@ -66,8 +66,9 @@ class Answer:
             search.exclude(self._symbols.identity)
             try:
                 other = search.find(self._deadline)
-            except IntractableError as error:
-                return self.leave_open(str(error))
+            except IntractableError:
+                ended = "the time limit ended the search for another map."
+                return self.leave_open(f"{ended} {checks.note}".rstrip())
             except UndecidedError as error:
                 return self.leave_open(f"{error}. {checks.note}")
             if other is None:

@@ -1,7 +1,9 @@
 """Tests of maps of states: is there a world whose label a map changes?"""
 
+import itertools
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from sknesy.sat import Deadline
 __all__ = [
     "DiagramCheck",
     "Fresh",
+    "Images",
     "LabelCheck",
     "Violation",
     "find_labels",
@@ -24,6 +27,7 @@ __all__ = [
 IntArray = npt.NDArray[np.int64]
 Fresh = Callable[[int], int]  # the first of so many propositions that are not used yet
 
+_MAX_IMAGES = 2_000  # of a world, all of which are tried
 _MAX_PAIRS = 2_000_000  # of a node and a node, side by side
 _MAX_PREFIXES = 20_000
 
@@ -49,7 +53,10 @@ class LabelCheck(ABC):
 
     @abstractmethod
     def violations(self, state_map: IntArray, n_most: int, deadline: Deadline) -> list[Violation]:
-        """Find worlds whose label the map changes; none only if there is none, where exact."""
+        """Find worlds whose label the map changes, those that say most of maps first.
+
+        None only if there is none, where the check is exact.
+        """
 
     @abstractmethod
     def constrain(
@@ -90,6 +97,7 @@ class DiagramCheck(LabelCheck):
         self._possible, self._tables, self.is_closed = possible, occurring, is_closed
         self._variables, self._n_symbols = variables, n_symbols
         self._of_labels: dict[bytes, list[IntArray]] = {}
+        self._log_shares = _log_shares(possible, variables, n_symbols)
         width = max(
             table.shape[1] for table, i in zip(possible, variables, strict=True) if i < n_symbols
         )
@@ -112,8 +120,12 @@ class DiagramCheck(LabelCheck):
             after, image = table[first], other[second][:, images]
             pair, state = np.nonzero((after >= 0) & (image < 0))
             if len(pair):
-                chosen = np.unique(np.linspace(0, len(pair) - 1, n_most).astype(np.int64))
-                return [self._complete(level, parents, int(pair[i]), int(state[i])) for i in chosen]
+                spread = np.linspace(0, len(pair) - 1, n_most).astype(np.int64)
+                found = [
+                    self._complete(level, parents, int(pair[i]), int(state[i]))
+                    for i in dict.fromkeys(spread.tolist())
+                ]
+                return sorted(found, key=self._commonness)
             pair, state = np.nonzero(after >= 0)
             after, image = after[pair, state], image[pair, state]
             key = after * (int(image.max()) + 1) + image
@@ -121,6 +133,16 @@ class DiagramCheck(LabelCheck):
             first, second = after[kept], image[kept]
             parents.append((pair[kept], state[kept]))
         return []
+
+    def _commonness(self, violation: Violation) -> float:
+        """Return how frequent a label is, as the sum of the log-shares of its outputs.
+
+        Rare labels have small diagrams, and say much.
+        """
+        return sum(
+            float(log_share[v])
+            for log_share, v in zip(self._log_shares, violation.outputs.tolist(), strict=True)
+        )
 
     def _complete(
         self, level: int, parents: list[tuple[IntArray, IntArray]], pair: int, state: int
@@ -155,8 +177,12 @@ class DiagramCheck(LabelCheck):
     ) -> list[list[int]]:
         """Return clauses by which the image of the world is on a path of its label.
 
-        A proposition for each node says that the image leads there.
+        Where the world has few images, a clause excludes each that is not. Else a proposition for
+        each node says that the image leads there.
         """
+        images = Images(literals)
+        if images.count <= _MAX_IMAGES:
+            return images.exclude(self._keep(images.worlds, violation.outputs))
         key = violation.outputs.tobytes()
         if key not in self._of_labels:
             self._of_labels[key] = keep_labels(
@@ -167,6 +193,7 @@ class DiagramCheck(LabelCheck):
         last = len(self._variables) - 1
         edges: list[tuple[list[int], int]]  # what takes each, and where it leads
         for level, table in enumerate(self._of_labels[key]):
+            deadline.check()
             variable, width = self._variables[level], int(table.max()) + 1
             start = fresh(width)
             for node, row in enumerate(table.tolist()):
@@ -182,6 +209,71 @@ class DiagramCheck(LabelCheck):
                         clauses.append([*nodes[node], *taken, start + target])
             nodes = [[-(start + target)] for target in range(width)]
         return clauses
+
+    def _keep(self, worlds: IntArray, outputs: IntArray) -> npt.NDArray[np.bool_]:
+        """Tell which worlds, (n_worlds, n_symbols), have a label."""
+        node = np.zeros(len(worlds), dtype=np.int64)  # -1 once there is no way on
+        for table, variable in zip(self._possible, self._variables, strict=True):
+            if variable < self._n_symbols:
+                after = table[node, worlds[:, variable]]
+            else:
+                after = table[node, outputs[variable - self._n_symbols]]
+            node = np.where(node < 0, -1, after)
+        is_kept: npt.NDArray[np.bool_] = node >= 0
+        return is_kept
+
+
+class Images:
+    """Images that a world may have: states of the same literals are taken for the same state.
+
+    ``literals[s, w]`` is true where symbol s is taken to be in state w; 0 is never true.
+    """
+
+    def __init__(self, literals: IntArray) -> None:
+        self._cells, self._cell_of = np.unique(literals, axis=0, return_inverse=True)
+        self._cell_of = self._cell_of.ravel()
+        self._choices = [np.flatnonzero(row).tolist() for row in self._cells]
+        self.count = math.prod(map(len, self._choices))
+
+    @property
+    def worlds(self) -> IntArray:
+        """All images, (count, n_symbols)."""
+        taken = np.array(list(itertools.product(*self._choices)), dtype=np.int64)
+        worlds: IntArray = taken[:, self._cell_of]
+        return worlds
+
+    def exclude(self, is_kept: Iterable[bool]) -> list[list[int]]:
+        """Return a clause for each image, in the order of `worlds`, that is not kept."""
+        rows = [row.tolist() for row in self._cells]
+        return [
+            [-row[w] for row, w in zip(rows, taken, strict=True)]
+            for kept, taken in zip(is_kept, itertools.product(*self._choices), strict=True)
+            if not kept
+        ]
+
+
+def _log_shares(
+    tables: Sequence[IntArray], variables: Sequence[int], n_symbols: int
+) -> list[npt.NDArray[np.float64]]:
+    """Compute the logarithm of the share of paths on which an output is in each of its states."""
+    above = [np.ones(1)]  # for each node, the paths to it, up to a factor
+    for table in tables:
+        count = np.zeros(int(table.max()) + 1)
+        node, state = np.nonzero(table >= 0)
+        np.add.at(count, table[node, state], above[-1][node])
+        above.append(count / count.max())
+    below = np.ones(1)  # likewise, the paths on from it
+    shares: dict[int, npt.NDArray[np.float64]] = {}
+    for table, variable, count in zip(
+        reversed(tables), reversed(variables), reversed(above[:-1]), strict=True
+    ):
+        paths = np.where(table >= 0, below[table], 0.0)
+        if variable >= n_symbols:
+            share = count @ paths
+            with np.errstate(divide="ignore"):
+                shares[variable] = np.log(share / share.sum())
+        below = paths.sum(axis=1) / paths.sum(axis=1).max()
+    return [shares[i] for i in sorted(shares)]
 
 
 def keep_labels(

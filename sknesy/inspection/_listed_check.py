@@ -1,15 +1,12 @@
 """Test of maps of states by worlds one by one, where knowledge compiles to no small diagram."""
 
-import itertools
-import math
 import time
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from sknesy.exceptions import InconsistentLabelError
-from sknesy.inspection._label_checks import Fresh, IntArray, LabelCheck, Violation
+from sknesy.inspection._label_checks import Fresh, Images, IntArray, LabelCheck, Violation
 from sknesy.knowledge import Knowledge
 from sknesy.sat import Deadline
 
@@ -62,21 +59,13 @@ class ListedCheck(LabelCheck):
 
         A world of few different states has few images, however many symbols it has.
         """
-        cells, cell_of = np.unique(literals, axis=0, return_inverse=True)
-        choices = [np.flatnonzero(row).tolist() for row in cells]
-        if math.prod(map(len, choices)) <= _MAX_IMAGES:
-            taken = np.array(list(itertools.product(*choices)), dtype=np.int64)
-        else:
-            symbols = np.arange(len(literals))
-            _, first = np.unique(cell_of.ravel(), return_index=True)
-            taken = state_map[symbols, violation.world][first][None]
+        images = Images(literals)
+        if images.count > _MAX_IMAGES:
+            taken = literals[np.arange(len(literals)), state_map[:, violation.world].diagonal()]
+            return [(-np.unique(taken)).tolist()]
         label = self._labels[tuple(violation.world.tolist())]
-        clauses = []
-        for start, labels in _conclude(self._knowledge, taken[:, cell_of.ravel()], deadline):
-            for i, other in enumerate(labels, start):
-                if other != label:
-                    clauses.append([-int(row[w]) for row, w in zip(cells, taken[i], strict=True)])
-        return clauses
+        found = _conclude(self._knowledge, images.worlds, deadline)
+        return images.exclude(other == label for _, labels in found for other in labels)
 
 
 def draw_worlds(
@@ -111,11 +100,6 @@ def draw_worlds(
         found.extend(labels[is_kept].tolist())
         if deadline.left < 0:
             break
-    if not found:
-        raise InconsistentLabelError(
-            f"No world was found that has one of the labels, in {len(worlds):,} draws. Pass "
-            "`worlds` that occur, or state the knowledge so that it compiles."
-        )
     return np.concatenate(kept), found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sknesy._validation import check_labels, encode_labels, join_names
 from sknesy.compilation import Levels, Limits, check_clauses, compile_levels
-from sknesy.exceptions import InconsistentLabelError, IntractableError
+from sknesy.exceptions import InconsistentLabelError, IntractableError, TooManyWorldsError
 from sknesy.inspection._clause_check import ClauseCheck
 from sknesy.inspection._label_checks import (
     DiagramCheck,
@@ -19,7 +19,7 @@ from sknesy.inspection._label_checks import (
     list_worlds,
 )
 from sknesy.inspection._listed_check import ListedCheck, draw_worlds
-from sknesy.knowledge import ClauseKnowledge, Knowledge
+from sknesy.knowledge import ClauseKnowledge, Knowledge, StepKnowledge
 from sknesy.numerics.diagram import reduce_tables
 from sknesy.sat import Deadline
 
@@ -54,13 +54,18 @@ def make_checks(
     if isinstance(knowledge, ClauseKnowledge):
         has_auxiliaries = bool(knowledge.constraints or knowledge.given_auxiliaries)
         negatable = None if has_auxiliaries else knowledge
-    has_other = worlds is not None or negatable is not None
+    # A machine concludes by its tables, which are what has become too large.
+    is_listable = not isinstance(knowledge, StepKnowledge)
+    has_other = negatable is not None or (worlds is not None and is_listable)
     share = _SHARE_OF_SEVERAL if has_other else _SHARE_OF_ONE
     try:
         limits = Limits(_MAX_WIDTH, _MAX_EDGES, share * deadline.left)
         return _by_diagrams(knowledge, compile_levels(knowledge, limits=limits), labels, worlds)
     except IntractableError as error:
-        reason = f"The knowledge compiles to no small diagram: {error}"
+        # What the error advises is about engines.
+        reason = f"The knowledge compiles to no small diagram: {str(error).partition('. ')[0]}."
+    if not is_listable:
+        raise TooManyWorldsError(reason)
     if worlds is not None:
         found = _conclude(knowledge, worlds)
         kept = [i for i, label in enumerate(found) if labels is None or label in set(labels)]
@@ -72,6 +77,8 @@ def make_checks(
     wanted = None if labels is None else set(labels)
     draws = Deadline(0.25 * deadline.left, "Drawing worlds")
     worlds, found = draw_worlds(knowledge, groups, wanted, draws)
+    if not found:
+        raise TooManyWorldsError(f"{reason} None of the worlds that were drawn has a label.")
     return Checks(ListedCheck(knowledge, worlds, found, is_exact=False), note=reason)
 
 

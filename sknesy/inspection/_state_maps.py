@@ -1,6 +1,6 @@
 """Search for maps of states that keep every label."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -15,7 +15,9 @@ __all__ = ["MapSearch", "Symbols", "UndecidedError"]
 IntArray = npt.NDArray[np.int64]
 Pair = tuple[int, int]  # a group, and a state of its symbols
 
-_WORLDS_PER_TURN = 8  # with which one proposal is refuted
+_WORLDS_FOUND = 64  # with labels that one proposal changes, from which some are taken
+_WORLDS_PER_TURN = 8  # at most, with which one proposal is refuted
+_CLAUSES_PER_TURN = 10_000  # beyond which no more worlds are taken
 
 
 class UndecidedError(Exception):
@@ -142,24 +144,21 @@ class MapSearch:
             for cell, i in zip(self._cells, found, strict=True):
                 state_map[cell] = self._choices[cell][i]
             of_symbols = state_map[self._symbols.group_of]
-            violations = self._check.violations(of_symbols, _WORLDS_PER_TURN, deadline)
+            violations = self._check.violations(of_symbols, _WORLDS_FOUND, deadline)
             if not violations:
                 if not self._check.is_exact:
                     raise UndecidedError("no violation was found among the worlds that were drawn")
                 return state_map
-            for violation in violations:
+            n_clauses = 0
+            # Worlds of few different states say most: they have few images.
+            first = self._symbols.group_of * of_symbols.shape[1]
+            violations.sort(key=lambda found: len(np.unique(first + found.world)))
+            for violation in violations[:_WORLDS_PER_TURN]:
                 literals = self.literals[self._symbols.group_of, violation.world]
-                self._clauses.add(
-                    self._check.constrain(
-                        violation, of_symbols, literals, self._clauses.reserve, deadline
-                    )
+                clauses = self._check.constrain(
+                    violation, of_symbols, literals, self._clauses.reserve, deadline
                 )
-
-    def find_all(self, n_most: int, deadline: Deadline) -> Iterator[IntArray]:
-        """Find maps, each once, up to so many; all of them, if they are fewer."""
-        for _ in range(n_most):
-            found = self.find(deadline)
-            if found is None:
-                return
-            self.exclude(found)
-            yield found
+                self._clauses.add(clauses)
+                n_clauses += len(clauses)
+                if n_clauses > _CLAUSES_PER_TURN:
+                    break

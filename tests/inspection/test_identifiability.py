@@ -472,7 +472,18 @@ def test_what_the_time_does_not_decide_is_left_open():
     found = check_identifiability(slow, time_limit=1.0)
     assert found.is_identified is None
     assert time.monotonic() - start < 4  # not the 80 s that all worlds take
-    assert "took longer" in found.notes[0]
+    assert "no small diagram" in found.notes[0]
+
+
+def append(word, letter, position):
+    return word + letter
+
+
+def test_a_machine_beyond_reach_is_left_open():
+    words = StepKnowledge(append, [*"abcd"], 12, initial="", final=len)
+    found = check_identifiability(words, time_limit=0.5)
+    assert found.is_identified is None
+    assert "no small diagram" in repr(found)
 
 
 @pytest.mark.slow
