@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sknesy.numerics.diagram import build_diagram
+from sknesy.numerics.diagram import as_table, build_diagram
 
 
 def paths_of(tables):
@@ -15,7 +15,7 @@ def paths_of(tables):
         if level == len(tables):
             yield ()
             return
-        for state, target in enumerate(tables[level][node].tolist()):
+        for state, target in enumerate(as_table(tables[level])[node].tolist()):
             if target >= 0:
                 for rest in walk(level + 1, target):
                     yield (state, *rest)

@@ -15,7 +15,7 @@ from sknesy.compilation._ordering import order_variables
 from sknesy.compilation._sdd import SddBuilder, VariableTree
 from sknesy.knowledge import ClauseKnowledge, Knowledge
 from sknesy.numerics.circuit import Circuit, CircuitBuilder
-from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.diagram import edges_of, reduce_tables
 
 __all__ = ["SddOptions", "compile_circuit", "compile_clause_circuit"]
 
@@ -62,11 +62,10 @@ def compile_circuit(knowledge: Knowledge, options: SddOptions) -> tuple[Circuit,
     tables = reduce_tables(levels.tables, deadline.check)
     for variable, table in zip(reversed(levels.variables), reversed(tables), strict=True):
         here = []
-        for row in table.tolist():
-            masks: dict[int, int] = defaultdict(int)
-            for state, target in enumerate(row):
-                if target >= 0:
-                    masks[target] |= 1 << state
+        rows: list[dict[int, int]] = [defaultdict(int) for _ in range(len(table))]
+        for source, state, target in zip(*(a.tolist() for a in edges_of(table)), strict=True):
+            rows[source][target] |= 1 << state
+        for masks in rows:
             parts = [
                 sdd.conjoin([below[target], sdd.states(variable, mask)])
                 if variable >= 0

@@ -12,7 +12,7 @@ from sknesy.compilation._levels import Limits, compile_levels
 from sknesy.compilation._worlds import enumerate_worlds
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge, StepKnowledge
-from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.diagram import as_table, reduce_tables
 from sknesy.numerics.factor_graph import Factor, FactorGraph, build_factor_graph
 
 __all__ = ["Factors", "compile_factors", "compile_step_factors", "link_levels"]
@@ -104,7 +104,7 @@ def compile_step_factors(knowledge: StepKnowledge, *, time_limit: float | None =
         sum(table.size * _width_below(tables, k) for k, table in enumerate(tables)), knowledge
     )
     n_states = [*knowledge.n_states.tolist(), *map(len, levels.output_states)]
-    factor = Factor(levels.variables, link_levels(tables))
+    factor = Factor(levels.variables, link_levels(list(map(as_table, tables))))
     return Factors(tuple(n_states), _full(n_states), (factor,), levels.output_states)
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
-import numpy.typing as npt
 
 from sknesy.compilation._worlds import enumerate_worlds
 from sknesy.exceptions import TooWideError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Diagram
-from sknesy.numerics.diagram import build_diagram
+from sknesy.numerics.diagram import Forced, Table, build_diagram
 from sknesy.sat import NEVER, Deadline
 
 __all__ = ["Levels", "Limits", "compile_levels"]
@@ -73,15 +72,17 @@ class Levels:
     variables : tuple of int
         What each level decides: symbol s is s, output o is ``n_symbols + o``, and -1 an auxiliary
         variable. Every symbol and output is decided once.
-    tables : tuple of ndarray of shape (width, n_states), int64
+    tables : tuple of ndarray of shape (width, n_states), int64, or Forced
         For each level, the target of each node and state among the nodes of the next cut; -1 is no
-        edge. The first has one row, the root; the targets of the last are all 0, the end.
+        edge. A `sknesy.numerics.diagram.Forced` stands for one whose nodes have one edge each, in
+        memory of the nodes alone. The first has one row, the root; the targets of the last are all
+        0, the end.
     output_states : tuple of tuples of hashable
         The names of the states of each output.
     """
 
     variables: tuple[int, ...]
-    tables: tuple[npt.NDArray[np.int64], ...]
+    tables: tuple[Table, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
 
     def to_diagram(self, deadline: Deadline = NEVER) -> Diagram:
@@ -134,15 +135,21 @@ def compile_levels(knowledge: Knowledge, *, order: str = "auto", limits: Limits)
     worlds = enumerate_worlds(knowledge, max_worlds=limits.max_edges, time_limit=limits.time_limit)
     columns = np.concatenate([worlds.rows, worlds.outputs], axis=1)
     n_states = [*knowledge.n_states.tolist(), *map(len, worlds.output_states)]
-    tables, n_edges = [], 0
+    tables: list[Table] = []
+    n_edges, n_symbols = 0, len(knowledge.n_states)
     node = np.zeros(len(columns), dtype=np.int64)  # of each world, the prefix it shares
     for level, count in enumerate(n_states):
         prefix, after = np.unique(node * count + columns[:, level], return_inverse=True)
         if level + 1 == len(n_states):
             after = np.zeros_like(after)
-        table = np.full((int(node.max()) + 1, count), -1, dtype=np.int64)
-        table[node, columns[:, level]] = after
-        tables.append(table)
+        if level >= n_symbols:  # the world determines its outputs
+            state, target = np.zeros((2, int(node.max()) + 1), dtype=np.int64)
+            state[node], target[node] = columns[:, level], after
+            tables.append(Forced(state, target, count))
+        else:
+            table = np.full((int(node.max()) + 1, count), -1, dtype=np.int64)
+            table[node, columns[:, level]] = after
+            tables.append(table)
         n_edges += len(prefix)
         limits.check(len(prefix), n_edges, level + 1, len(n_states))
         node = after

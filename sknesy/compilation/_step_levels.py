@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.knowledge import StepKnowledge
+from sknesy.numerics.diagram import Forced, Table
 from sknesy.sat import Deadline
 
 __all__ = ["compile_step_levels"]
@@ -55,7 +56,7 @@ def compile_step_levels(knowledge: StepKnowledge, *, order: str = "auto", limits
         ]
     )
     variables: list[int] = []
-    tables: list[IntArray] = []
+    tables: list[Table] = []
     last = n_symbols - 1
     for position, (symbol, table, emitted) in enumerate(
         zip(knowledge.reading_order, machine.tables, machine.emitted, strict=True)
@@ -71,21 +72,18 @@ def compile_step_levels(knowledge: StepKnowledge, *, order: str = "auto", limits
         variables.append(output)
     for f, code in enumerate(machine.final):
         output, n_names = next(outputs)
-        table = np.full((len(code), n_names), -1, dtype=np.int64)
         is_last = f + 1 == len(machine.final)
-        table[np.arange(len(code)), code] = 0 if is_last else np.arange(len(code))
-        tables.append(table)
+        after = np.zeros_like(code) if is_last else np.arange(len(code))
+        tables.append(Forced(code, after, n_names))
         variables.append(output)
     n_edges = 0
-    for level, table in enumerate(tables):
-        n_edges += int((table >= 0).sum())
-        limits.check(len(table), n_edges, level, len(tables))
+    for level, made in enumerate(tables):
+        n_edges += len(made) if isinstance(made, Forced) else int((made >= 0).sum())
+        limits.check(len(made), n_edges, level, len(tables))
     return Levels(tuple(variables), tuple(tables), knowledge.output_states)
 
 
-def _split_emission(
-    table: IntArray, emitted: IntArray, n_outputs: int
-) -> tuple[IntArray, IntArray]:
+def _split_emission(table: IntArray, emitted: IntArray, n_outputs: int) -> tuple[IntArray, Forced]:
     """Build the two levels of a symbol and of the output it emits.
 
     The nodes between them are the pairs of a state after the symbol and an output, sorted.
@@ -93,6 +91,4 @@ def _split_emission(
     pairs, node = np.unique((table * n_outputs + emitted)[table >= 0], return_inverse=True)
     to_pair = np.full_like(table, -1)
     to_pair[table >= 0] = node
-    to_state = np.full((len(pairs), n_outputs), -1, dtype=np.int64)
-    to_state[np.arange(len(pairs)), pairs % n_outputs] = pairs // n_outputs
-    return to_pair, to_state
+    return to_pair, Forced(pairs % n_outputs, pairs // n_outputs, n_outputs)

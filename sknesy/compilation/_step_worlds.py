@@ -76,14 +76,17 @@ def _list_paths(diagram: Diagram) -> tuple[IntArray, IntArray]:
     """List the states on each path, of symbols (n_paths, n_symbols) and of outputs."""
     states = np.zeros((1, diagram.n_symbols + diagram.n_outputs), dtype=np.int64)
     node = np.zeros(1, dtype=np.int64)
-    for variable, table in zip(diagram.variables.tolist(), diagram.tables, strict=True):
-        # Edges alone: a row of the table for each path would have a column for each label.
-        source, state = (table >= 0).nonzero(as_tuple=True)
-        n_edges = source.bincount(minlength=len(table))
+    widths = diagram.widths.tolist()
+    for variable, level, width in zip(
+        diagram.variables.tolist(), diagram.levels, widths, strict=False
+    ):
+        # Edges alone: a row of a table for each path would have a column for each label.
+        source, state, target = level[:, level[0].argsort(stable=True)]
+        n_edges = source.bincount(minlength=width)
         paths = torch.from_numpy(node)
         edge = find_rows(find_starts(n_edges), n_edges, paths)
         states = states[np.repeat(np.arange(len(node)), n_edges[paths].numpy())]
-        node = table[source, state][edge].numpy()
+        node = target[edge].numpy()
         if variable >= 0:
             states[:, variable] = state[edge].numpy()
     return states[:, : diagram.n_symbols], states[:, diagram.n_symbols :]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,55 @@ from torch import Tensor
 from sknesy.numerics.rows import merge_rows
 from sknesy.numerics.segments import Segment, find_segments
 
-__all__ = ["Diagram", "build_diagram", "reduce_tables"]
+__all__ = ["Diagram", "Forced", "as_table", "build_diagram", "edges_of", "reduce_tables"]
 
 IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Forced:
+    """Level that leaves no choice: each node has one edge, as outputs that symbols determine.
+
+    A table would have a column for each state, and labels may be as many as nodes.
+    """
+
+    state: Any  # (width,): The state that each node takes, an array or a tensor of int64
+    target: Any  # (width,): Where it leads
+    n_states: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the table that it stands for."""
+        return len(self.state), self.n_states
+
+    @property
+    def size(self) -> int:
+        """Number of entries of the table that it stands for."""
+        return len(self.state) * self.n_states
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+
+Table = IntArray | Forced  # (width, n_states): the target of each node and state; -1 is no edge
+
+
+def edges_of(table: Table) -> tuple[IntArray, IntArray, IntArray]:
+    """List the edges of a level, sorted by state, then source: source, state, target."""
+    if isinstance(table, Forced):
+        source = np.argsort(table.state, kind="stable")
+        return source, table.state[source], table.target[source]
+    state, source = np.nonzero(table.T >= 0)
+    return source, state, table[source, state]
+
+
+def as_table(table: Table) -> IntArray:
+    """Return a level as an array (width, n_states)."""
+    if not isinstance(table, Forced):
+        return table
+    full = np.full(table.shape, -1, dtype=np.int64)
+    full[np.arange(len(table)), table.state] = table.target
+    return full
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +121,16 @@ class Diagram:
         )
 
     @cached_property
-    def tables(self) -> tuple[Tensor, ...]:
+    def tables(self) -> tuple[Tensor | Forced, ...]:
         """Targets of each node and state of each level, (width, n_states); -1 is no edge."""
-        tables = []
+        tables: list[Tensor | Forced] = []
         for level, width, count in zip(
             self.levels, self.widths.tolist(), self.n_states.tolist(), strict=False
         ):
+            if level.shape[1] == width:  # no node is without an edge
+                source = level[0].argsort()
+                tables.append(Forced(level[1][source], level[2][source], count))
+                continue
             table = torch.full((width, count), -1, dtype=torch.int64, device=self.edges.device)
             table[level[0], level[1]] = level[2]
             tables.append(table)
@@ -105,10 +156,10 @@ class Diagram:
     def count(self) -> int:
         """Count the paths, that is the worlds with their outputs, exactly at any size."""
         counts = np.ones(1, dtype=object)
-        for table in self.tables:
-            after = np.zeros(int(table.max()) + 1 if table.numel() else 0, dtype=object)
-            source, state = np.nonzero(table.cpu().numpy() >= 0)
-            np.add.at(after, table.cpu().numpy()[source, state], counts[source])
+        for level in self.levels:
+            source, _, target = level.cpu().numpy()
+            after = np.zeros(int(target.max(initial=-1)) + 1, dtype=object)
+            np.add.at(after, target, counts[source])
             counts = after
         return int(counts.sum())
 
@@ -124,7 +175,7 @@ class Diagram:
 
 
 def build_diagram(
-    tables: Sequence[IntArray],
+    tables: Sequence[Table],
     variables: Iterable[int],
     n_symbols: int,
     n_outputs: int,
@@ -137,9 +188,8 @@ def build_diagram(
     tables = reduce_tables(tables, check)
     starts, parts = [0], []
     for table in tables:
-        state, source = np.nonzero(table.T >= 0)
-        parts.append(np.stack([source, state, table[source, state]]))
-        starts.append(starts[-1] + len(state))
+        parts.append(np.stack(edges_of(table)))
+        starts.append(starts[-1] + parts[-1].shape[1])
     last = 1 if not tables or len(tables[-1]) else 0
     return Diagram(
         variables=np.array(list(variables), dtype=np.int64),
@@ -152,41 +202,60 @@ def build_diagram(
     )
 
 
-def reduce_tables(
-    tables: Sequence[IntArray], check: Callable[[], object] = lambda: None
-) -> list[IntArray]:
+def reduce_tables(tables: Sequence[Table], check: Callable[[], object] = lambda: None) -> list[Any]:
     """Drop nodes that are on no path from root to end, and merge nodes with the same edges.
 
-    Each level has a table (width, n_states) of the target of each node and state; -1 is no edge.
-    Nodes whose edges agree are one node, from the last level to the first; the result is the only
-    diagram of least size for its order (Bryant 1986, there for two states). Nodes keep the order in
-    which they first appear. `check` is called at each level, and may raise.
+    Each level has a table (width, n_states) of the target of each node and state, -1 is no edge; or
+    it is `Forced`, and stays so. Nodes whose edges agree are one node, from the last level to the
+    first; the result is the only diagram of least size for its order (Bryant 1986, there for two
+    states). Nodes keep the order in which they first appear. `check` is called at each level, and
+    may raise.
     """
-    reduced: list[IntArray] = []
+    reduced: list[Table] = []
     new_name = np.zeros(1, dtype=np.int64)  # of the nodes below the level; the end is 0
     for table in reversed(_drop_unreached(tables)):
         check()
-        renamed = np.append(new_name, -1)[table]  # -1, no edge, stays -1
-        alive = (renamed >= 0).any(axis=1)
-        rows = renamed[alive]
-        first, name = merge_rows(rows)
-        reduced.append(rows[first])
+        below = np.append(new_name, -1)  # -1, no edge, stays -1
+        rows = _rename(table, below)
+        alive: npt.NDArray[np.bool_]
+        if isinstance(rows, Forced):
+            alive = rows.target >= 0
+            first, name = merge_rows(np.stack([rows.state, rows.target], axis=1)[alive])
+        else:
+            alive = np.any(rows >= 0, axis=1)
+            first, name = merge_rows(rows[alive])
+        reduced.append(_take(rows, np.flatnonzero(alive)[first]))
         new_name = np.full(len(table), -1, dtype=np.int64)
         new_name[alive] = name
     reduced.reverse()
     return reduced
 
 
-def _drop_unreached(tables: Sequence[IntArray]) -> list[IntArray]:
+def _drop_unreached(tables: Sequence[Table]) -> list[Table]:
     """Drop nodes that cannot be reached from the root."""
-    kept = []
+    kept: list[Table] = []
     reached = np.zeros(1, dtype=np.int64)
     for table in tables:
-        rows = table[reached]
-        is_target = np.zeros(int(rows.max(initial=-1)) + 1, dtype=bool)
-        is_target[rows[rows >= 0]] = True
+        rows = _take(table, reached)
+        targets = rows.target if isinstance(rows, Forced) else rows
+        is_target = np.zeros(int(targets.max(initial=-1)) + 1, dtype=bool)
+        is_target[targets[targets >= 0]] = True
         reached = np.flatnonzero(is_target)
         if len(reached) < len(is_target):
-            rows = np.append(np.cumsum(is_target) - 1, -1)[rows]
+            rows = _rename(rows, np.append(np.cumsum(is_target) - 1, -1))
         kept.append(rows)
     return kept
+
+
+def _take(table: Table, nodes: IntArray) -> Table:
+    """Return the level of some of the nodes."""
+    if isinstance(table, Forced):
+        return replace(table, state=table.state[nodes], target=table.target[nodes])
+    return table[nodes]
+
+
+def _rename(table: Table, names: IntArray) -> Table:
+    """Return the level with other numbers of the nodes it leads to."""
+    if isinstance(table, Forced):
+        return replace(table, target=names[table.target])
+    return names[table]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.batches import in_parts
-from sknesy.numerics.diagram import Diagram
+from sknesy.numerics.diagram import Diagram, Forced
 from sknesy.numerics.log_messages import log_weights
 
 __all__ = ["k_best_diagram"]
@@ -51,7 +51,8 @@ def k_best_diagram(
     tensor([[[0, 2],
              [1, 1]]])
     """
-    widest = max((table.numel() for table in diagram.tables), default=1)
+    sizes = (len(x) if isinstance(x, Forced) else x.numel() for x in diagram.tables)
+    widest = max(sizes, default=1)
     size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
     compute = partial(_k_best_chunk, diagram, n_worlds)
     return in_parts(compute, size, log_prob, log_likelihood)
@@ -85,8 +86,14 @@ def _backward(
     origins: list[tuple[Tensor, int]] = []
     for i in range(diagram.n_levels - 1, -1, -1):
         targets = diagram.tables[i]
-        width, n_states = targets.shape
         k = message.shape[2]
+        if isinstance(targets, Forced):
+            through = weights[i].index_select(0, targets.state)[:, :, None]
+            message = message.index_select(0, targets.target) + through
+            origin = targets.state[:, None, None] * k + torch.arange(k, device=message.device)
+            origins.append((origin.expand(message.shape).to(torch.int32), k))
+            continue
+        width, n_states = targets.shape
         through = message.index_select(0, targets.clamp(min=0).view(-1))
         through = through.view(width, n_states, *message.shape[1:])
         through = through + weights[i][:, :, None]
@@ -115,4 +122,5 @@ def _walk(
         variable = int(diagram.variables[i])
         if variable >= 0:
             states[variable, sample, place] = state
-        node = diagram.tables[i][node, state]
+        table = diagram.tables[i]
+        node = table.target[node] if isinstance(table, Forced) else table[node, state]

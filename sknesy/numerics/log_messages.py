@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.batches import in_parts
-from sknesy.numerics.diagram import Diagram
+from sknesy.numerics.diagram import Diagram, Forced
 from sknesy.numerics.logspace import add_gumbel, max_rows, sum_rows
 
 __all__ = ["infer_in_log_space", "log_weights", "mode_diagram", "sample_diagram"]
@@ -158,11 +158,16 @@ def _walk(
     possible = backward[0][0, column] > -torch.inf  # others walk along, and are masked
     node = torch.zeros(len(column), dtype=torch.int64, device=device)
     for i, table in enumerate(diagram.tables):
+        variable = int(diagram.variables[i])
+        if isinstance(table, Forced):
+            if variable >= 0:
+                states[variable] = torch.where(possible, table.state[node], -1)
+            node = table.target[node]
+            continue
         targets = table[node]  # (columns, n_states)
         after = backward[i + 1][targets.clamp(min=0), column[:, None]]
         scores = (after + weights[i].T[column]).masked_fill(targets < 0, -torch.inf)
         state = choose(scores).argmax(1)
-        variable = int(diagram.variables[i])
         if variable >= 0:
             states[variable] = torch.where(possible, state, -1)
         node = targets.gather(1, state[:, None]).squeeze(1).clamp(min=0)

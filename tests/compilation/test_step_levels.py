@@ -27,6 +27,7 @@ from sknesy.knowledge import (
     StepKnowledge,
     SymbolSum,
 )
+from sknesy.numerics.diagram import as_table
 
 NO_LIMITS = Limits()
 
@@ -158,7 +159,7 @@ def test_edges_of_one_state_lead_neighbours_to_neighbours():
     for knowledge in (DigitAddition(3), SymbolSum(5, states=[3, 0, 1]), Count(6)):
         tables = compile_levels(knowledge, limits=NO_LIMITS).tables
         for table in tables[: knowledge.n_symbols]:
-            for targets in table.T:
+            for targets in as_table(table).T:
                 kept = targets[targets >= 0]
                 assert (np.diff(kept) >= 0).all()
 
