@@ -13,6 +13,7 @@ from benchmarks import (
     enumeration,
     formula_kinds,
     formulas,
+    fuzz,
     hierarchies,
     hierarchies_fitted,
     joint,
@@ -22,6 +23,7 @@ from benchmarks import (
     paths,
     sampling,
     shortcuts,
+    soak,
     starts,
     structured,
     sudoku,
@@ -58,7 +60,9 @@ BENCHMARKS = {
         weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)
     ),
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
+    "fuzz": lambda mnist, args: fuzz.run(args.cases, args.seed, args.fuzz),
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
+    "soak": lambda mnist, args: soak.run(seed=args.seed),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
     "hierarchies": lambda mnist, args: hierarchies.run(weak_data.find_folder(args.data)),
     "hierarchies-fitted": lambda mnist, args: hierarchies_fitted.run(
@@ -86,6 +90,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
     parser.add_argument("--seeds", type=int, default=16, help="seeds of `starts`, `learners`")
     parser.add_argument("--quick", action="store_true", help="`starts`, `learners`: few seeds")
+    parser.add_argument("--cases", type=int, default=10_000, help="cases of each kind of `fuzz`")
+    parser.add_argument(
+        "--fuzz", nargs="+", choices=fuzz.NAMES, default=fuzz.NAMES, help="kinds of `fuzz`"
+    )
     parser.add_argument(
         "--data",
         help="folder of `weak`, `grids`, `sushi`, `hierarchies*`; default: SKNESY_WEAK_DATA",

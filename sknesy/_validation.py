@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
+from sknesy._arrays import open_array
 from sknesy.exceptions import InconsistentLabelError
 
 __all__ = [
@@ -163,6 +164,10 @@ def take(items: Iterable[T], where: str, most: int, cure: str = "Pass fewer.") -
         size = len(items) if isinstance(items, Sized) else None
     except OverflowError:  # the length of a range may exceed 64 bits
         size = most + 1
+    except TypeError:  # scipy's sparse arrays have __len__ and no length
+        raise TypeError(
+            f"{where} must be a collection with a length, got {type(items).__name__}. Pass a list."
+        ) from None
     if size is None or size <= most:
         taken = list(islice(items, most + 1))
         if len(taken) <= most:
@@ -214,6 +219,8 @@ def is_nan(value: Any) -> bool:
         return bool(value != value)
     except (TypeError, ValueError):
         return True
+    except RuntimeError:  # a tensor of several values, which is not one value that is missing
+        return False
 
 
 def is_missing(value: Any) -> bool:
@@ -269,10 +276,9 @@ def as_rows(y: Any, n_outputs: int) -> list[tuple[Hashable, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def as_array(y: Any) -> npt.NDArray[Any]:
+def as_array(y: Any, name: str = "y") -> npt.NDArray[Any]:
     """Return labels as an array: a tuple in a list, or a name in a row, stays as it is."""
-    if hasattr(y, "detach"):
-        y = y.detach().cpu()
+    y = open_array(y, name)
     if isinstance(y, np.ma.MaskedArray):
         rows: npt.NDArray[Any] = np.ma.getdata(y.astype(object))  # a copy
         rows[np.ma.getmaskarray(y)] = None
@@ -281,8 +287,8 @@ def as_array(y: Any) -> npt.NDArray[Any]:
         return np.asarray(y)
     if isinstance(y, str | bytes | set | frozenset | Mapping) or not is_collection(y):
         raise InconsistentLabelError(
-            f"y must hold one label for each sample, got {y!r}. Pass a list or an array, in the "
-            "order of the samples."
+            f"{name} must hold one label for each sample, got {y!r}. Pass a list or an array, in "
+            "the order of the samples."
         )
     labels = [_open_scalar(label) if getattr(label, "ndim", 1) == 0 else label for label in y]
     if labels and all(isinstance(row, list | np.ndarray) for row in labels):
@@ -428,8 +434,13 @@ def check_labels(
         When no world has one of the labels.
     """
     known = set(possible)
-    given = list(labels)
+    given = take(labels, where, 10**9)
     for label in given:
+        if not is_hashable(label):
+            raise InconsistentLabelError(
+                f"{where} must hold hashable labels, got {label!r} ({type(label).__name__}). Use a "
+                "number, a string or a tuple."
+            )
         if label not in known:
             cure = f"Check {where} or `knowledge`."
             two = in_order(set(given))

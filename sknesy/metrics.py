@@ -1,12 +1,15 @@
 """Scores of symbols, of their probabilities, and of labels with several outputs."""
 
-from collections.abc import Hashable, Sequence, Sized
+from collections.abc import Hashable, Mapping, Sequence, Sized
 from itertools import zip_longest
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from sknesy._arrays import as_floats, as_weight, open_array
+from sknesy._validation import as_objects, is_collection, is_missing, plain
 
 __all__ = ["exact_match", "output_accuracy", "symbol_accuracy", "symbol_calibration_error"]
 
@@ -38,6 +41,8 @@ def symbol_accuracy(symbols_true: Any, symbols_pred: Any) -> float:
     >>> symbol_accuracy([[1, 2, 3], [4]], [[1, 2, 3], [5]])
     0.75
     """
+    symbols_true = _open(symbols_true, "symbols_true")
+    symbols_pred = _open(symbols_pred, "symbols_pred")
     lengths_true, lengths_pred = _lengths(symbols_true), _lengths(symbols_pred)
     if len({*lengths_true, *lengths_pred}) > 1:
         for i, both in enumerate(zip_longest(lengths_true, lengths_pred, fillvalue="none")):
@@ -47,13 +52,14 @@ def symbol_accuracy(symbols_true: Any, symbols_pred: Any) -> float:
                     f"got {both[0]} and {both[1]} of sample {i}. Pass one row a sample in both."
                 )
         symbols_true, symbols_pred = np.concatenate(symbols_true), np.concatenate(symbols_pred)
-    symbols_true, symbols_pred = np.asarray(symbols_true), np.asarray(symbols_pred)
+    symbols_true = _as_names(symbols_true, "symbols_true")
+    symbols_pred = _as_names(symbols_pred, "symbols_pred")
     if symbols_true.shape != symbols_pred.shape:
         raise ValueError(
             f"symbols_true and symbols_pred must have the same shape, got {symbols_true.shape} "
             f"and {symbols_pred.shape}. Pass one row of symbols a sample in both."
         )
-    return float(np.mean(symbols_true == symbols_pred))
+    return float(np.mean(_compare(symbols_true, symbols_pred)))
 
 
 def symbol_calibration_error(
@@ -117,6 +123,9 @@ def symbol_calibration_error(
     """
     if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 1:
         raise ValueError(f"n_bins must be an int of at least 1, got {n_bins!r}. Pass 10, say.")
+    symbols_true = _open_rows(symbols_true, "symbols_true")
+    proba = _open_rows(proba, "proba")
+    mask = None if mask is None else _open_rows(mask, "mask")
     masks = [np.ones(len(row), dtype=bool) for row in symbols_true] if mask is None else mask
     for name, rows in [("proba", proba), ("mask", masks)]:
         if list(map(len, rows)) != list(map(len, symbols_true)):
@@ -128,10 +137,12 @@ def symbol_calibration_error(
     is_right: list[bool] = []
     for row, row_true, row_mask in zip(proba, symbols_true, masks, strict=True):
         chosen = np.flatnonzero(row_mask)
+        row_true = list(row_true)
         row = _as_probabilities(row)[chosen]
         best = row.argmax(axis=1)
         names = best.tolist() if symbol_states is None else _name(best, chosen, symbol_states)
-        is_right += [name == row_true[s] for name, s in zip(names, chosen, strict=True)]
+        true = [row_true[s] for s in chosen]
+        is_right += _compare(as_objects(names), as_objects(true)).tolist()
         confidences.append(row.max(axis=1))
     if not is_right:
         raise ValueError("symbols_true must hold a symbol that counts, got none. Pass some.")
@@ -168,8 +179,10 @@ def exact_match(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
     >>> exact_match([[1, 2], [3, 4]], [[1, 2], [3, 5]])
     0.5
     """
-    right = _is_right(y_true, y_pred).reshape(len(y_true), -1).all(axis=1)
-    return float(np.average(right.astype(np.float64), weights=sample_weight))
+    right: npt.NDArray[Any] = _is_right(y_true, y_pred)
+    right = np.all(right.reshape(len(right), -1), axis=1)
+    weight = as_weight(sample_weight, len(right))
+    return float(np.average(right.astype(np.float64), weights=weight))
 
 
 def output_accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None) -> npt.NDArray[np.float64]:
@@ -205,12 +218,13 @@ def output_accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None) -> npt.
             f"Labels must be of shape (n_samples, n_outputs), got {right.shape}. Split them first "
             "(`knowledge.split_labels`)."
         )
-    return np.average(right.astype(np.float64), axis=0, weights=sample_weight)
+    weight = as_weight(sample_weight, len(right))
+    return np.average(right.astype(np.float64), axis=0, weights=weight)
 
 
 def _as_probabilities(row: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the probabilities of the states of one sample, (n_symbols, n_states)."""
-    row = np.asarray(row, dtype=np.float64)
+    row = as_floats(row, "proba", "probabilities of the states of each symbol")
     if row.ndim != 2 or not ((row >= 0) & (row <= 1 + 1e-6)).all():
         raise ValueError(
             "proba must hold probabilities of the states of each symbol, in [0, 1], got an entry "
@@ -248,11 +262,71 @@ def _lengths(symbols: Any) -> list[int]:
     return [len(row) for row in rows if isinstance(row, Sized)]
 
 
-def _is_right(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+def _is_right(y_true: Any, y_pred: Any) -> npt.NDArray[np.bool_]:
+    y_true, y_pred = _as_names(y_true, "y_true"), _as_names(y_pred, "y_pred")
+    if not len(y_true):
+        raise ValueError(
+            f"y_true must hold the labels of at least one sample, got the shape {y_true.shape}. "
+            "Pass one label or row of labels a sample."
+        )
     if y_true.shape != y_pred.shape:
         raise ValueError(
             f"y_true and y_pred must have the same shape, got {y_true.shape} and {y_pred.shape}. "
             "Pass labels in the same form in both."
         )
-    return np.asarray(y_true == y_pred, dtype=bool)
+    return _compare(y_true, y_pred)
+
+
+def _open(names: Any, name: str) -> Any:
+    """Return a tensor as an array, anything else that holds rows as it is."""
+    names = open_array(names, name)
+    if not is_collection(names) or isinstance(names, str | bytes | Mapping):
+        raise TypeError(
+            f"{name} must be an array or a list with an entry a sample, got "
+            f"{type(names).__name__}. Pass what predict or predict_symbols returns."
+        )
+    return names if hasattr(names, "__len__") else list(names)
+
+
+def _open_rows(names: Any, name: str) -> Any:
+    """Return the rows of samples, each of which has a length."""
+    names = getattr(_open(names, name), "to_numpy", lambda: names)()
+    for i, row in enumerate(names):
+        if not is_collection(row) or not hasattr(row, "__len__") or isinstance(row, str | bytes):
+            raise TypeError(
+                f"{name} must hold an array or a list for each sample, got {plain(row)!r} for "
+                f"sample {i}. Pass a row of symbols a sample."
+            )
+    return names
+
+
+def _as_names(names: Any, name: str) -> npt.NDArray[Any]:
+    """Return names as an array of equal rows."""
+    names = _open(names, name)
+    try:
+        array = np.asarray(names)
+    except ValueError:  # rows of unlike lengths: names and tuples mixed, say
+        array = as_objects(list(names))
+    if array.ndim == 0:
+        raise TypeError(
+            f"{name} must be an array or a list with an entry a sample, got "
+            f"{type(names).__name__}. Pass what predict or predict_symbols returns."
+        )
+    return array
+
+
+def _compare(true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Mark where names agree; what is missing agrees with nothing."""
+    if true.dtype != object and pred.dtype != object:
+        return np.asarray(true == pred, dtype=bool)
+    pairs = zip(true.ravel().tolist(), pred.ravel().tolist(), strict=True)
+    return np.array([_is_equal(*pair) for pair in pairs], dtype=bool).reshape(true.shape)
+
+
+def _is_equal(true: Any, pred: Any) -> bool:
+    if is_missing(true) or is_missing(pred):
+        return False
+    try:
+        return bool(np.all(true == pred))
+    except (TypeError, ValueError, RuntimeError):  # objects that do not compare
+        return False

@@ -21,11 +21,12 @@ EXTENDING = ARCHITECTURE.with_name("extending")
 # From the ground up; a room may import from lower floors and from its own room.
 FLOORS = {
     "exceptions": 0,
+    "_arrays": 0,
     "_show_versions": 0,
     "_fingerprint": 1,
     "_validation": 1,
     "_logging": 1,
-    "metrics": 1,
+    "metrics": 2,
     "sat": 1,
     "numerics": 1,
     "knowledge": 2,

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.datasets import load_digits
 
+from sknesy._arrays import as_floats, check_unmasked, open_array
+
 __all__ = ["deal_images", "read_images"]
 
 
@@ -19,7 +21,23 @@ def read_images(
     if images is None:
         bunch = load_digits()
         images, digits = bunch.images / 16.0, bunch.target
-    images, digits = np.asarray(images), np.asarray(digits, dtype=np.int64)
+    check_unmasked(images, "images")
+    numbers = as_floats(digits, "digits", "the digit in each image")
+    try:
+        images = np.asarray(open_array(images, "images"))
+    except ValueError:
+        images = np.array(None)
+    if images.ndim < 2 or images.dtype.kind not in "fiub":
+        raise ValueError(
+            "images must be an array of numbers, of shape (n_images, ...), got "
+            f"{images.dtype} of shape {images.shape}. Pass images of one size."
+        )
+    if numbers.ndim != 1 or not np.array_equal(numbers, np.floor(numbers)):
+        raise ValueError(
+            f"digits must hold one whole number for each image, got shape {numbers.shape} of "
+            f"{np.asarray(digits).dtype}. Pass ints in 0 ... 9."
+        )
+    digits = numbers.astype(np.int64)
     if len(images) != len(digits):
         raise ValueError(
             f"digits must hold one digit for each of {len(images)} images, got {len(digits)}. Pass "

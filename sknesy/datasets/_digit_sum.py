@@ -29,8 +29,16 @@ class DigitSum:
 
     n_digits: int = 1
 
+    def __post_init__(self) -> None:
+        as_count(self.n_digits, "n_digits", "Pass the number of digits of each number.")
+
     def __call__(self, *digits: int) -> int:
         """Add the numbers whose digits are given one after the other."""
+        if len(digits) % self.n_digits or not all(isinstance(x, Integral) for x in digits):
+            raise ValueError(
+                f"digits must be ints, {self.n_digits} for each number, got {digits}. Pass all "
+                "digits of all numbers, one after the other."
+            )
         total = 0
         for start in range(0, len(digits), self.n_digits):
             number = 0
@@ -97,7 +105,8 @@ def make_digit_sum(
     largest = len(images) // n_symbols
     if n_samples is None:
         n_samples = largest
-    if not isinstance(n_samples, Integral) or not 1 <= n_samples <= largest:
+    is_count = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+    if not is_count or not 1 <= n_samples <= largest:
         raise ValueError(
             f"n_samples must be in 1 ... {largest}: {len(images)} images give that many samples of "
             f"{n_symbols} different ones, got {n_samples!r}. Ask for fewer, or pass more images."

@@ -1,11 +1,15 @@
 """The MNIST digits, from a file or from OpenML."""
 
 import os
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["load_mnist"]
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -33,12 +37,15 @@ def load_mnist(
         Test images.
     y_test : ndarray of shape (10000,), int64
         Their digits.
+
+    Raises
+    ------
+    ValueError
+        When the file is no archive of these arrays.
     """
-    path = path or os.environ.get("SKNESY_MNIST")
+    path = os.environ.get("SKNESY_MNIST") if path is None else path
     if path is not None:
-        with np.load(path) as file:
-            x_train, y_train = file["x_train"], file["y_train"]
-            x_test, y_test = file["x_test"], file["y_test"]
+        x_train, y_train, x_test, y_test = _read(path)
     else:
         from sklearn.datasets import fetch_openml
 
@@ -52,3 +59,19 @@ def load_mnist(
         x_test.astype(np.float32) / 255.0,
         y_test.astype(np.int64),
     )
+
+
+def _read(path: Any) -> list[npt.NDArray[Any]]:
+    """Read the four arrays of an archive of numpy."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be the name of a file, got {path!r}. Pass a str or a Path.")
+    try:
+        with np.load(path) as file:
+            return [file[name] for name in _ARRAYS]
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise ValueError(
+            f"path must be an .npz file with the arrays {', '.join(_ARRAYS)}, got {str(path)!r}: "
+            f"{error}. Fetch the file again, or leave `path` out."
+        ) from error

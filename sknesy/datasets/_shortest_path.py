@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from sknesy._validation import as_count
+from sknesy._arrays import as_floats
+from sknesy._validation import as_count, as_worlds, check_number, take
 from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
 from sknesy.knowledge import FunctionKnowledge
 
@@ -53,6 +54,10 @@ class ShortestPath:
     size: int = 12
     costs: tuple[float, ...] = _COSTS
 
+    def __post_init__(self) -> None:
+        as_count(self.size, "size", "Pass the number of cells in a row.")
+        _as_units(self.costs, self.size)
+
     def __call__(self, *cells: Any) -> Any:
         """Find the path: a str with 1 for a cell on it and 0 for any other, row by row."""
         if len(cells) == 1 and np.ndim(cells[0]) == 2:
@@ -72,7 +77,8 @@ class ShortestPath:
         ndarray of shape (n_maps,), str
             The paths.
         """
-        cells = np.asarray(worlds, dtype=np.int64).reshape(-1, self.size, self.size)
+        cells = as_worlds(worlds, np.full(self.size**2, len(self.costs)))
+        cells = cells.reshape(-1, self.size, self.size)
         costs = _as_units(self.costs, self.size)[cells]
         paths = np.empty((len(costs), self.size**2), dtype=np.uint32)
         for part in _parts(costs):
@@ -214,12 +220,12 @@ def path_cost(paths: Sequence[str] | Strings, costs: npt.ArrayLike) -> Floats:
     >>> path_cost(["1001", "1101", "1100"], [[1, 5, 2, 3]] * 3)
     array([ 4.,  9., inf])
     """
-    costs = np.asarray(costs, dtype=np.float64)
-    on_path = _read(paths, costs.shape)
-    total = np.where(on_path, costs, 0).sum(axis=1)
+    cost = _as_costs(costs)
+    on_path = _read(paths, cost.shape)
+    total = np.where(on_path, cost, 0).sum(axis=1)
     # Where other cells are dearer than all together, only what is linked stays cheap.
-    blocked = costs.sum(axis=1) + 1
-    way = _cheapest(np.where(on_path, costs, blocked[:, None]))
+    blocked = cost.sum(axis=1) + 1
+    way = _cheapest(np.where(on_path, cost, blocked[:, None]))
     return np.where(way < blocked, total, np.inf)
 
 
@@ -250,17 +256,31 @@ def is_shortest_path(
     >>> is_shortest_path(["110001001", "100100011", "100010001"], costs)
     array([ True,  True, False])
     """
-    return path_cost(paths, costs) <= _cheapest(np.asarray(costs, dtype=np.float64)) + tol
+    check_number(tol, "tol", float, 0, example=1e-6)
+    cost = _as_costs(costs)
+    return path_cost(paths, cost) <= _cheapest(cost) + tol
+
+
+def _as_costs(costs: npt.ArrayLike) -> Floats:
+    """Return costs of cells; below 0, going around in circles would pay forever."""
+    costs = as_floats(costs, "costs", "the cost of each cell of each map")
+    if not ((costs >= 0) & (costs < np.inf)).all():
+        raise ValueError(
+            "costs must be at least 0 and finite, got "
+            f"{costs[~((costs >= 0) & (costs < np.inf))][0]}. Add a constant, or scale them."
+        )
+    return costs
 
 
 def _as_units(costs: npt.ArrayLike, size: int) -> Ints:
     """Return costs as whole numbers of `_UNIT`, whose sum over a map fits into int64."""
-    costs = np.array(costs, dtype=np.float64)
+    costs = as_floats(costs, "costs", "a number for each kind of ground")
     largest = 2**62 * _UNIT / size**2
-    if not ((costs >= _UNIT) & (costs <= largest)).all():  # NaN is neither
+    is_row = costs.ndim == 1 and len(costs) > 0
+    if not is_row or not ((costs >= _UNIT) & (costs <= largest)).all():  # NaN is neither
         raise ValueError(
             f"costs must hold positive numbers, in {_UNIT:g} ... {largest:.3g} for a map of "
-            f"{size} x {size} cells, got {tuple(costs.tolist())}. Scale them."
+            f"{size} x {size} cells, got {costs.tolist()}. Scale them."
         )
     return np.rint(costs / _UNIT).astype(np.int64)
 
@@ -272,7 +292,7 @@ def _read(paths: Sequence[str] | Strings, shape: tuple[int, ...]) -> npt.NDArray
             f"costs must have the shape (n_samples, size * size), one row a map, got {shape}. "
             "Write the cells of each map row by row."
         )
-    paths = [str(path) for path in paths]
+    paths = [str(path) for path in take(paths, "paths", 10**9)]
     if len(paths) != shape[0]:
         raise ValueError(
             f"paths must be as many as the rows of costs, {shape[0]}, got {len(paths)}. Pass one "

@@ -9,8 +9,8 @@ import torch
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
+from sknesy._arrays import as_weight
 from sknesy._logging import show
 from sknesy._validation import in_order
 from sknesy.em import (
@@ -185,6 +185,14 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
                     f"parameters. Set `{name}` before."
                 )
         open_auto(self, params)
+        for key in params:
+            name, _, inner = key.partition("__")
+            owner = params.get(name, getattr(self, name, None))
+            if inner and name in self.get_params(deep=False) and not hasattr(owner, "set_params"):
+                raise ValueError(
+                    f"{name} must be an object with parameters where {key} is set, got {owner!r}, "
+                    f"which has none. Set `{name}` as a whole."
+                )
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -388,9 +396,7 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
         knowledge = self.knowledge if reset else self.knowledge_
         samples = layout.read(X, knowledge, self, reset=reset)
         check_consistent_length(samples, y, symbols)
-        weight = _check_sample_weight(
-            sample_weight, np.empty((len(samples), 1)), dtype=np.float64, ensure_non_negative=True
-        )
+        weight = as_weight(sample_weight, len(samples))
         if not weight.any():  # scikit-learn before 1.9 lets them pass
             raise ValueError(
                 "sample_weight must contain at least one non-zero number. Give the samples to "

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
 
+from sknesy._arrays import as_weight
 from sknesy.estimators._base import BaseEMNeSy
 from sknesy.estimators._labels import has_several_outputs, make_label_space
 from sknesy.estimators._prediction import PredictionMixin
@@ -413,12 +413,7 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         target = self._fit_state.target
         predicted = target.predict(self, seen)
         check_consistent_length(predicted, y)
-        weight = _check_sample_weight(
-            sample_weight,
-            np.empty((len(predicted), 1)),
-            dtype=np.float64,
-            ensure_non_negative=True,
-        )
+        weight = as_weight(sample_weight, len(predicted))
         kept = np.flatnonzero(weight)
         agreement = target.agreement(
             self, seen.samples[kept], _safe_indexing(y, kept), _safe_indexing(predicted, kept)

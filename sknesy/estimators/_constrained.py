@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sknesy._arrays import as_weight
 from sknesy._validation import join_columns
 from sknesy.estimators._auto import open_auto
 from sknesy.estimators._beyond_features import BeyondFeaturesMixin
@@ -337,7 +338,8 @@ class ConstrainedClassifier(
                 f"{target.shape}. Pass the true states of all symbols."
             )
         is_right = (predicted == target).reshape(len(target), -1).all(axis=1)
-        return float(np.average(is_right, weights=sample_weight))
+        weight = as_weight(sample_weight, len(target))
+        return float(np.average(is_right, weights=weight))
 
     def get_metadata_routing(self):
         """Return the parameters that go to `fit` of the classifier, and to `score` of this one.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -108,6 +109,11 @@ class PredictionMixin:
         predict_symbols_proba : The same under the knowledge, which may rule worlds out.
         """
         check_is_fitted(self, "n_iter_")
+        if not isinstance(parts, bool | np.bool_ | str):
+            raise TypeError(
+                f"parts must be True, False or the name of a part, got {parts!r}. Pass True where "
+                "each entry of X is a single symbol."
+            )
         if parts:
             singles = self.layout_.read_parts(X, parts, self.knowledge_)
             return self._net_proba(singles)[:, 0]

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
 
+from sknesy._arrays import as_weight
 from sknesy.estimators._base import BaseEMNeSy
 from sknesy.estimators._labels import Values
 from sknesy.estimators._prediction import PredictionMixin
@@ -387,9 +387,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
             raise ValueError("y must hold the observed numbers, got None. Pass them.")
         predicted = self.predict(X)
         check_consistent_length(predicted, y)
-        weight = _check_sample_weight(
-            sample_weight, predicted, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = as_weight(sample_weight, len(predicted))
         kept = np.flatnonzero(weight)
         numbers = read_numbers(_safe_indexing(y, kept))
         is_known = ~np.isnan(numbers)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sknesy._validation import join_names
+from sknesy._arrays import check_dense, open_array
+from sknesy._validation import is_hashable, is_missing, join_names
 from sknesy.knowledge import StepKnowledge
 
 __all__ = [
@@ -39,7 +41,16 @@ def check_has_proba(estimator):
 
 def as_target(y):
     """Return y as an array; a sparse one of several labels as a dense one."""
-    return y.toarray() if issparse(y) else np.asarray(y)
+    if issparse(y):
+        return y.toarray()
+    y = open_array(y, "y")
+    try:
+        return np.asarray(y)
+    except ValueError:
+        raise ValueError(
+            "y must hold the state of each symbol, equally many in each row, got rows of unlike "
+            "lengths. Give each sample a row of names of states."
+        ) from None
 
 
 def check_target(target, n_symbols, is_parts):
@@ -58,8 +69,15 @@ def check_states(target, symbol_states):
     if target is None:
         return
     for s, states in enumerate(symbol_states):
-        for name in dict.fromkeys(target[:, s].tolist() if target.ndim == 2 else target.tolist()):
-            if name not in states:
+        names = target[:, s].tolist() if target.ndim == 2 else target.tolist()
+        for name in names:
+            if not is_hashable(name):
+                raise TypeError(
+                    f"y must hold a name of a state for symbol {s}, got {name!r} "
+                    f"({type(name).__name__}). This classifier learns from known states only."
+                )
+        for name in dict.fromkeys(names):
+            if is_missing(name) or name not in states:
                 raise ValueError(
                     f"y holds {name!r} for symbol {s}, which is none of its states: "
                     f"{join_names(states)}. Name the states of the knowledge as in y, by "
@@ -79,6 +97,8 @@ def count_axes(X):
 
 def has_parts(X, n_symbols, parts):
     """Tell whether the classifier sees one part at a time."""
+    if isinstance(X, torch.Tensor):
+        check_dense(X, "X")
     if parts == "auto":
         return count_axes(X) > 2 and np.shape(X)[1] == n_symbols
     if parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
@@ -92,7 +112,7 @@ def has_parts(X, n_symbols, parts):
 
 def as_rows(X):
     """Return the parts of all samples, one after the other."""
-    X = np.asarray(X)
+    X = np.asarray(open_array(X, "X"))
     return X.reshape(-1, *X.shape[2:])
 
 

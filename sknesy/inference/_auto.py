@@ -18,7 +18,14 @@ from sknesy.exceptions import (
     SknesyError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, count_worlds
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    count_worlds,
+    read_request,
+)
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
 from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
@@ -150,6 +157,7 @@ class AutoEngine(InferenceEngine):
             When the engine taken is not exact.
         """
         self._check_parameters()
+        labels = read_request(knowledge, labels)
         if reuse is not None:
             compiled = reuse.engine.compile(knowledge, labels, reuse.form)
             return _choose(reuse.engine, compiled, reuse.reason)

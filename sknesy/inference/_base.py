@@ -13,7 +13,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sknesy._validation import check_number, check_option, plain
+from sknesy._arrays import check_dense
+from sknesy._validation import check_number, check_option, is_label, plain, take
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import observe
@@ -239,6 +240,7 @@ class InferenceEngine(BaseEstimator, ABC):
         Arrays of other types are cast to float64 once. To lose no digits, cast what a net returns
         before normalising it: float32 has seven.
         """
+        check_generator(generator)
         log_prob, log_likelihood = _read_evidence(compiled, log_prob, log_likelihood)
         return self._infer(compiled, log_prob, log_likelihood, generator)
 
@@ -324,6 +326,7 @@ class InferenceEngine(BaseEstimator, ABC):
         if "sample" not in self.supports:
             raise _refuse(self, "sample", "draw worlds")
         check_number(n_draws, "n_draws", int, 1, example=100)
+        check_generator(generator)
         evidence = _read_evidence(compiled, log_prob, log_likelihood)
         return self._sample(compiled, *evidence, n_draws, generator)
 
@@ -434,6 +437,34 @@ def check_possible(engine: InferenceEngine, compiled: Any, labels: Sequence[Hash
             )
 
 
+def read_request(knowledge: Any, labels: Sequence[Hashable] | None) -> list[Hashable] | None:
+    """Return the different labels that `compile` is asked for, after a check of both arguments."""
+    if not isinstance(knowledge, Knowledge):
+        raise TypeError(
+            f"knowledge must be an object of sknesy.knowledge, got {knowledge!r} "
+            f"({type(knowledge).__name__}). Pass for example SymbolSum(2)."
+        )
+    if labels is None:
+        return None
+    wanted = take(labels, "labels", 10**9)
+    for label in wanted:
+        if not is_label(label):
+            raise InconsistentLabelError(
+                f"labels must hold labels, which are hashable and no sets, got {label!r} "
+                f"({type(label).__name__}). Use a number, a string or a tuple."
+            )
+    return list(dict.fromkeys(wanted))
+
+
+def check_generator(generator: Any) -> None:
+    """Check a source of randomness; None is one with the seed 0."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"generator must be a torch.Generator or None, got {generator!r}. Pass "
+            "torch.Generator().manual_seed(0)."
+        )
+
+
 def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[Tensor, Tensor]:
     """Check and cast the arrays that an engine is handed: float64, padded with -inf."""
     n_output_states = tuple(map(len, compiled.output_states))
@@ -452,12 +483,7 @@ def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[T
 def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) -> Tensor:
     """Check and cast log-weights of the states of variables."""
     if isinstance(values, Tensor):
-        if values.layout != torch.strided or values.is_meta:
-            what_it_is = "a tensor without values" if values.is_meta else "a sparse tensor"
-            raise TypeError(
-                f"{name} must be a tensor or array that holds all its values, got {what_it_is}. "
-                "Pass a dense one: what a sparse one leaves out would be probability one."
-            )
+        check_dense(values, name)  # what a sparse one leaves out would be probability one
         array = values.detach()
     else:
         if np.ma.is_masked(values):
@@ -467,7 +493,7 @@ def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) 
             )
         try:
             numbers = np.asarray(values)
-        except ValueError:  # rows of unlike lengths
+        except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
             numbers = np.array(None)
         if numbers.dtype.kind not in "fiu":
             raise TypeError(

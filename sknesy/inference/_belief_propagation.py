@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from sknesy.compilation import compile_factors
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, check_possible
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    check_possible,
+    read_request,
+)
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.belief_propagation import Beliefs, propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph
@@ -123,9 +130,10 @@ class BeliefPropagationEngine(InferenceEngine):
     ) -> CompiledFactors:
         """Compile knowledge to a factor graph; labels are checked as far as messages can tell."""
         self._check_parameters()
+        labels = read_request(knowledge, labels)
         compiled = reuse or self._compile(knowledge)
         if labels is not None:
-            check_possible(self, compiled, list(dict.fromkeys(labels)))
+            check_possible(self, compiled, labels)
         return compiled
 
     def _infer(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,13 @@ from sknesy.exceptions import (
     IntractableError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    read_request,
+)
 from sknesy.inference._count_estimate import assign_row, estimate_rows
 from sknesy.inference._count_jobs import CountRows, Jobs, draw_worlds, infer_jobs, plan
 from sknesy.knowledge import ClassCounts, Knowledge
@@ -151,6 +158,7 @@ class CountsEngine(InferenceEngine):
             When some of the labels have too many states.
         """
         self._check_number("max_states", int, 1, or_none="no limit")
+        labels = read_request(knowledge, labels)
         if not isinstance(knowledge, ClassCounts):
             raise UnsupportedKnowledgeError(
                 f"CountsEngine takes ClassCounts alone, got {knowledge!r}. For other knowledge use "
@@ -160,10 +168,9 @@ class CountsEngine(InferenceEngine):
         n_states = tuple(knowledge.n_states.tolist())
         compiled = reuse or Compiled(sizes, n_states, knowledge.output_states)
         if labels is not None:
-            different = list(dict.fromkeys(labels))
-            _check_labels(different, sizes)
+            _check_labels(labels, sizes)
             if reuse is None:
-                self._tell_of_wide(different)
+                self._tell_of_wide(labels)
         return compiled
 
     def _infer(
@@ -262,6 +269,12 @@ def _check_labels(labels: Sequence[Any], sizes: CountSizes) -> None:
     """Raise if no world has some counts."""
     n = sizes.n_symbols
     for label in labels:
+        is_row = isinstance(label, tuple) and len(label) == sizes.n_classes
+        if not is_row or any(not isinstance(c, Integral) or c < 0 for c in label):
+            raise InconsistentLabelError(
+                f"y holds {plain(label)!r}, but a label of this knowledge is a tuple of "
+                f"{sizes.n_classes} counts, one for each class. Check y or `knowledge`."
+            )
         total = sum(label)
         if total > n or (total < n and not sizes.is_padded):
             size = f"the largest bag holds {n}" if sizes.is_padded else f"a sample holds {n}"

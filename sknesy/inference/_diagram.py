@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from sknesy._validation import check_labels, check_option
 from sknesy.compilation import Limits, compile_levels
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.inference._base import Compiled
+from sknesy.inference._base import Compiled, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.log_messages import mode_diagram, sample_diagram
@@ -98,6 +98,7 @@ class DiagramEngine(ExactEngine):
         self._check_number("max_width", int, 1, or_none="no limit")
         self._check_number("max_edges", int, 1, or_none="no limit")
         self._check_number("time_limit", float, 0, or_none="no limit")
+        labels = read_request(knowledge, labels)
         return self._serve(reuse or self._compile(knowledge), labels)
 
     def _compile(self, knowledge: Knowledge) -> Compiled:

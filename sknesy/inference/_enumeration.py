@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from sknesy.compilation import enumerate_worlds
-from sknesy.inference._base import Compiled, count_worlds
+from sknesy.inference._base import Compiled, count_worlds, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.table import infer_table, mode_table, sample_table
@@ -93,7 +93,7 @@ class EnumerationEngine(ExactEngine):
         """List the worlds of labels; those of `reuse` are not searched again."""
         self._check_number("max_worlds", int, 1)
         self._check_number("time_limit", float, 0, or_none="no limit")
-        labels = None if labels is None else list(dict.fromkeys(labels))
+        labels = read_request(knowledge, labels)
         if reuse is None or (labels is None and reuse.labels is not None):
             return self._compile(knowledge, labels)
         missing = [label for label in labels or () if label not in (reuse.labels or ())]

@@ -62,7 +62,7 @@ class ExactEngine(InferenceEngine):
     def _serve(self, compiled: Compiled, labels: Sequence[Hashable] | None) -> Compiled:
         """Return what serves every label, after a check that the labels are possible."""
         if labels is not None:
-            self._check_possible(compiled, list(dict.fromkeys(labels)))
+            self._check_possible(compiled, list(labels))
         return compiled
 
     def _check_possible(self, compiled: Compiled, labels: list[Hashable]) -> None:

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    read_request,
+)
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
@@ -129,7 +135,7 @@ class ModeEngine(InferenceEngine):
         With `reuse`, nothing but the labels is checked: compile once, then pass what was compiled.
         """
         limits = self._limits()
-        labels = None if labels is None else list(dict.fromkeys(labels))
+        labels = read_request(knowledge, labels)
         if reuse is None:
             search = self._search(knowledge, labels, limits)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sknesy._arrays import open_array
 from sknesy._validation import join_names
 
 __all__ = ["count_symbols", "pad_symbols", "read_proba", "true_state"]
@@ -20,7 +21,7 @@ def count_symbols(proba: Any) -> int:
     if _is_list_of_symbols(proba):
         return len(proba)
     try:
-        shape: tuple[int, ...] = np.shape(_detach(proba))
+        shape: tuple[int, ...] = np.shape(open_array(proba, "proba"))
     except ValueError:
         raise ValueError(f"{_FORMS}, got rows of unlike lengths. Pad with 0.") from None
     if len(shape) < 2:
@@ -103,13 +104,9 @@ def _is_list_of_symbols(proba: Any) -> bool:
     return is_list and any(getattr(entry, "ndim", 0) == 2 for entry in proba)
 
 
-def _detach(values: Any) -> Any:
-    return values.detach().cpu() if hasattr(values, "detach") else values
-
-
 def _as_floats(values: Any, name: str) -> FloatArray:
     """Return an array of float64; masked entries are NaN, which are refused later."""
-    values = _detach(values)
+    values = open_array(values, name)
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     try:

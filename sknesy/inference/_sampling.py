@@ -10,7 +10,14 @@ from torch import Tensor
 
 from sknesy._validation import check_flag, check_number, check_option
 from sknesy.exceptions import UnsupportedKnowledgeError
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior, leave_open
+from sknesy.inference._base import (
+    Compiled,
+    InferenceEngine,
+    Kind,
+    Posterior,
+    leave_open,
+    read_request,
+)
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
@@ -183,12 +190,13 @@ class SamplingEngine(InferenceEngine):
     ) -> Compiled:
         """Make knowledge ready for drawing worlds; a black box may be asked for any label."""
         options = self._options()
+        labels = read_request(knowledge, labels)
         if reuse is not None:
             sampler = reuse.form.reuse(labels)
             if sampler is reuse.form:
                 return reuse
         else:
-            labels = None if labels is None else list(dict.fromkeys(labels))
+            labels = labels or None  # no label tells nothing of those there are
             # The class that a black box is registered for is that of all knowledge.
             compile_ = compile_sampler.dispatch(
                 Knowledge if self.proposal == "net" else type(knowledge)

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from sknesy._validation import check_option
 from sknesy.compilation import SddOptions, compile_circuit
 from sknesy.exceptions import InvalidKnowledgeError
-from sknesy.inference._base import Compiled
+from sknesy.inference._base import Compiled, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
@@ -99,6 +99,7 @@ class SDDEngine(ExactEngine):
         check_option(self.symbol_order, "symbol_order", ("auto", "natural", "force"))
         self._check_number("max_size", int, 1, or_none="no limit")
         self._check_number("time_limit", float, 0, or_none="no limit")
+        labels = read_request(knowledge, labels)
         return self._serve(reuse or self._compile(knowledge), labels)
 
     def _compile(self, knowledge: Knowledge) -> Compiled:

@@ -13,8 +13,9 @@ import torch
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _num_samples
 
+from sknesy._arrays import as_weight
 from sknesy.estimators import final
 from sknesy.estimators._base import BaseEMNeSy
 from sknesy.likelihoods import ExactLikelihood, ExactObserved
@@ -138,10 +139,10 @@ def find_suspect_labels(clf, X, y, *, cv=5, sample_weight=None, symbols=None):
     array([2, 2])
     """
     prefix = _prefix(clf)
+    if y is None:
+        raise ValueError("y must hold the observed labels, got None. Pass them.")
     check_consistent_length(X, y, symbols)
-    weight = _check_sample_weight(
-        sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True
-    )
+    weight = as_weight(sample_weight, _num_samples(y))
     kept = np.flatnonzero(weight)
     data = _take((X, y, symbols, None if sample_weight is None else weight), kept)
     n_rows = len(kept)

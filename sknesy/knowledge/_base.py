@@ -216,7 +216,17 @@ class Knowledge(ABC):
         ValueError
             When there is none.
         """
-        return self._choose_labels(lambda label: low <= label <= high, f"from {low!r} to {high!r}")
+
+        def is_between(label: Any) -> bool:
+            try:
+                return bool(low <= label <= high)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"low and high must be what labels compare with, got {low!r} and {high!r} for "
+                    f"the label {label!r}. Pass labels, or numbers where labels are numbers."
+                ) from None
+
+        return self._choose_labels(is_between, f"from {low!r} to {high!r}")
 
     def labels_except(self, *labels: Hashable) -> set[Hashable]:
         """Return all labels but some: evidence that the label is none of them.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sknesy import sat
-from sknesy._validation import join_names
+from sknesy._validation import check_number, join_names
 from sknesy.exceptions import InvalidKnowledgeError, TimeLimitError
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._cpmpy_tree import Translator, is_variable
@@ -124,6 +124,7 @@ def from_cpmpy(
     _check_used(symbol_list, "symbols", used)
     _check_used(auxiliary_list, "auxiliaries", used)
 
+    check_number(max_clauses, "max_clauses", int, 1, example=1_000_000)
     tree = Translator(max_clauses)
     for i, variable in enumerate(symbol_list):
         tree.declare(variable, f"symbols[{i}]")

@@ -7,8 +7,11 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
+from sknesy._validation import take
 from sknesy.exceptions import DimacsError
 
 __all__ = ["read_dimacs", "write_dimacs"]
@@ -25,6 +28,7 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
 }
+_MAX_CLAUSES = 10**9
 _INT = re.compile(r"[+-]?[0-9]{1,1000}")  # int() takes underscores and other scripts, too
 
 
@@ -55,7 +59,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     at = 0
 
     def error(must: str) -> DimacsError:
-        return DimacsError(f"{os.fspath(path)}, line {at}: {must}")
+        return DimacsError(f"{os.fsdecode(path)}, line {at}: {must}")
 
     for at, line in enumerate(_read_lines(path), start=1):  # noqa: B007, read by error()
         words = line.split()
@@ -106,15 +110,15 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
 
 
 def _read_lines(path: str | os.PathLike[str]) -> list[str]:
-    content = Path(path).read_bytes()
+    content = _as_path(path).read_bytes()
     for beginning, decompress in _DECOMPRESS.items():
         if content.startswith(beginning):
             try:
                 content = decompress(content)
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 raise DimacsError(
-                    f"{os.fspath(path)} looks compressed, but reading it fails: {error}. Is it cut "
-                    "off?"
+                    f"{os.fsdecode(path)} looks compressed, but reading it fails: {error}. Is it "
+                    "cut off?"
                 ) from error
             break
     return content.decode("utf-8-sig", errors="replace").splitlines()
@@ -129,10 +133,40 @@ def write_dimacs(path: str | os.PathLike[str], clauses: Sequence[Sequence[int]])
         The file; replaced if it exists. It is compressed if its name ends in .gz, .bz2 or .xz.
     clauses : sequence of sequences of int
         The clauses.
+
+    Raises
+    ------
+    TypeError
+        When a literal is no int other than 0.
     """
-    n_propositions = max((abs(literal) for clause in clauses for literal in clause), default=0)
-    lines = [f"p cnf {n_propositions} {len(clauses)}"]
-    lines.extend(" ".join(map(str, [*clause, 0])) for clause in clauses)
+    path = _as_path(path)
+    rows = []
+    for i, clause in enumerate(take(clauses, "clauses", _MAX_CLAUSES)):
+        row = take(clause, f"clauses[{i}]", _MAX_CLAUSES)
+        for literal in row:
+            if not isinstance(literal, Integral) or isinstance(literal, bool) or literal == 0:
+                raise TypeError(
+                    f"clauses[{i}] must hold ints other than 0, got {literal!r} "
+                    f"({type(literal).__name__}). Write p for a proposition, -p for its negation."
+                )
+        rows.append(list(map(int, row)))
+    n_propositions = max((abs(literal) for row in rows for literal in row), default=0)
+    lines = [f"p cnf {n_propositions} {len(rows)}"]
+    lines.extend(" ".join(map(str, [*row, 0])) for row in rows)
     content = ("\n".join(lines) + "\n").encode()
-    compress = _COMPRESS.get(Path(path).suffix)
-    Path(path).write_bytes(content if compress is None else compress(content))
+    compress = _COMPRESS.get(path.suffix)
+    path.write_bytes(content if compress is None else compress(content))
+
+
+def _as_path(path: Any) -> Path:
+    """Return the path of a file, after a check."""
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(
+            f"path must be the name of a file, got {path!r} ({type(path).__name__}). Pass a str or "
+            "a pathlib.Path."
+        ) from None
+    if "\0" in name:
+        raise ValueError(f"path must hold no null character, got {name!r}. Correct the name.")
+    return Path(name)

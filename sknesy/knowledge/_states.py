@@ -37,7 +37,7 @@ def as_symbol_states(states: Any, n_symbols: Any, symbol_states: Any) -> tuple[N
             return (names,) * as_length(n_symbols, len(names)), False
         where, symbol_states = "states", states
     named = _name_each(symbol_states, where)
-    if n_symbols is not None and n_symbols != len(named):
+    if n_symbols is not None and as_count(n_symbols, "n_symbols", "Leave it out.") != len(named):
         raise ValueError(
             f"n_symbols must be {len(named)}, the length of {where}, got {n_symbols}. Leave it out."
         )

@@ -1,6 +1,5 @@
 """Layouts: the places of the symbols of samples in X."""
 
-from sknesy.layouts._arrays import detach
 from sknesy.layouts._base import Layout, choose_layout
 from sknesy.layouts._columns import Columns
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
@@ -20,6 +19,5 @@ __all__ = [
     "FeaturelessLayout",
     "as_symbols",
     "choose_layout",
-    "detach",
     "without_features",
 ]

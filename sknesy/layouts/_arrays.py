@@ -9,14 +9,15 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sknesy._arrays import check_numbers, open_array
 from sknesy._validation import join_names, warn
 
 __all__ = [
     "NUMBERS",
     "as_numbers",
     "as_tensor",
-    "detach",
     "forget_features",
+    "open_features",
     "read_mapping",
     "widen",
 ]
@@ -27,12 +28,10 @@ _WIDER: dict[str, Any] = {"uint16": np.int32, "uint32": np.int64, "uint64": np.i
 _MAX_WHOLE = 2**24  # float32 holds every whole number up to here
 
 
-def detach(X: Any) -> Any:
-    """Return a tensor as an array without gradients, anything else as it is."""
-    if not isinstance(X, torch.Tensor):
-        return X
-    X = X.detach().cpu()
-    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()  # numpy has none such
+def open_features(X: Any, name: str = "X") -> Any:
+    """Return a tensor as an array, anything else as it is; all entries are there, and no dates."""
+    check_numbers(X, name)
+    return open_array(X, name)
 
 
 def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
@@ -43,7 +42,7 @@ def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
 
 def as_numbers(X: Any, name: str = "X") -> npt.NDArray[Any]:
     """Return an array of integers, or of float32; a copy only where the type changes."""
-    X = widen(detach(X))
+    X = widen(open_features(X, name))
     numbers: npt.NDArray[Any] = check_array(
         X, dtype=NUMBERS, allow_nd=True, ensure_2d=False, input_name=name
     )

@@ -336,11 +336,10 @@ def choose_layout(
                 f"symbol_shape must be None where a layout is given, got {symbol_shape} and "
                 f"{layout}. Pass it to the layout."
             )
-        shape = getattr(layout, "symbol_shape", None)  # not every layout has one
-        if shape is not None and not isinstance(shape, Mapping):
-            as_shape(shape)
+        _check_shape(getattr(layout, "symbol_shape", None))  # not every layout has one
         fresh: Layout = clone(layout)
         return fresh.suit(knowledge)
+    _check_shape(symbol_shape)
     # Imported here, as these are the inhabitants that derive from this contract.
     from sknesy.layouts._featureless import FeaturelessLayout
     from sknesy.layouts._grid import GridLayout
@@ -350,3 +349,9 @@ def choose_layout(
         return FeaturelessLayout(symbol_shape)
     is_family = knowledge is not None and knowledge.is_family
     return (SequenceLayout if is_family else GridLayout)(symbol_shape)
+
+
+def _check_shape(symbol_shape: Any) -> None:
+    """Check a shape of features; a mapping is that of a fit on several inputs."""
+    if symbol_shape is not None and not isinstance(symbol_shape, Mapping):
+        as_shape(symbol_shape)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from sknesy._validation import join_names
 from sknesy.knowledge import END, Knowledge
-from sknesy.layouts._arrays import detach, forget_features
+from sknesy.layouts._arrays import forget_features, open_features
 from sknesy.layouts._base import Layout
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._part import Part, check_parts, find_places
@@ -270,7 +270,7 @@ def _read_whole(X: Any, estimator: Any, reset: bool) -> Any:
     if isinstance(X, Mapping):
         forget_features(estimator)
         return X
-    X = detach(X)
+    X = open_features(X)
     if isinstance(X, list | tuple):
         X = np.asarray(X)
     return validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -292,7 +292,7 @@ def _choose(X: Any, part: Part, layout: Layout, positions: list[int], n_symbols:
             chosen = np.asarray(_safe_indexing(X, columns, axis=1))
             chosen = chosen[:, None] if chosen.ndim == 1 else chosen
         elif isinstance(columns, str):
-            chosen = np.asarray(detach(X[columns]))
+            chosen = np.asarray(open_features(X[columns], f"X[{columns!r}]"))
         else:
             return {key: X[key] for key in columns}
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -308,7 +308,8 @@ def _choose(X: Any, part: Part, layout: Layout, positions: list[int], n_symbols:
 
 def _own(X: Any, positions: list[int], n_symbols: int, name: str) -> Any:
     """Return the symbols at some positions of shaped samples; flat ones as they are."""
-    X = np.asarray(detach(X)) if not hasattr(X, "shape") or isinstance(X, torch.Tensor) else X
+    X = open_features(X, name)
+    X = X if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) < 3:
         return X
     if X.shape[1] != n_symbols:

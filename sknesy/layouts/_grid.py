@@ -5,11 +5,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from sknesy._validation import join_names
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, widen
+from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
 from sknesy.nets import Grid, Samples
 
@@ -33,7 +34,7 @@ class GridLayout(Layout):
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
         if isinstance(X, Mapping) or isinstance(self.symbol_shape, Mapping):
             return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))
-        X = detach(X)
+        X = open_features(X)
         check_regular(X, knowledge)
         X = widen(X)
         if not reset and self.symbol_shape is not None:
@@ -78,6 +79,12 @@ def check_regular(X: Any, knowledge: Knowledge | None) -> None:
     is_array_of_objects = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O"
     if not (isinstance(X, list | tuple) or is_array_of_objects):
         return
+    for x in X:
+        if issparse(x):
+            raise TypeError(
+                f"X must hold dense arrays, got a sample that is a {type(x).__name__}. Pass "
+                "x.toarray() of each."
+            )
     lengths = {len(x) for x in X if isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0}
     if len(lengths) > 1:
         speaks_of = "one symbol" if knowledge is None else f"{knowledge.n_symbols} symbols"

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.utils.validation import validate_data
 
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, read_mapping, widen
+from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
 from sknesy.layouts._sequences import JointSequenceLayout
 from sknesy.nets import Joint, Samples
@@ -61,7 +61,7 @@ class JointLayout(Layout):
         shape = self.symbol_shape
         if isinstance(X, Mapping) or isinstance(shape, Mapping):
             return Joint(read_mapping(X, shape, (), estimator), n_symbols)
-        X = widen(detach(X))
+        X = widen(open_features(X))
         if shape is not None:
             check_features(X, tuple(shape))
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from sknesy._validation import join_names
+from sknesy._validation import as_names, join_names
 from sknesy.layouts._base import Layout
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._joint import JointLayout
@@ -221,7 +221,9 @@ def _read_states(part: Part, names: Sequence[Sequence[Hashable]]) -> list[int]:
     """Return the states of a part as engines number them."""
     if part.states is None:
         return list(range(max(map(len, names), default=0)))
-    wanted = [part.states] if isinstance(part.states, str) else list(part.states)
+    wanted: list[Any] = [part.states]
+    if not isinstance(part.states, str):
+        wanted = [*as_names(part.states, f"states of part {part.name!r}")]
     found = set()
     for own in names:
         unknown = [name for name in wanted if name not in own]

@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sknesy._validation import as_column, join_names
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
-from sknesy.layouts._arrays import NUMBERS, as_tensor, detach, forget_features, widen
+from sknesy.layouts._arrays import NUMBERS, as_tensor, forget_features, open_features, widen
 from sknesy.layouts._base import Layout
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import JointSequences, Samples, Sequences, SymbolGroup
@@ -163,7 +163,7 @@ def read_sequences(
     X: Any, symbol_shape: tuple[int, ...] | None, smallest: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Read samples of differing numbers of symbols: all symbols, and the length of each sample."""
-    X, shape = detach(X), None if symbol_shape is None else tuple(symbol_shape)
+    X, shape = open_features(X), None if symbol_shape is None else tuple(symbol_shape)
     if isinstance(X, Mapping):
         raise TypeError(
             f"X must be a list of arrays, one a sequence, got a mapping with the keys "
@@ -209,7 +209,7 @@ def as_symbols(
     Where no shape is given, symbols have at least as many dimensions as `smallest` says.
     """
     try:
-        array = np.asarray(detach(x.toarray() if issparse(x) else x))
+        array = np.asarray(open_features(x.toarray() if issparse(x) else x, name))
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array of shape (length, *symbol_shape), but its entries differ in "

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy._arrays import open_array
 from sknesy._validation import as_array, is_missing, join_names, plain
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods._evidence import describe_cell, read_cell
@@ -153,7 +154,7 @@ def read_known(
 def read_rows(Z: Any, lengths: Sequence[int], source: str = "symbols") -> list[Any]:
     """Return the known symbols of each sample, each row of its length, or None for a gap."""
     cure = "Pass names of states, as they are predicted, with None where a symbol is unknown."
-    array = as_array(Z)
+    array = as_array(Z, source)
     is_flat = array.ndim == 1 and not any(isinstance(x, tuple | list | np.ndarray) for x in array)
     if is_flat and set(lengths) == {1}:
         array = array[:, None]
@@ -164,6 +165,7 @@ def read_rows(Z: Any, lengths: Sequence[int], source: str = "symbols") -> list[A
         )
     rows: list[Any] = []
     for i, (row, length) in enumerate(zip(array, lengths, strict=True)):
+        row = open_array(row, f"{source}[{i}]")
         if isinstance(row, np.ndarray | list | tuple):
             values = as_array(row).tolist() if not isinstance(row, tuple) else list(row)
             if len(values) == length:

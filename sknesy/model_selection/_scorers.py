@@ -8,8 +8,9 @@ import numpy.typing as npt
 import sklearn
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _num_samples
 
+from sknesy._arrays import as_weight
 from sknesy._validation import as_array, is_missing
 from sknesy.estimators import final
 from sknesy.likelihoods import read_cell, read_rows
@@ -36,10 +37,7 @@ class _Scorer(ABC):
         """Score samples by what the fitted estimator behind `estimator` says of them."""
         clf, X = final(estimator, X)
         check_consistent_length(X, y, symbols)
-        nothing = np.empty((len(X), 1))
-        weight = _check_sample_weight(
-            sample_weight, nothing, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = as_weight(sample_weight, _num_samples(X))
         if not weight.all():  # whatever is said of samples of weight 0
             kept = np.flatnonzero(weight)
             X, y, symbols = (v if v is None else _safe_indexing(v, kept) for v in (X, y, symbols))

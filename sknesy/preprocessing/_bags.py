@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils.validation import _num_samples
 
-from sknesy._validation import as_array, is_hashable, is_missing, plain
-from sknesy.layouts import detach
+from sknesy._arrays import check_unmasked, open_array
+from sknesy._validation import as_array, is_hashable, is_missing, plain, take
 
 __all__ = ["bags_from_groups", "rows_from_bags"]
 
@@ -55,7 +56,18 @@ def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]
     >>> [bag.ravel().tolist() for bag in X_bags], y_bags
     ([[0.0, 2.0], [1.0]], [True, False])
     """
-    X, y = np.asarray(detach(X)), detach(y)
+    check_unmasked(X, "X")
+    y = open_array(y, "y")
+    try:
+        X = np.asarray(open_array(X, "X"))
+    except ValueError:
+        raise ValueError(
+            "X must hold the same features of each instance, got rows of unlike lengths. Give "
+            "each instance a number for each feature."
+        ) from None
+    if hasattr(groups, "__len__"):
+        check_consistent_length(X, groups)
+    groups = take(groups, "groups", _num_samples(X), "Name the group of each instance once.")
     names, index = _number(groups)
     check_consistent_length(X, index)
     order = np.argsort(index, kind="stable")

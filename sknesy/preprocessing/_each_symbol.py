@@ -13,7 +13,9 @@ from sklearn.utils import Tags, check_array, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknesy.layouts import as_symbols, detach
+from sknesy._arrays import check_unmasked, open_array
+from sknesy.layouts import as_symbols
+from sknesy.nets.modules import as_shape
 
 __all__ = ["EachSymbol"]
 
@@ -164,7 +166,7 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
         """
         _check_transformer(self.transformer)
         transformer = clone(self.transformer)
-        shape = None if self.symbol_shape is None else tuple(self.symbol_shape)
+        shape = None if self.symbol_shape is None else as_shape(self.symbol_shape)
         symbols = self._read(X, shape, reset=True)
         if hasattr(transformer, "fit_transform"):
             rows = _apply(transformer.fit_transform, symbols.rows)
@@ -214,7 +216,7 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
 
     def _read(self, X: Any, shape: Shape | None, reset: bool) -> _Symbols:
         """Read symbols; the columns of a 2-D X are those of `fit`."""
-        X, has_shape = detach(X), self.symbol_shape is not None
+        X, has_shape = _open(X), self.symbol_shape is not None
         if getattr(X, "ndim", 2) == 2 and not _are_bags(X, has_shape):
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         elif reset:  # no fixed number of columns, as in SequenceLayout
@@ -231,6 +233,12 @@ class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  
             tags.transformer_tags = inner.transformer_tags
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _open(X: Any) -> Any:
+    """Return a tensor as an array; a transformer may read dates, but sees no mask."""
+    check_unmasked(X, "X")
+    return open_array(X, "X")
 
 
 def _check_transformer(transformer: Any) -> None:

@@ -1,5 +1,6 @@
 """A number for each iteration."""
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sknesy._validation import plain
 
@@ -66,7 +68,7 @@ class Schedule:
         is_valid: Callable[[float], bool],
         must: str,
     ) -> None:
-        self.values = values
+        self.values = values if callable(values) else _as_row(values)
         self.name = name
         self._is_valid = is_valid
         self._must = must
@@ -78,10 +80,10 @@ class Schedule:
             given = self.values(n_iter)
         elif callable(self.values):
             given = self.values(int(n_iter))
-        elif np.ndim(self.values) == 0:
-            given = self.values
+        elif self.values.ndim == 0:
+            given = self.values[()]
         else:
-            row = np.asarray(self.values)
+            row = self.values
             given = row[int(n_iter) - 1] if n_iter < len(row) + 1 else 1.0
         try:
             value = float(given)
@@ -96,11 +98,34 @@ class Schedule:
 
     def check(self) -> None:
         """Check the numbers known beforehand: all of a sequence, the first of a function."""
-        is_one = callable(self.values) or np.ndim(self.values) == 0
-        n_known = 1 if is_one else len(np.asarray(self.values))
+        n_known = 1
+        if callable(self.values):
+            self._check_signature(self.values)
+        elif self.values.ndim:
+            n_known = len(self.values)
         for n_iter in range(1, max(n_known, 1) + 1):
             self.at(n_iter)
+
+    def _check_signature(self, function: Callable[..., Any]) -> None:
+        """Check that a function can be called with the number of an iteration."""
+        try:
+            inspect.signature(function).bind(1)
+        except TypeError:
+            raise TypeError(
+                f"{self.name} must be a function of one number, that of the iteration, got "
+                f"{function!r}. Pass for example lambda n_iter: 3.0 / n_iter."
+            ) from None
+        except ValueError:  # written in C, without a signature
+            pass
 
     def is_moving(self, n_iter: int) -> bool:
         """Tell whether the next iteration has another number."""
         return self.at(n_iter) != self.at(n_iter + 1)
+
+
+def _as_row(values: Any) -> npt.NDArray[Any]:
+    """Return numbers as an array; what is none is an object, which `Schedule` refuses."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # rows of unlike lengths, tensors without values
+        return np.array([None])

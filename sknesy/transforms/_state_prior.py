@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy._arrays import as_floats
 from sknesy.transforms._base import PosteriorTransform, State
 from sknesy.transforms._running_mean import log_running_mean, tilt
 
@@ -40,7 +40,7 @@ class StatePrior(PosteriorTransform):
 
     def start(self, n_samples: int, n_states: Sequence[int]) -> State:
         """Check the frequencies; the mean of predictions is remembered."""
-        prior = np.asarray(self.frequencies, dtype=np.float64)
+        prior = as_floats(self.frequencies, "state_prior", "a frequency of each state")
         if len(set(n_states)) > 1 or prior.shape != (n_states[0],):
             raise ValueError(
                 "state_prior must hold one frequency for each state, of symbols that all have the "
