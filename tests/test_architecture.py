@@ -23,6 +23,7 @@ FLOORS = {
     "exceptions": 0,
     "_arrays": 0,
     "_show_versions": 0,
+    "_documentation": 0,
     "_fingerprint": 1,
     "_validation": 1,
     "_logging": 1,

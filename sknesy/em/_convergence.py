@@ -7,7 +7,7 @@ from sknesy.exceptions import DivergenceError
 __all__ = ["Convergence"]
 
 
-@dataclass
+@dataclass(repr=False)
 class Convergence:
     """Bounds so far, and whether they have stopped rising.
 
@@ -31,6 +31,14 @@ class Convergence:
     def watched(self) -> list[float]:
         """Bounds that decide: of samples that are held out, if there are any."""
         return self.validation_lower_bounds or self.lower_bounds
+
+    def __repr__(self) -> str:
+        """Return the last bound that decides, and what follows from it."""
+        last = f"{self.watched[-1]:.4g}" if self.watched else "none yet"
+        return (
+            f"Convergence(tol={self.tol:g}, n_iter_no_change={self.n_iter_no_change}, "
+            f"{len(self.lower_bounds)} iterations, last bound {last}, converged={self.converged})"
+        )
 
     def record(
         self,

@@ -18,7 +18,7 @@ from sknesy.transforms import PosteriorTransform
 __all__ = ["Diagnostics", "EStep", "mean_bound"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EStep:
     """Posterior of mini-batches, and all that their starts share.
 
@@ -60,6 +60,11 @@ class EStep:
     known: KnownSymbols | None = None
     rows: Tensor | None = None
     assumed: Tensor | None = None
+
+    def __repr__(self) -> str:
+        """Return what it is made of; tensors are left out."""
+        around = "".join(f", {transform!r}" for transform in self.transforms)
+        return f"EStep({self.engine!r}, {self.compiled!r}, {self.likelihood!r}{around})"
 
     def select(self, rows: Tensor) -> "EStep":
         """Return the same for some of the samples, counted anew."""

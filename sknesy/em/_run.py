@@ -14,7 +14,7 @@ from sknesy.nets import SymbolNet
 __all__ = ["Run"]
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """One start of EM: the state that changes while it learns. It pickles between iterations.
 
@@ -132,6 +132,13 @@ class Run:
         if state["net"] is not None:
             self.net.load_session_state(state["net"])
         self.__setstate__({**state, "net": self.net})
+
+    def __repr__(self) -> str:
+        """Return how far it got."""
+        return (
+            f"Run({self.net!r}, start={self.start}, n_iter={self.n_iter}, "
+            f"lower_bound={self.lower_bound:.4g})"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "bound_so_far": None}

@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sknesy._arrays import as_weight
+from sknesy._documentation import Documented
 from sknesy._logging import show
 from sknesy._validation import in_order
 from sknesy.em import (
@@ -31,6 +32,7 @@ from sknesy.estimators._sklearn_callbacks import CallbackSupportMixin, watch_fit
 from sknesy.estimators._subject import describe_fit
 from sknesy.estimators._target import make_target
 from sknesy.estimators._training import TrainingMixin
+from sknesy.estimators._visual_block import make_visual_block
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout, without_features
@@ -45,7 +47,9 @@ _HOT = 3.0  # its first temperature
 _N_SEEDS = np.iinfo(np.int32).max
 
 
-class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMixin, BaseEstimator):
+class BaseEMNeSy(
+    TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMixin, Documented, BaseEstimator
+):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
     An estimator says how labels are read and predicted by `_make_label_space`.
@@ -476,6 +480,9 @@ class BaseEMNeSy(TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMix
             run.best = None
             if is_per_sample:
                 run.memories = []
+
+    def _sk_visual_block_(self):
+        return make_visual_block(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

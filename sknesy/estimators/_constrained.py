@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sknesy._arrays import as_weight
+from sknesy._documentation import Documented
 from sknesy._validation import join_columns
 from sknesy.estimators._auto import open_auto
 from sknesy.estimators._beyond_features import BeyondFeaturesMixin
@@ -47,7 +48,12 @@ __all__ = ["ConstrainedClassifier"]
 
 
 class ConstrainedClassifier(
-    BeyondFeaturesMixin, VersionedPickle, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Documented,
+    BeyondFeaturesMixin,
+    VersionedPickle,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Classifier whose predictions obey knowledge, around any classifier with probabilities.
 

@@ -19,7 +19,7 @@ from sknesy.transforms import PosteriorTransform
 __all__ = ["FitState", "VersionedPickle", "copy_bare"]
 
 
-@dataclass
+@dataclass(repr=False)
 class FitState:
     """All that a fit leaves behind, beside the public attributes; it pickles."""
 
@@ -35,6 +35,10 @@ class FitState:
     # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
     longer: tuple[Knowledge, Compiled] | None = None
     searches: dict[int, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return the starts that were kept."""
+        return f"FitState({', '.join(map(repr, self.runs))})"
 
     @property
     def run(self) -> Run:

@@ -57,6 +57,9 @@ class CompiledChoice(Compiled):
     engine: InferenceEngine
     reason: str
 
+    def __repr__(self) -> str:
+        return f"CompiledChoice({type(self.engine).__name__}, {self.form!r})"
+
 
 def _choose(engine: InferenceEngine, compiled: Compiled, reason: str) -> CompiledChoice:
     return CompiledChoice(compiled, compiled.n_states, compiled.output_states, engine, reason)
@@ -279,6 +282,11 @@ class AutoEngine(InferenceEngine):
                     f"{name} must be left out where `engines` are given, as it has no effect on "
                     f"them, got {getattr(self, name)!r}. Set the limit of the engine."
                 )
+
+    def describe(self, compiled: Any) -> str:
+        """Return what the engine chosen compiled, in a few words."""
+        said: str = compiled.engine.describe(compiled.form)
+        return said
 
 
 def _take_cheapest(

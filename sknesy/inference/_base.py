@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from sknesy._arrays import check_dense
+from sknesy._documentation import Documented
 from sknesy._validation import check_number, check_option, is_label, plain, take
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.knowledge import Knowledge
@@ -41,7 +42,7 @@ class Kind(StrEnum):
     ESTIMATE = "estimate"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior:
     """Knowledge of symbols and outputs, given the net and the label.
 
@@ -70,6 +71,15 @@ class Posterior:
     def __post_init__(self) -> None:
         check_option(self.kind, "kind", [kind.value for kind in Kind])
         object.__setattr__(self, "kind", Kind(self.kind))
+
+    def __repr__(self) -> str:
+        """Return shapes, the kind, and the mean log-evidence; arrays may be large."""
+        n_samples, n_symbols, n_states = self.symbol_marginals.shape
+        mean = f", mean log_evidence {float(self.log_evidence.mean()):.4g}" if n_samples else ""
+        return (
+            f"Posterior({self.kind!s}, {n_samples} samples, {n_symbols} symbols of up to "
+            f"{n_states} states{mean})"
+        )
 
     @property
     def bound(self) -> Any:
@@ -136,7 +146,7 @@ class Compiled:
         return f"{type(self).__name__}({self.form!r})"
 
 
-class InferenceEngine(BaseEstimator, ABC):
+class InferenceEngine(Documented, BaseEstimator, ABC):
     """Engine that computes posteriors of symbols and outputs: the E-step.
 
     An engine holds parameters only. `compile` does all that depends on the knowledge alone, once;

@@ -25,7 +25,7 @@ from sknesy.model_selection._scorers import find_known
 __all__ = ["SuspectLabels", "find_suspect_labels"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SuspectLabels:
     """Rows of an audit, the most suspicious first.
 
@@ -53,6 +53,12 @@ class SuspectLabels:
     label: Any
     predicted: npt.NDArray[Any]
     symbols: Any
+
+    def __repr__(self) -> str:
+        """Return how many rows there are, and the first ones."""
+        first = ", ".join(map(str, self.index[:5].tolist()))
+        more = ", ..." if len(self.index) > 5 else ""
+        return f"SuspectLabels({len(self.index)} rows, the most suspicious first: {first}{more})"
 
     def to_frame(self) -> Any:
         """Make a pandas frame of the rows, indexed by their positions.

@@ -21,6 +21,7 @@ from sknesy._validation import (
     stack_columns,
 )
 from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.knowledge._written import count_symbols
 
 __all__ = ["Knowledge"]
 
@@ -305,15 +306,12 @@ class Knowledge(ABC):
         return as_array(rows)
 
     def __repr__(self) -> str:
-        """Return what it is made of, in one line; names of states may be many."""
-        sizes = self.n_states.tolist()
-        same = len(set(sizes)) == 1 and len(sizes) > 3
-        states = f"{len(sizes)} x {sizes[0]}" if same else ", ".join(map(str, sizes))
-        return f"{type(self).__name__}({self._source()}, n_states=[{states}])"
+        """Return the call that makes it, in one line; where that is long, sizes in its place."""
+        return f"{type(self).__name__}({', '.join(self._arguments())})"
 
-    def _source(self) -> str:
-        """Return what the relation is made of, for the repr."""
-        return "..."
+    def _arguments(self) -> list[str]:
+        """Return the arguments of the call, or words that stand for them."""
+        return [count_symbols(self.n_states.tolist())]
 
     def __sklearn_clone__(self) -> "Knowledge":
         """Return itself: an immutable value needs no copy."""

@@ -13,6 +13,7 @@ from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import as_length
 from sknesy.knowledge._transitions import END
+from sknesy.knowledge._written import write_names
 
 __all__ = ["ClassCounts"]
 
@@ -166,13 +167,12 @@ class ClassCounts(Knowledge):
                 )
         return rows.astype(np.int64) if len(rows) else rows
 
-    def _source(self) -> str:
-        return join_names(self.classes)
-
-    def __repr__(self) -> str:
-        if self.is_family:
-            return f"ClassCounts({self._source()}, any number of symbols)"
-        return super().__repr__()
+    def _arguments(self) -> list[str]:
+        n_symbols = self._n_symbols
+        if n_symbols is None:
+            return [write_names(self.classes)]
+        length = f"up to {n_symbols} symbols" if self.is_padded else str(n_symbols)
+        return [write_names(self.classes), length]
 
 
 def _is_count(value: Any) -> bool:

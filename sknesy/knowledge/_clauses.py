@@ -16,6 +16,7 @@ from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._constraints import LinearConstraint, encode_constraint, merge_terms, renumber
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._states import MAX_SYMBOLS, as_answers
+from sknesy.knowledge._written import count_symbols
 from sknesy.sat import Variable, deduce
 
 __all__ = ["ClauseKnowledge"]
@@ -296,10 +297,12 @@ class ClauseKnowledge(Knowledge):
                 labels[i] = self._name_label(states, array[i])
         return labels
 
-    def _source(self) -> str:
-        constraints = f"{len(self.constraints)} constraints, " if self.constraints else ""
-        n_clauses, n_outputs = len(self.given_clauses), len(self.outputs or ())
-        return f"{n_clauses} clauses, {constraints}{n_outputs} outputs"
+    def _arguments(self) -> list[str]:
+        parts = [(len(self.given_clauses), "clause"), (len(self.constraints), "constraint")]
+        counted = [f"{n:,} {name}{'s' * (n != 1)}" for n, name in parts if n or name == "clause"]
+        n_outputs = len(self.outputs or ())
+        outputs = [f"{n_outputs} output{'s' * (n_outputs != 1)}"] if n_outputs else []
+        return [*counted, count_symbols(self.n_states.tolist()), *outputs]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived."""

@@ -10,6 +10,7 @@ from typing import Any
 from sknesy._validation import MAX_STATES, as_count, as_names, is_hashable, join_names, take
 from sknesy.knowledge._states import as_answers
 from sknesy.knowledge._steps import StepKnowledge
+from sknesy.knowledge._written import write_names
 
 __all__ = ["AllOf", "AnyOf", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
 
@@ -103,10 +104,13 @@ class _Question(StepKnowledge):
         """Label where the answer is yes: the second of `names`."""
         return self.names[1]
 
-    def _source(self) -> str:
-        k = f"{self.k}, " if hasattr(self, "k") else ""
-        names = "" if self.names == _BOOLEAN else f", names=({join_names(self.names)})"
-        return f"{k}{_say_counted(self)}{names}"
+    def _arguments(self) -> list[str]:
+        names = [] if self.names == _BOOLEAN else [f"names={write_names(self.names)}"]
+        return [*self._threshold(), *self._length, *_write_counted(self), *names]
+
+    def _threshold(self) -> list[str]:
+        """Return the number that a count is compared with, if the class takes one."""
+        return [str(self.k)] if hasattr(self, "k") else []
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,8 +148,10 @@ class SymbolSum(StepKnowledge):
                 )
         super().__init__(_add, names, n_symbols)
 
-    def _source(self) -> str:
-        return join_names(self.states)
+    def _arguments(self) -> list[str]:
+        states = self._own_states
+        written = [] if states == tuple(range(10)) else [f"states={write_names(states)}"]
+        return [*self._length, *written]
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,8 +188,8 @@ class Count(StepKnowledge):
         names = as_names(states, "states")
         super().__init__(_CountUp(_as_counted(of, names)), names, n_symbols)
 
-    def _source(self) -> str:
-        return _say_counted(self)
+    def _arguments(self) -> list[str]:
+        return [*self._length, *_write_counted(self)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -367,8 +373,8 @@ class AnyOf(AtLeast):
     ) -> None:
         super().__init__(1, n_symbols, of=of, states=states, names=names)
 
-    def _source(self) -> str:
-        return super()._source().removeprefix("1, ")
+    def _threshold(self) -> list[str]:
+        return []
 
 
 @dataclass(frozen=True, repr=False)
@@ -465,6 +471,9 @@ def _as_threshold(k: object) -> int:
     return as_count(k, "k", "Pass how many symbols.", least=0)
 
 
-def _say_counted(knowledge: StepKnowledge) -> str:
+def _write_counted(knowledge: StepKnowledge) -> list[str]:
+    """Return the arguments `of` and `states`, where they are not the default ones."""
     of = knowledge.step.of  # type: ignore[attr-defined]
-    return f"of={of[0]!r}" if len(of) == 1 else f"of=[{join_names(of)}]"
+    states = knowledge._own_states
+    written = [] if of == (True,) else [f"of={of[0]!r}" if len(of) == 1 else f"of={[*of]!r}"]
+    return written if states == _BOOLEAN else [*written, f"states={write_names(states)}"]

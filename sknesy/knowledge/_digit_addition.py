@@ -97,7 +97,7 @@ class DigitAddition(StepKnowledge):
             cure = "Numbers are added digit by digit, DigitAddition(n_digits, base, n_numbers)."
             object.__setattr__(self, name, as_count(value, name, cure, least))
         n_symbols = self.n_digits * self.n_numbers
-        check_total(n_symbols, n_symbols * self.base, f"DigitAddition({self._source()})")
+        check_total(n_symbols, n_symbols * self.base, repr(self))
         n_outputs, end = self.n_digits, self.base**self.n_digits
         while end <= self.max_sum:
             n_outputs, end = n_outputs + 1, end * self.base
@@ -185,8 +185,10 @@ class DigitAddition(StepKnowledge):
             f"of digits, or rows of {self.n_outputs} digits."
         )
 
-    def _source(self) -> str:
-        return f"{self.n_digits}, base={self.base}, n_numbers={self.n_numbers}"
+    def _arguments(self) -> list[str]:
+        base = [f"base={self.base}"] if self.base != 10 else []
+        n_numbers = [f"n_numbers={self.n_numbers}"] if self.n_numbers != 2 else []
+        return [str(self.n_digits), *base, *n_numbers]
 
 
 def _split(values: npt.NDArray[Any], n_places: int, base: int) -> npt.NDArray[np.int64]:

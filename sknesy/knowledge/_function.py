@@ -13,6 +13,7 @@ from sknesy._validation import as_worlds, check_flag, is_label, join_names, plai
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import as_symbol_states
+from sknesy.knowledge._written import write_function, write_variables
 
 __all__ = ["FunctionKnowledge"]
 
@@ -123,8 +124,9 @@ class FunctionKnowledge(Knowledge):
         labels = {type(label) for label in self.conclude(worlds) if label is not None}
         return True if labels == {bool} else None
 
-    def _source(self) -> str:
-        return str(getattr(self.function, "__name__", None) or self.function)
+    def _arguments(self) -> list[str]:
+        batched = ["batched=True"] if self.batched else []
+        return [write_function(self.function), write_variables(self.symbol_states), *batched]
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world: what the function returns."""

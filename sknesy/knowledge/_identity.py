@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_names, as_objects, as_worlds, join_names
+from sknesy._validation import as_names, as_objects, as_worlds
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._written import write_names
 
 __all__ = ["IdentityKnowledge"]
 
@@ -49,8 +50,8 @@ class IdentityKnowledge(Knowledge):
     def label_if_satisfied(self) -> None:
         """None: the label is a symbol, and no rule."""
 
-    def _source(self) -> str:
-        return join_names(self.states)
+    def _arguments(self) -> list[str]:
+        return [write_names(self.states)]
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world: the state of its symbol."""

@@ -21,6 +21,7 @@ from sknesy.knowledge._transitions import (
     Transitions,
     unroll_machine,
 )
+from sknesy.knowledge._written import write_function, write_names, write_variables
 
 __all__ = ["StepKnowledge"]
 
@@ -319,13 +320,32 @@ class StepKnowledge(Knowledge):
         """Leave out what is derived."""
         return {name: value for name, value in self.__dict__.items() if name != "_transitions"}
 
-    def __repr__(self) -> str:
-        if self.is_family:
-            return f"{type(self).__name__}({self._source()}, any number of symbols)"
-        return super().__repr__()
+    def _arguments(self) -> list[str]:
+        written = [write_function(self.step)]
+        if len({*self._symbol_states}) > 1:
+            written.append(f"symbol_states={write_variables(self._symbol_states)}")
+        else:
+            written += [write_names(self._own_states), *self._length]
+        if self.initial != 0 or isinstance(self.initial, bool):
+            written.append(f"initial={self.initial!r}")
+        if self.final not in ((), (_same,)):
+            names = ", ".join(map(write_function, self.final))
+            written.append(f"final={names}" if len(self.final) == 1 else f"final=[{names}]")
+        if self.accept is not None:
+            written.append(f"accept={write_function(self.accept)}")
+        return [*written, *(["emits=True"] if self.emits else [])]
 
-    def _source(self) -> str:
-        return str(getattr(self.step, "__name__", None) or self.step)
+    @property
+    def _own_states(self) -> tuple[Hashable, ...]:
+        """Names of the states of a symbol, where all have the same, without `END`."""
+        return self.states[:-1] if self.is_padded else self.states
+
+    @property
+    def _length(self) -> list[str]:
+        """The number of symbols as an argument, which a family lacks."""
+        if self.is_family:
+            return []
+        return [f"up to {self.n_symbols} symbols" if self.is_padded else str(self.n_symbols)]
 
 
 def _same(state: Hashable) -> Hashable:

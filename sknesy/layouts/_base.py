@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from sknesy._documentation import Documented
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import as_numbers, as_tensor, read_mapping
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
@@ -19,7 +20,7 @@ from sknesy.nets.modules import as_shape
 __all__ = ["Layout", "choose_layout"]
 
 
-class Layout(BaseEstimator, ABC):
+class Layout(Documented, BaseEstimator, ABC):
     """Arrangement of the symbols of the samples in X.
 
     A layout holds parameters only, and knows no engine. `fit` keeps the one it used as ``layout_``,

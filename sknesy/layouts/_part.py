@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from sknesy._documentation import Documented
 from sknesy._validation import as_names, join_names
 from sknesy.layouts._base import Layout
 from sknesy.layouts._grid import GridLayout
@@ -17,7 +18,7 @@ from sknesy.nets import Place, open_net
 __all__ = ["Part", "check_parts", "find_places"]
 
 
-class Part(BaseEstimator):
+class Part(Documented, BaseEstimator):
     """Symbols of one kind, for the layout `Columns`.
 
     Parameters

@@ -19,7 +19,7 @@ from sknesy.numerics.runs import find_rows, find_starts
 __all__ = ["AnnotatorLikelihood", "AnnotatorObserved"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AnnotatorObserved(Observed):
     """Labels that people gave, one after the other, sample by sample.
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from sknesy._documentation import Documented
 from sknesy.likelihoods._evidence import Entries
 
 __all__ = ["LabelReader", "Likelihood", "Observed", "State", "Statistics"]
@@ -140,8 +141,12 @@ class Observed(ABC):
         """Return it with its tensors on a device."""
         return self
 
+    def __repr__(self) -> str:
+        """Return how many samples there are, and of how many something is known."""
+        return f"{type(self).__name__}({len(self)} samples, {int(self.is_known.sum())} known)"
 
-class Likelihood(BaseEstimator, ABC):
+
+class Likelihood(Documented, BaseEstimator, ABC):
     """Probability of what is observed, given the outputs of a world.
 
     A likelihood holds parameters only, and `fit` never changes it. What is learned of the noise is

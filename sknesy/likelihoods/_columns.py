@@ -19,7 +19,7 @@ __all__ = ["ColumnsObserved", "as_table", "check_one_output", "name_columns", "r
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ColumnsObserved(Observed):
     """A weight for each label, of each sample.
 

@@ -25,7 +25,7 @@ from sknesy.likelihoods._matrices import (
 __all__ = ["ConfusionLikelihood", "NoisyObserved"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NoisyObserved(ExactObserved):
     """Labels and sets that may be wrong.
 

@@ -41,7 +41,7 @@ _KNOWN_TYPES = {bool, int, str}
 _GAPLESS = "biuSU"  # kinds of arrays that cannot hold a gap
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Entries:
     """The different entries of y, and which of them each row has.
 
@@ -58,6 +58,10 @@ class Entries:
     values: list[Entry]
     index: npt.NDArray[np.int64]
     n_outputs: int = 1
+
+    def __repr__(self) -> str:
+        """Return how many samples and how many different entries there are."""
+        return f"Entries({len(self.index)} samples, {len(self.values)} different)"
 
     @cached_property
     def labels(self) -> list[Hashable]:

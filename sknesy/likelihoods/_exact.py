@@ -15,7 +15,7 @@ from sknesy.likelihoods._evidence import Entries
 __all__ = ["ExactLikelihood", "ExactObserved"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExactObserved(Observed):
     """A label for each sample, a set of candidates, or nothing.
 

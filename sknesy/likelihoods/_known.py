@@ -19,7 +19,7 @@ __all__ = ["KnownSymbols", "read_known", "read_rows"]
 _MAX_SAID = 8  # symbols in a message
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KnownSymbols:
     """States that are left of each symbol of each sample.
 
@@ -39,6 +39,10 @@ class KnownSymbols:
     allowed: Tensor
     names: list[str]
     source: str = "symbols"
+
+    def __repr__(self) -> str:
+        """Return of how many samples some symbol is known."""
+        return f"KnownSymbols({len(self)} samples, {int(self.is_known.sum())} with known symbols)"
 
     def __len__(self) -> int:
         return len(self.code)

@@ -22,7 +22,7 @@ _LARGEST = 1e150  # its square is finite
 Numbers = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NumberObserved(Observed):
     """A number for each sample, near the value of the one output.
 

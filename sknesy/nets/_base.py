@@ -76,6 +76,13 @@ class SymbolNet(ABC):
         """Trained object inside, which the estimator shows as ``net_``."""
         return self
 
+    def __repr__(self) -> str:
+        """Return the class of what is inside: of a skorch net its module."""
+        if self.inner is self:
+            return f"{type(self).__name__}()"
+        inside = getattr(self.inner, "module_", self.inner)
+        return f"{type(self).__name__}({type(inside).__name__})"
+
     @abstractmethod
     def log_prob(self, X: Tensor | Samples) -> Tensor:
         """Compute log-probabilities of the symbols.

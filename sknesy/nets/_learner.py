@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from sknesy._documentation import Documented
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._groups import SymbolGroup
@@ -28,7 +29,7 @@ __all__ = ["Learner", "LearnerNet"]
 _OPTIONS = ("learning_rate", "batch_size", "device")
 
 
-class Learner(BaseEstimator):
+class Learner(Documented, BaseEstimator):
     """A scikit-learn classifier as the `net` of an estimator, with options.
 
     A classifier passed as `net` is short for ``Learner(classifier)``.

@@ -45,7 +45,7 @@ class Place:
         return [position for position in self.symbols if position < n_symbols]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parts(Samples):
     """Samples of several kinds of symbols.
 

@@ -155,12 +155,20 @@ class Samples(ABC):
         assert n_symbols == self.n_symbols
         return self
 
+    def __repr__(self) -> str:
+        """Return how many samples there are, and of which shape."""
+        up_to = "" if getattr(self, "lengths", None) is None else "up to "
+        return (
+            f"{type(self).__name__}({len(self)} samples, {up_to}{self.n_symbols} symbols, "
+            f"symbol_shape={self.symbol_shape})"
+        )
+
     def to(self, device: torch.device | str) -> "Samples":
         """Return them with what `arrange` needs on a device; inputs are moved batch by batch."""
         return self
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Grid(Samples):
     """Samples of equally many symbols, which the module sees one at a time.
 
@@ -189,7 +197,7 @@ class Grid(Samples):
         return map_inputs(lambda X: (X if index is None else X[index]).flatten(0, 1), self.X)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Joint(Samples):
     """Samples that the module sees as a whole, to predict all their symbols.
 

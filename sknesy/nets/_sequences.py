@@ -18,7 +18,7 @@ __all__ = ["JointSequences", "Sequences"]
 _BATCH_SIZE = 1024
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sequences(Samples):
     """Samples of differing numbers of symbols.
 
@@ -112,7 +112,7 @@ class Sequences(Samples):
         return self.symbols[find_rows(self._starts, self.lengths, index)]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class JointSequences(Sequences):
     """Samples of differing numbers of symbols, which the module sees as a whole.
 

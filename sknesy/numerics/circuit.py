@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.sizes import say_size
+
 __all__ = ["Circuit", "CircuitBuilder", "Layer"]
 
 IntArray = npt.NDArray[np.int64]
@@ -93,8 +95,8 @@ class Circuit:
 
     def __repr__(self) -> str:
         return (
-            f"Circuit({self.n_nodes - self.n_cells} nodes, {self.n_wires} wires, "
-            f"{len(self.layers)} layers)"
+            f"Circuit({self.n_nodes - self.n_cells:,} nodes, {self.n_wires:,} wires, "
+            f"{len(self.layers)} layers, {say_size(self.wires)})"
         )
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sknesy.numerics.rows import merge_rows
 from sknesy.numerics.segments import Segment, find_segments
+from sknesy.numerics.sizes import say_size
 
 __all__ = ["Diagram", "Forced", "as_table", "build_diagram", "edges_of", "reduce_tables"]
 
@@ -169,8 +170,8 @@ class Diagram:
 
     def __repr__(self) -> str:
         return (
-            f"Diagram({self.n_levels} levels, {self.n_nodes} nodes, {self.n_edges} edges, "
-            f"width {int(self.widths.max())})"
+            f"Diagram({self.n_levels:,} levels, {self.n_nodes:,} nodes, {self.n_edges:,} edges, "
+            f"width {int(self.widths.max()):,}, {say_size(self.edges)})"
         )
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.logspace import add_gumbel, log_mass, segment_logsumexp
+from sknesy.numerics.sizes import say_size
 
 __all__ = ["Table", "infer_table", "mode_table", "sample_table"]
 
@@ -96,7 +97,11 @@ class Table:
 
     def __repr__(self) -> str:
         n_rows, n_symbols = self.rows.shape
-        return f"Table({n_rows} rows of worlds, {len(self.labels)} labels, {n_symbols} symbols)"
+        size = say_size(self.rows, self.label_starts, self.labels, self.blocks)
+        return (
+            f"Table({n_rows:,} rows of worlds, {len(self.labels):,} labels, {n_symbols} symbols, "
+            f"{size})"
+        )
 
 
 class _Pairs(NamedTuple):

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknesy._arrays import check_unmasked, open_array
+from sknesy._documentation import Documented
 from sknesy.layouts import as_symbols
 from sknesy.nets.modules import as_shape
 
@@ -59,7 +60,7 @@ def _has_inverse(self: "EachSymbol") -> bool:
     return hasattr(getattr(self, "transformer_", self.transformer), "inverse_transform")
 
 
-class EachSymbol(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn is untyped
+class EachSymbol(Documented, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn is untyped
     """Transformer of the features of each symbol, by any transformer of scikit-learn's.
 
     scikit-learn's transformers take rows of features. The symbols of all samples become the rows of

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from sknesy._documentation import Documented
 from sknesy.inference import Posterior
 
 __all__ = ["PosteriorTransform", "State"]
@@ -15,7 +16,7 @@ __all__ = ["PosteriorTransform", "State"]
 State = dict[str, Any]
 
 
-class PosteriorTransform(BaseEstimator, ABC):
+class PosteriorTransform(Documented, BaseEstimator, ABC):
     """Change of the E-step before an engine conditions the net, or after.
 
     A transform holds parameters only. What it remembers belongs to one start of EM: `start` makes

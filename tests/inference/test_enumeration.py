@@ -60,7 +60,7 @@ def test_large_batches_are_evaluated_in_parts_with_the_same_result(monkeypatch):
 
 def test_compiling_fewer_labels_keeps_only_their_worlds():
     compiled = EnumerationEngine().compile(ADDITION, [0, 18])
-    assert repr(compiled) == "CompiledWorlds(Table(2 rows of worlds, 2 labels, 2 symbols))"
+    assert repr(compiled) == "CompiledWorlds(Table(2 rows of worlds, 2 labels, 2 symbols, 72 B))"
     assert compiled.output_states == ((0, 18),)
 
 

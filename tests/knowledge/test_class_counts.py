@@ -29,8 +29,9 @@ def test_it_is_a_value():
     for knowledge in (family, sized, family.unroll(4)):
         assert pickle.loads(pickle.dumps(knowledge)) == knowledge
         assert clone(knowledge, safe=False) is knowledge
-    assert repr(family) == "ClassCounts(0, 1, 2, any number of symbols)"
-    assert repr(sized) == "ClassCounts(0, 1, 2, n_states=[4 x 3])"
+    assert repr(family) == "ClassCounts(range(3))"
+    assert repr(sized) == "ClassCounts(range(3), 4)"
+    assert repr(family.unroll(4)) == "ClassCounts(range(3), up to 4 symbols)"
 
 
 def test_a_family_has_no_symbols_and_is_unrolled_once():

@@ -97,7 +97,7 @@ def test_knowledge_differs_by_its_constraints():
     again = pickle.loads(pickle.dumps(one))
     assert again == one
     assert hash(again) == hash(one)
-    assert repr(one) == "ClauseKnowledge(1 clauses, 1 constraints, 0 outputs, n_states=[2, 2, 2])"
+    assert repr(one) == "ClauseKnowledge(1 clause, 1 constraint, 3 symbols of 2 states)"
 
 
 def test_encoding_takes_numbers_that_nothing_uses():

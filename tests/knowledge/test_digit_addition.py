@@ -91,7 +91,7 @@ def test_sums_beyond_pythons_limit_for_decimals_are_fine():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([3, -1], "y holds -1, but DigitAddition.2, .* gives sums from 0 to 198. Check y, n_dig"),
+        ([3, -1], "y holds -1, but DigitAddition.2. gives sums from 0 to 198. Check y, n_dig"),
         ([199], "y holds 199, .* 0 to 198"),
         (np.array([199]), "y holds 199, .* 0 to 198"),
         ([10**5000], "y holds about 2[*][*]16610, .* 0 to 198"),
@@ -145,4 +145,5 @@ def test_additions_are_values():
 
 
 def test_repr_says_the_parameters():
-    assert repr(DigitAddition(2, 3)) == "DigitAddition(2, base=3, n_numbers=2, n_states=[4 x 3])"
+    assert repr(DigitAddition(15)) == "DigitAddition(15)"
+    assert repr(DigitAddition(2, 3, 4)) == "DigitAddition(2, base=3, n_numbers=4)"

@@ -114,14 +114,14 @@ def test_wrong_worlds_are_named(worlds, message):
 
 
 def test_repr_is_one_short_line():
-    assert repr(FunctionKnowledge(add, [range(10)] * 2)) == (
-        "FunctionKnowledge(add, n_states=[10, 10])"
+    assert (
+        repr(FunctionKnowledge(add, [range(10)] * 2)) == "FunctionKnowledge(add, [range(10)] * 2)"
     )
     many = FunctionKnowledge(lambda *a: 0, [range(10)] * 40)
-    assert repr(many) == "FunctionKnowledge(<lambda>, n_states=[40 x 10])"
-    assert repr(IdentityKnowledge(range(3))) == "IdentityKnowledge(0, 1, 2, n_states=[3])"
+    assert repr(many) == "FunctionKnowledge(<lambda>, [range(10)] * 40)"
+    assert repr(IdentityKnowledge(range(3))) == "IdentityKnowledge(range(3))"
     clauses = ClauseKnowledge([[1, 2]], [[1], [2]])
-    assert repr(clauses) == "ClauseKnowledge(1 clauses, 0 outputs, n_states=[2, 2])"
+    assert repr(clauses) == "ClauseKnowledge(1 clause, 2 symbols of 2 states)"
 
 
 def _sums(worlds):

@@ -101,7 +101,7 @@ def test_equal_nodes_are_one_and_what_is_not_needed_is_dropped():
     circuit = builder.build(pair)
     assert circuit.n_nodes - circuit.n_cells == 1
     again = pickle.loads(pickle.dumps(circuit))
-    assert repr(again) == "Circuit(1 nodes, 1 wires, 1 layers)"
+    assert repr(again) == "Circuit(1 nodes, 1 wires, 1 layers, 16 B)"
 
 
 def test_empty_batch_gives_empty_results():
