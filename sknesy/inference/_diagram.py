@@ -59,7 +59,7 @@ class DiagramEngine(ExactEngine):
     >>> engine = DiagramEngine()
     >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
     >>> compiled
-    Compiled(Diagram(3 levels, 10 nodes, 17 edges, width 5))
+    Compiled(Diagram(3 levels, 10 nodes, 17 edges, width 5, 408 B))
 
     Two fair three-sided dice that show 1 in all: one of them shows 0, the other 1.
 

@@ -64,7 +64,7 @@ class EnumerationEngine(ExactEngine):
     >>> engine = EnumerationEngine()
     >>> compiled = engine.compile(FunctionKnowledge(lambda a, b: a + b, [range(3)] * 2))
     >>> compiled
-    CompiledWorlds(Table(9 rows of worlds, 5 labels, 2 symbols))
+    CompiledWorlds(Table(9 rows of worlds, 5 labels, 2 symbols, 232 B))
 
     Two fair three-sided dice that show 1 in all: one of them shows 0, the other 1.
 

@@ -60,7 +60,7 @@ class SDDEngine(ExactEngine):
     >>> engine = SDDEngine()
     >>> compiled = engine.compile(ClauseKnowledge([[1, 2]], symbols=[[1], [2]]))
     >>> compiled
-    Compiled(Circuit(8 nodes, 11 wires, 6 layers))
+    Compiled(Circuit(8 nodes, 11 wires, 6 layers, 176 B))
 
     Two fair coins of which at least one shows heads: each does with probability 2/3.
 
