@@ -34,8 +34,8 @@ class InformationDisplay:
 
     A mark shows what y would tell alone, of a net that knows nothing but :math:`\bar q`. Labels
     that tell little alone may still be enough to learn from, as a net joins what many samples
-    say; what a label leaves missing slows EM down, as the share of missing information is its
-    rate of convergence [2]_ [3]_.
+    say. They slow EM down: near a maximum it converges at the rate of the fraction of missing
+    information about its parameters [2]_ [3]_, to which this share of the symbols is akin.
 
     Parameters
     ----------
