@@ -116,7 +116,10 @@ class DiagramCheck(LabelCheck):
                 raise TooWideError(f"{len(first):,} pairs of nodes are too many to compare.")
             table, other = self._tables[level], self._possible[level]
             states = np.arange(table.shape[1])
-            images = state_map[variable, states] if variable < self._n_symbols else states
+            images = states
+            if variable < self._n_symbols:
+                # A state that only other symbols are in may be taken for one that only they have.
+                images = np.minimum(state_map[variable, states], len(states) - 1)
             after, image = table[first], other[second][:, images]
             pair, state = np.nonzero((after >= 0) & (image < 0))
             if len(pair):

@@ -416,6 +416,18 @@ def test_symbols_with_fewer_states_are_not_padded():
     assert len(check_identifiability(knowledge).maps) == 2**2 * 3
 
 
+def is_second_positive(a, b):
+    return None if a else b > 0
+
+
+def test_a_state_of_some_symbols_of_a_group_may_be_taken_for_one_that_only_they_have():
+    """Symbol 0 is never in state 1, so that its lack of a state 2 does not matter."""
+    knowledge = FunctionKnowledge(is_second_positive, [range(2), range(3)])
+    found = check_identifiability(knowledge)
+    assert images(found) == expected_maps(knowledge, True)
+    assert found.maps[1][1] in ({0: 0, 1: 2, 2: 2}, {0: 0, 1: 1, 2: 1}, {0: 0, 1: 2, 2: 1})
+
+
 def is_even(*digits):
     return sum(digits) % 2 == 0
 
