@@ -35,7 +35,7 @@ from sknesy.estimators._training import TrainingMixin
 from sknesy.estimators._visual_block import make_visual_block
 from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
-from sknesy.layouts import Layout, choose_layout, without_features
+from sknesy.layouts import Layout, choose_layout, find_labels, without_features
 from sknesy.likelihoods import ExactLikelihood, Likelihood
 from sknesy.nets import open_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
@@ -200,7 +200,7 @@ class BaseEMNeSy(
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, symbols=None):
+    def fit(self, X, y=None, sample_weight=None, symbols=None):
         """Learn the net from samples and what is known of them.
 
         Parameters
@@ -210,8 +210,10 @@ class BaseEMNeSy(
             knowledge of any number of symbols: a list or an array of objects, which are arrays of
             shape ``(length, *symbol_shape)``, of at least one symbol; or an array, if all samples
             are of one length. None for samples without features, of which y tells all: the shares
-            of the states are learned in place of a net.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            of the states are learned in place of a net. What is not to be held in memory: a
+            memory-mapped array, or a map-style data set of torch; see `GridLayout`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Needed, but for a data set that hands out pairs (sample, label).
             What is observed. By default each row is a label that the knowledge can conclude, as
             ``knowledge.conclude`` returns them; or None, NaN, NA or masked, if it is unknown; or a
             set of labels, one of which it is. With several outputs each column may be unknown or a
@@ -266,7 +268,7 @@ class BaseEMNeSy(
         given = X, y, sample_weight
         subject = describe_fit(self, X, y, sample_weight, symbols)
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge, X is not None)
-        X = without_features(X, y, symbols, layout)
+        X, y = without_features(X, y, symbols, layout), find_labels(X, y)
         samples, y, weight, symbols = self._read(layout, X, y, sample_weight, symbols)
         target = make_target(self.target)
         y, symbols, source = target.read(y, symbols, self.knowledge, layout, samples)

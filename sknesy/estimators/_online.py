@@ -17,7 +17,7 @@ from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
 from sknesy.exceptions import InvalidNetError
 from sknesy.knowledge import IdentityKnowledge
-from sknesy.layouts import choose_layout
+from sknesy.layouts import choose_layout, find_labels
 from sknesy.likelihoods import Observed
 
 __all__ = ["OnlineMixin"]
@@ -51,7 +51,7 @@ class OnlineMixin:
         state = vars(self).get("_fit_state")
         is_first = state is None
         layout = choose_layout(self.layout, self.symbol_shape, self.knowledge)
-        layout = layout if is_first else self.layout_
+        layout, y = layout if is_first else self.layout_, find_labels(X, y)
         samples, y, weight, symbols = self._read(
             layout, X, y, sample_weight, symbols, reset=is_first
         )

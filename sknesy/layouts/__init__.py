@@ -7,6 +7,7 @@ from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._joint import JointLayout
 from sknesy.layouts._part import Part
 from sknesy.layouts._sequences import JointSequenceLayout, SequenceLayout, as_symbols
+from sknesy.layouts._stored import find_labels
 
 __all__ = [
     "Layout",
@@ -19,5 +20,6 @@ __all__ = [
     "FeaturelessLayout",
     "as_symbols",
     "choose_layout",
+    "find_labels",
     "without_features",
 ]

@@ -19,6 +19,7 @@ from sknesy.layouts._base import Layout
 from sknesy.layouts._grid import GridLayout
 from sknesy.layouts._part import Part, check_parts, find_places
 from sknesy.layouts._sequences import SequenceLayout
+from sknesy.layouts._stored import refuse_stored
 from sknesy.likelihoods import KnownSymbols
 from sknesy.nets import Parts, Place, Samples, Sequences, SymbolGroup
 
@@ -115,6 +116,7 @@ class Columns(Layout):
 
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and take each part's columns."""
+        refuse_stored(X, self)
         parts = check_parts(self.parts)
         if knowledge is None:
             raise ValueError(

@@ -12,7 +12,8 @@ from sknesy._validation import join_names
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
-from sknesy.nets import Grid, Samples
+from sknesy.layouts._stored import check_inputs, is_stored, open_dataset, open_mapped, share
+from sknesy.nets import Grid, Samples, StoredGrid
 
 __all__ = ["GridLayout"]
 
@@ -21,7 +22,9 @@ class GridLayout(Layout):
     """Samples of as many symbols as the knowledge has; shaped, or flat.
 
     X is of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, n_symbols * n_features); or
-    a mapping of names to such arrays, which the net's ``forward`` takes by keyword.
+    a mapping of names to such arrays, which the net's ``forward`` takes by keyword. A memory-mapped
+    array is read by the mini-batch, in the type that it has on disk; so is a map-style data set of
+    torch, which hands out samples of these shapes, or pairs (sample, label).
 
     Parameters
     ----------
@@ -32,6 +35,8 @@ class GridLayout(Layout):
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and cut them into symbols without a copy."""
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
+        if is_stored(X):
+            return self._open(X, n_symbols, estimator, reset)
         if isinstance(X, Mapping) or isinstance(self.symbol_shape, Mapping):
             return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))
         X = open_features(X)
@@ -43,6 +48,24 @@ class GridLayout(Layout):
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
         shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
         return Grid(as_tensor(X.reshape(len(X), n_symbols, *shape)))
+
+    def _open(self, X: Any, n_symbols: int, estimator: Any, reset: bool) -> Samples:
+        """Check samples that stay where they are."""
+        if not isinstance(X, np.ndarray):
+            source = open_dataset(X, estimator, reset)
+            if isinstance(source.shape, dict) or isinstance(self.symbol_shape, Mapping):
+                shapes = check_inputs(source.shape, self.symbol_shape, (n_symbols,))
+                return StoredGrid(source.reshaped(shapes), n_symbols)
+            shape = (len(source), *source.shape)
+            shape = find_symbol_shape(shape, n_symbols, self.symbol_shape)
+            return StoredGrid(source.reshaped((n_symbols, *shape)), n_symbols)
+        if isinstance(self.symbol_shape, Mapping):
+            return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))  # says why not
+        if not reset and self.symbol_shape is not None:
+            check_symbols(X, n_symbols, self.symbol_shape)
+        X = open_mapped(X, estimator, reset)
+        shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
+        return StoredGrid(share(X, (len(X), n_symbols, *shape)), n_symbols)
 
 
 def find_symbol_shape(

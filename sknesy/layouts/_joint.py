@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import validate_data
 
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
 from sknesy.layouts._sequences import JointSequenceLayout
-from sknesy.nets import Joint, Samples
+from sknesy.layouts._stored import check_inputs, is_stored, open_dataset, open_mapped, share
+from sknesy.nets import Joint, Samples, StoredJoint
 
 __all__ = ["JointLayout"]
 
@@ -22,7 +24,8 @@ class JointLayout(Layout):
     names to such arrays, which the net's ``forward`` takes by keyword. The net gives logits of
     shape (n_samples, n_symbols, n_states), or flat; where all symbols have two states it may give
     (n_samples, n_symbols), the logits of the second state. Symbols of fewer states than others have
-    logits that are ignored.
+    logits that are ignored. A memory-mapped array and a data set of torch are read by the
+    mini-batch, as by `GridLayout`.
 
     With a family of knowledge, of any number of symbols, `fit` uses a `JointSequenceLayout`.
 
@@ -59,6 +62,8 @@ class JointLayout(Layout):
         """Check samples; nothing is copied but where numbers become float32."""
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
         shape = self.symbol_shape
+        if is_stored(X):
+            return self._open(X, n_symbols, estimator, reset)
         if isinstance(X, Mapping) or isinstance(shape, Mapping):
             return Joint(read_mapping(X, shape, (), estimator), n_symbols)
         X = widen(open_features(X))
@@ -66,6 +71,25 @@ class JointLayout(Layout):
             check_features(X, tuple(shape))
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
         return Joint(as_tensor(X if shape is None else X.reshape(len(X), *shape)), n_symbols)
+
+    def _open(self, X: Any, n_symbols: int, estimator: Any, reset: bool) -> Samples:
+        """Check samples that stay where they are."""
+        shape = self.symbol_shape
+        if not isinstance(X, np.ndarray):
+            source = open_dataset(X, estimator, reset)
+            if isinstance(source.shape, dict) or isinstance(shape, Mapping):
+                return StoredJoint(source.reshaped(check_inputs(source.shape, shape)), n_symbols)
+            if shape is not None:
+                check_features(np.broadcast_to(0, (len(source), *source.shape)), tuple(shape))
+            return StoredJoint(source.reshaped(shape or source.shape), n_symbols)
+        if isinstance(shape, Mapping):
+            return Joint(read_mapping(X, shape, (), estimator), n_symbols)  # says why not
+        if shape is not None:
+            check_features(X, tuple(shape))
+        X = open_mapped(X, estimator, reset)
+        return StoredJoint(
+            share(X, (len(X), *(X.shape[1:] if shape is None else shape))), n_symbols
+        )
 
     def read_parts(self, X: Any, parts: bool | str, knowledge: Knowledge) -> Samples:
         """Raise: a sample has no parts with features of their own."""

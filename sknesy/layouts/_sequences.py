@@ -15,6 +15,7 @@ from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, forget_features, open_features, widen
 from sknesy.layouts._base import Layout
+from sknesy.layouts._stored import refuse_stored
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import JointSequences, Samples, Sequences, SymbolGroup
 
@@ -38,6 +39,7 @@ class SequenceLayout(Layout):
 
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and put their symbols one after the other."""
+        refuse_stored(X, self)
         if reset:
             if knowledge is None or not knowledge.is_family:
                 raise UnsupportedKnowledgeError(

@@ -14,6 +14,7 @@ from sknesy.nets._processes import Processes
 from sknesy.nets._samples import Grid, Joint, Samples
 from sknesy.nets._sequences import JointSequences, Sequences
 from sknesy.nets._skorch import SkorchNet
+from sknesy.nets._stored import Source, StoredGrid, StoredJoint, TensorSource
 from sknesy.nets.modules import MLP, ConvNet, LeNet
 from sknesy.nets.sequence_modules import RecurrentNet, TransformerNet
 
@@ -36,9 +37,13 @@ __all__ = [
     "Samples",
     "Sequences",
     "SkorchNet",
+    "Source",
+    "StoredGrid",
+    "StoredJoint",
     "SymbolGroup",
     "SymbolLoss",
     "SymbolNet",
+    "TensorSource",
     "as_neural_net",
     "default_module",
     "make_net",

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from sknesy.nets._inputs import Inputs, count, dtypes_of, first, map_inputs, shape_of
 
-__all__ = ["Grid", "Joint", "Samples"]
+__all__ = ["BATCH_SIZE", "Grid", "Joint", "Samples"]
 
 # Inputs of the module in one forward pass of a prediction. Always the same number: float32 matrix
 # products depend on it in the last digits, and predictions must not depend on their neighbours.
-_BATCH_SIZE = 128
+BATCH_SIZE = 128
 
 
 class Samples(ABC):
@@ -31,11 +31,14 @@ class Samples(ABC):
         Whether an input is one symbol, rather than the whole sample.
     is_sequence : bool
         Whether the module sees whole sequences: inputs are then of unlike numbers of rows.
+    is_stored : bool
+        Whether they are read from elsewhere, so that `inputs` of all of them may not fit memory.
     """
 
     n_symbols: int
     is_shared: ClassVar[bool] = True
     is_sequence: ClassVar[bool] = False
+    is_stored: ClassVar[bool] = False
 
     @property
     def symbol_shape(self) -> Any:
@@ -46,6 +49,11 @@ class Samples(ABC):
     def dtype(self) -> Any:
         """Type of the data, a torch.dtype; of several inputs by name."""
         return dtypes_of(self.inputs())
+
+    @property
+    def n_rows(self) -> int:
+        """Number of the module's inputs, of all samples."""
+        return count(self.inputs())
 
     @abstractmethod
     def __len__(self) -> int:
@@ -83,14 +91,31 @@ class Samples(ABC):
             The number of rows, the first ones, that the net's output is wanted for.
         """
         inputs = self.inputs()
-        for start in range(0, count(inputs), _BATCH_SIZE):
-            stop = min(start + _BATCH_SIZE, count(inputs))
+        for start in range(0, count(inputs), BATCH_SIZE):
+            yield self.fill(inputs, start)
 
-            def fill(tensor: Tensor, start: int = start, stop: int = stop) -> Tensor:
-                zeros = tensor.new_zeros(start + _BATCH_SIZE - stop, *tensor.shape[1:])
-                return torch.cat([tensor[start:stop], zeros])
+    @staticmethod
+    def fill(inputs: Inputs, start: int) -> tuple[Inputs, int]:
+        """Copy a mini-batch of the inputs, filled up with zeros; see `batches`."""
+        stop = min(start + BATCH_SIZE, count(inputs))
 
-            yield map_inputs(fill, inputs), stop - start
+        def take(tensor: Tensor) -> Tensor:
+            zeros = tensor.new_zeros(start + BATCH_SIZE - stop, *tensor.shape[1:])
+            return torch.cat([tensor[start:stop], zeros])
+
+        return map_inputs(take, inputs), stop - start
+
+    def pieces(self) -> Iterator[tuple[int, Inputs]]:
+        """Yield all inputs, to look at, as many at a time as memory holds.
+
+        Yields
+        ------
+        start : int
+            Number of the first row.
+        inputs : Tensor of shape (n_rows, ...), or dict of str to such
+            The rows; here all.
+        """
+        yield 0, self.inputs()
 
     def owners(self, rows: Tensor) -> Tensor:
         """Return the samples that rows of the inputs belong to.

@@ -376,7 +376,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
             )
         net.criterion_.weight = weight.to(self.device)
         net.criterion_.samples = samples.to(self.device)
-        extremes = find_extremes(samples)
+        extremes = find_extremes(samples, self._dtypes)
         if len(extremes):
             self.log_prob(samples[extremes])
         index = samples.smallest_first(index)  # fewest symbols to normalise over
@@ -411,10 +411,17 @@ class SkorchNet(SteppingMixin, SymbolNet):
 
     def _forward(self, samples: Samples) -> Tensor:
         """Return the module's output in evaluation mode, for all samples."""
-        parts = [self._evaluate(inputs, self._dtypes)[:n] for inputs, n in samples.batches()]
-        if not parts:  # of sequences that are all empty
+        # Written in place: small tensors that stay between large ones that go fragment the heap.
+        whole, start = None, 0
+        for inputs, n in samples.batches():
+            part = self._evaluate(inputs, self._dtypes)[:n]
+            if whole is None:
+                whole = part.new_empty(samples.n_rows, *part.shape[1:])
+            whole[start : start + n] = part
+            start += n
+        if whole is None:  # of sequences that are all empty
             return torch.empty(0, *self.net.criterion_.mask.shape, device=self.device)
-        return torch.cat(parts)
+        return whole
 
     def _evaluate(self, inputs: Inputs, dtypes: Any) -> Any:
         """Return the module's output in evaluation mode."""
