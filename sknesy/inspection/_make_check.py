@@ -1,5 +1,6 @@
 """Choice of how maps of states are checked, by what the knowledge compiles to."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +9,12 @@ import numpy as np
 
 from sknesy._validation import check_labels, encode_labels, join_names
 from sknesy.compilation import Levels, Limits, check_clauses, compile_levels
-from sknesy.exceptions import InconsistentLabelError, IntractableError, TooManyWorldsError
+from sknesy.exceptions import (
+    InconsistentLabelError,
+    IntractableError,
+    TooManyWorldsError,
+    TooWideError,
+)
 from sknesy.inspection._clause_check import ClauseCheck
 from sknesy.inspection._label_checks import (
     DiagramCheck,
@@ -20,12 +26,13 @@ from sknesy.inspection._label_checks import (
 )
 from sknesy.inspection._listed_check import ListedCheck, draw_worlds
 from sknesy.knowledge import ClauseKnowledge, Knowledge, StepKnowledge
-from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.diagram import as_table, reduce_tables
 from sknesy.sat import Deadline
 
 __all__ = ["Checks", "make_checks"]
 
 _MAX_WIDTH, _MAX_EDGES = 50_000, 2_000_000
+_MAX_CELLS = 20_000_000  # of all tables: nodes times states, 160 MB
 _MAX_LABELS = 200  # that are tried one by one
 # Shares of the time for compiling, with and without another way that is exact
 _SHARE_OF_SEVERAL, _SHARE_OF_ONE = 0.15, 0.6
@@ -89,6 +96,10 @@ def _by_diagrams(
     worlds: IntArray | None,
 ) -> Checks:
     tables, variables = reduce_tables(levels.tables), levels.variables
+    n_cells = sum(math.prod(table.shape) for table in tables)
+    if n_cells > _MAX_CELLS:
+        raise TooWideError(f"Its tables have {n_cells:,} cells. More than {_MAX_CELLS:,} are slow.")
+    tables = list(map(as_table, tables))
     n_symbols, names = knowledge.n_symbols, levels.output_states
 
     def check_of(occurring: list[IntArray]) -> DiagramCheck:
