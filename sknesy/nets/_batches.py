@@ -1,6 +1,6 @@
 """Mini-batches by one indexing operation each, rather than sample by sample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sknesy.nets._samples import Samples
 __all__ = ["JoinedBatches", "SequenceBatch", "SymbolDataset", "as_is", "find_indices"]
 
 
-class SymbolDataset(Dataset):
+class SymbolDataset(Dataset[Any]):
     """Samples for the M-step, given out as mini-batches (inputs, indices), in the net's dtypes.
 
     The target of a sample is its index: what it is to be trained on is computed on the way.
@@ -81,6 +81,7 @@ class JoinedBatches(BatchSampler):
             yield held
 
     def __len__(self) -> int:
+        assert isinstance(self.sampler, Sized)
         n_samples = len(self.sampler)
         n_last = n_samples % self.batch_size
         is_joined = 0 < n_last < self.least <= self.batch_size < n_samples
@@ -92,7 +93,7 @@ def as_is(batch: Any) -> Any:
     return batch
 
 
-def find_indices(part: Dataset, whole: SymbolDataset) -> Tensor | None:
+def find_indices(part: Dataset[Any], whole: SymbolDataset) -> Tensor | None:
     """Return the positions in a data set of the samples of a part; None if it is no part of it."""
     if part is whole:
         return torch.arange(len(whole))

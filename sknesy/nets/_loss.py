@@ -36,6 +36,7 @@ class SymbolLoss(nn.Module):
         super().__init__()
         self.is_binary = set(n_states) == {2}
         self.single_width = 1 if is_shared else len(n_states)  # of an output of one logit a symbol
+        self.mask: Tensor
         mask = mask_states(torch.tensor(n_states))
         self.register_buffer("mask", mask, persistent=False)
         self.is_padded = not bool(mask.all())
@@ -84,6 +85,8 @@ class SymbolLoss(nn.Module):
         Tensor of shape ()
             The loss in nats, float64.
         """
+        assert self.responsibilities is not None, "a session comes first"
+        assert self.weight is not None
         output = logits_of(output)
         log_prob = self.log_prob(output)
         # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.

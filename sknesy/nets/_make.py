@@ -57,7 +57,8 @@ def make_net(net: Any, group: SymbolGroup, seed: int, options: Mapping[str, Any]
     InvalidNetError
         When the net, or an option, cannot be used.
     """
-    return _make_skorch(net, group, seed, options)
+    made: SymbolNet = _make_skorch(net, group, seed, options)
+    return made
 
 
 # skorch's classifiers inherit from scikit-learn's mixins first: registered by name, they stay
@@ -97,7 +98,8 @@ def _make_default(
 ) -> SymbolNet:
     """Build a `SkorchNet`; where there are no features, a `PriorNet`."""
     if group.symbol_shape != (0,):
-        return _make_skorch(net, group, seed, options)
+        made: SymbolNet = _make_skorch(net, group, seed, options)
+        return made
     for option in ("learning_rate", "batch_size"):
         if options.get(option) is not None:
             raise InvalidNetError(

@@ -259,13 +259,14 @@ def make_nets(
     unused = {k: v for k, v in options.items() if not any(k in kept for kept in used.values())}
     used[str(groups[0].name)] |= unused
     seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(groups))
-    nets, starters = {}, {}
+    nets: dict[str, SymbolNet] = {}
+    starters: dict[str, SymbolNet] = {}
     for group, own_seed in zip(groups, seeds.tolist(), strict=True):
         name = str(group.name)
         with _naming(name):
             nets[name] = make_net(own[name], group, own_seed, used[name])
-            if nets[name].starter is not None:
-                starters[name] = nets[name].starter
+            if (starter := nets[name].starter) is not None:
+                starters[name] = starter
     if not starters:
         return PartsNet(nets)
     # All parts train together before: nets without a starter have a twin that does.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, Subset
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subset
 
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
@@ -48,6 +48,8 @@ from sknesy.nets._trial import (
 )
 
 __all__ = ["SkorchNet"]
+
+Part = SymbolDataset | Subset[Any]  # the samples that are trained on, or held out
 
 _COMPARED = 1000  # positions of samples to train on that processes compare
 
@@ -96,7 +98,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         return "cpu" if self.net.device is None else str(self.net.device)
 
     @property
-    def processes(self) -> Processes:
+    def processes(self) -> Processes:  # type: ignore[override]  # the mixin only reads it
         """Processes that train it together."""
         return self._processes
 
@@ -396,7 +398,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
             net.criterion_.processes = self.processes
             net.callbacks_ = [("gradients", SumGradients(self.processes)), *net.callbacks_]
 
-    def _split(self, train: Dataset, valid: Dataset | None) -> None:
+    def _split(self, train: Part, valid: Part | None) -> None:
         """Set the samples that are trained on, and those that are held out."""
         self._datasets = {"dataset_train": train, "dataset_valid": valid}
         self._iterators = (
@@ -427,7 +429,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         """Return the module's output in evaluation mode."""
         return logits_of(self.net.evaluation_step((cast(inputs, dtypes), None), training=False))
 
-    def _iterate(self, dataset: Dataset, training: bool) -> Any:
+    def _iterate(self, dataset: Part, training: bool) -> Any:
         """Return skorch's iterator, handing out the mini-batches that the dataset makes."""
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self.net, name)
