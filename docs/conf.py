@@ -9,7 +9,9 @@ import sknesy
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import inventories
 from front_picture import draw_front_picture
+from links import LinkedNames, public_names
 
 project = "sknesy"
 author = "the sknesy developers"
@@ -22,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.githubpages",  # folders whose names open with an underscore are served, too
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
@@ -35,7 +38,20 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+default_role = "py:obj"  # `a name` in a docstring is a link where it is documented, else code
+toc_object_entries_show_parents = "hide"
+
 numpydoc_show_class_members = False  # the template of classes lists them
+numpydoc_xref_param_type = True
+numpydoc_xref_aliases = {
+    **inventories.names(),
+    **public_names(),
+    "NeuralNet": "skorch.net.NeuralNet",
+    "Tensor": "torch.Tensor",
+}
+numpydoc_xref_ignore = "all"  # words that are no names above
+
+intersphinx_mapping = inventories.intersphinx_mapping(HERE / "_build" / "inventories")
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -48,6 +64,9 @@ sphinx_gallery_conf = {
         "../examples/bigger",
     ],
     "filename_pattern": r"/plot_(?!mnist)",  # MNIST is shown, not run: it would be fetched
+    "doc_module": ("sknesy",),
+    "backreferences_dir": "_generated/backreferences",
+    "reference_url": {"sknesy": None},
     "show_memory": False,
     "write_computation_times": False,
 }
@@ -76,6 +95,8 @@ def setup(app):
     """Draw the picture of the front page, and have shapes read as plain text."""
     picture = HERE / "_static" / "front_picture.svg"
     picture.write_text(draw_front_picture(), encoding="utf-8")
+    LinkedNames.names = public_names()
+    app.add_post_transform(LinkedNames)
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)  # before numpydoc
 
 
