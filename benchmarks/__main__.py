@@ -21,6 +21,7 @@ from benchmarks import (
     long_addition,
     mnist_addition,
     paths,
+    peers,
     sampling,
     shortcuts,
     soak,
@@ -68,6 +69,7 @@ BENCHMARKS = {
     "hierarchies-fitted": lambda mnist, args: hierarchies_fitted.run(
         weak_data.find_folder(args.data)
     ),
+    "peers": lambda mnist, args: peers.run(weak_data.find_folder(args.data), args.seeds),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
     "learners": lambda mnist, args: learners.run(min(args.seeds, 10), args.quick),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),

@@ -55,7 +55,7 @@ def print_people(n_seeds: int) -> None:
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(X))
         train, test = order[:1347], order[1347:]
-        y = _simulate_people(true[train], rng)
+        y = simulate_people(true[train], rng)
         votes = np.stack([(y == k).sum(axis=1) for k in range(10)], axis=1).astype(float)
         known = votes.any(axis=1)
         options = {"learning_rate": 3e-3, "max_iter": 15, "random_state": seed}
@@ -110,7 +110,7 @@ def print_flipped_sums(mnist, n_seeds: int) -> None:
     _print("40 % of 30,000 MNIST sums flipped", found)
 
 
-def _simulate_people(true, rng):
+def simulate_people(true, rng):
     """Labels of people who are wrong alike to all other digits, each of a fifth of the samples."""
     shape = (len(true), len(SKILLS))
     shift = rng.integers(1, 10, size=shape) * (rng.random(shape) >= SKILLS)
