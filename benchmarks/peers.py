@@ -46,7 +46,10 @@ def run(folder, seeds=5):
 
 def _print_crowd(problems, n_classes):
     """Print errors and seconds of each way to join labels, (n_samples, n_people), -1: none."""
-    ways = {"sknesy AnnotatorLikelihood": _join_by_sknesy}
+    ways = {
+        "sknesy confusion matrices": _join_by_sknesy,
+        "sknesy one number a person": lambda y, n: _join_by_sknesy(y, n, "coin"),
+    }
     if importlib.util.find_spec("crowdkit"):
         ways |= {"crowd-kit MajorityVote": _majority, "crowd-kit DawidSkene": _dawid_skene}
     if importlib.util.find_spec("snorkel"):
@@ -62,8 +65,8 @@ def _print_crowd(problems, n_classes):
         print(f"  {name:28}{np.mean(wrong):7.1f} wrong of {len(true)}{np.median(seconds):8.2f} s")
 
 
-def _join_by_sknesy(labels, n_classes):
-    clf = EMNeSyClassifier(likelihood=AnnotatorLikelihood())
+def _join_by_sknesy(labels, n_classes, structure="confusion"):
+    clf = EMNeSyClassifier(likelihood=AnnotatorLikelihood(structure))
     y = np.ma.masked_array(labels, labels < 0)
     return clf.fit(None, y).predict_symbols(None, y)[:, 0]
 
