@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import (
     black_box,
+    checkpoint,
     diagrams,
     engines,
     enumeration,
@@ -72,6 +73,7 @@ BENCHMARKS = {
     "peers": lambda mnist, args: peers.run(weak_data.find_folder(args.data), args.seeds),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
     "learners": lambda mnist, args: learners.run(min(args.seeds, 10), args.quick),
+    "checkpoint": lambda mnist, args: checkpoint.run(seed=args.seed),
     "weak": lambda mnist, args: weak.run(mnist, args.data, args.tables, args.seed),
 }
 

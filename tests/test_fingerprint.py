@@ -108,10 +108,9 @@ def test_values_of_all_kinds_have_fingerprints_of_their_own():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", ["1", "2"])
-def test_another_process_finds_the_same(seed):
+def test_another_process_with_other_hashes_finds_the_same():
+    env = {**os.environ, "PYTHONHASHSEED": "1"}
     command = [sys.executable, __file__]
-    env = {**os.environ, "PYTHONHASHSEED": seed}
     told = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     assert told.split() == [fingerprint(value) for value in values().values()]
 
