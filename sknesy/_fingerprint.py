@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "holds_code"]
 
 _AT_ONCE = 1 << 24  # bytes of an array that are hashed at a time: a memory map is never read whole
 _PLAIN = {type(None), bool, int, float, complex, str, bytes}
@@ -52,6 +52,16 @@ def fingerprint(value: Any) -> str:
         When something in it does not pickle, as an open file does not.
     """
     return _Digest({}).of(value)
+
+
+def holds_code(value: Any) -> bool:
+    """Tell whether functions or classes of the user's own are in a value.
+
+    Their fingerprints change with the version of Python.
+    """
+    code: dict[int, str] = {}
+    _Digest(code).add(value)
+    return bool(code)
 
 
 class _Digest:

@@ -24,6 +24,7 @@ FLOORS = {
     "_arrays": 0,
     "_show_versions": 0,
     "_documentation": 0,
+    "_files": 1,
     "_fingerprint": 1,
     "_validation": 1,
     "_logging": 1,

@@ -5,8 +5,6 @@ import io
 import json
 import logging
 import os
-import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sknesy._files import write_whole
 from sknesy._validation import check_number, warn
 from sknesy.em._callbacks import EMCallback
 from sknesy.em._run import Run
@@ -26,7 +25,6 @@ __all__ = ["Checkpoint"]
 _LOGGER = logging.getLogger(__name__)
 _KIND = "sknesy checkpoint"
 _CURE = "Delete the file to train anew, or put back a copy of it."
-_STALE = 3600.0  # seconds after which what a killed process was writing is deleted
 
 
 class Checkpoint(EMCallback):
@@ -212,22 +210,7 @@ def _write(path: Path, training: Training) -> None:
         "n_iter": [run.n_iter for run in training.runs],
         "digest": hashlib.blake2b(payload, digest_size=16).hexdigest(),
     }
-    handle, name = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(json.dumps(header).encode() + b"\n")
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    for other in path.parent.glob(f"{path.stem}-*.tmp"):  # of processes that were killed
-        with suppress(OSError):
-            if time.time() - other.stat().st_mtime > _STALE:
-                other.unlink()
+    write_whole(path, json.dumps(header).encode() + b"\n", payload)
 
 
 def _read(path: Path, fingerprint: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle, copy_bare
 from sknesy.estimators._objective import assume
 from sknesy.estimators._online import OnlineMixin
+from sknesy.estimators._params import ParamsMixin
 from sknesy.estimators._possible import warn_of_no_information
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._sklearn_callbacks import CallbackSupportMixin, watch_fit, with_callbacks
@@ -48,7 +49,13 @@ _N_SEEDS = np.iinfo(np.int32).max
 
 
 class BaseEMNeSy(
-    TrainingMixin, OnlineMixin, VersionedPickle, CallbackSupportMixin, Documented, BaseEstimator
+    TrainingMixin,
+    OnlineMixin,
+    ParamsMixin,
+    VersionedPickle,
+    CallbackSupportMixin,
+    Documented,
+    BaseEstimator,
 ):
     """Base of estimators that learn a net for symbols by EM; `EMNeSyClassifier` documents it.
 
@@ -320,6 +327,8 @@ class BaseEMNeSy(
                 seeds[-1],
                 labels.wanted([]) or None,
                 target,
+                groups,
+                e_step.observed.support,
             )
             learner._keep(state, layout, knowledge, e_step, samples)
             learner.history_ = tabulate(runs, kept)

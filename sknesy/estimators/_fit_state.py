@@ -13,7 +13,7 @@ from sknesy.exceptions import InconsistentVersionWarning
 from sknesy.inference import Compiled
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import Likelihood, State
-from sknesy.nets import SymbolNet
+from sknesy.nets import SymbolGroup, SymbolNet
 from sknesy.transforms import PosteriorTransform
 
 __all__ = ["FitState", "VersionedPickle", "copy_bare"]
@@ -32,6 +32,8 @@ class FitState:
     seed: int
     classes: list[Any] | None = None  # labels that y of partial_fit may hold; None for all
     target: Target = field(default_factory=LabelTarget)
+    groups: tuple[SymbolGroup, ...] = ()  # what the nets predict
+    support: list[Any] | None = None  # labels that it was compiled for; None for all
     # Compiled when first needed: for sequences longer than in `fit`, and for most probable worlds.
     longer: tuple[Knowledge, Compiled] | None = None
     searches: dict[int, Any] = field(default_factory=dict)

@@ -116,6 +116,8 @@ class OnlineMixin:
                 seeds[-1],
                 names,
                 target,
+                groups,
+                names,
             )
         else:
             e_step = e_step.to(state.net.device, transforms)
@@ -128,6 +130,7 @@ class OnlineMixin:
                 longer=None,
                 searches=searches,
                 target=target,
+                groups=groups,
             )
         _refuse_refits(runs[0].net, self.net)
         before = [deepcopy(run.net.state_dict()) for run in runs]

@@ -51,6 +51,13 @@ class Target(ABC):
     ) -> tuple[Any, Any, str]:
         """Return labels, known symbols, and the parameter these come from: for training."""
 
+    def describe(self) -> str | None:
+        """Return what `read` found out about the form of y, as text."""
+        return None
+
+    def restore(self, described: str | None, knowledge: Knowledge) -> None:  # noqa: B027
+        """Find it again, from what `describe` returned and the knowledge of as many symbols."""
+
     @abstractmethod
     def look(self, y: Any, symbols: Any) -> tuple[Any, Any, str]:
         """Return the same for predictions, where None is what these assume, and no more."""
@@ -181,6 +188,15 @@ class SymbolsTarget(Target):
         self._dtype = _find_dtype(y, known)
         self._label = layout.unroll(knowledge, samples).label_if_satisfied
         return [self._label] * len(samples), y, "y"
+
+    def describe(self) -> str | None:
+        """Return the type of the bools or ints in y."""
+        return None if self._dtype is None else self._dtype.str
+
+    def restore(self, described: str | None, knowledge: Knowledge) -> None:
+        """Restore that type, and the label that the rules hold."""
+        self._dtype = None if described is None else np.dtype(described)
+        self._label = knowledge.label_if_satisfied
 
     def look(self, y: Any, symbols: Any) -> tuple[Any, Any, str]:
         """Return y or `symbols` as the symbols that are known, and no label."""

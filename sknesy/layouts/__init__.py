@@ -1,5 +1,6 @@
 """Layouts: the places of the symbols of samples in X."""
 
+from sknesy.layouts._arrays import forget_features
 from sknesy.layouts._base import Layout, choose_layout
 from sknesy.layouts._columns import Columns
 from sknesy.layouts._featureless import FeaturelessLayout, without_features
@@ -21,5 +22,6 @@ __all__ = [
     "as_symbols",
     "choose_layout",
     "find_labels",
+    "forget_features",
     "without_features",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sknesy.exceptions import InvalidNetError
 from sknesy.nets._processes import ALONE, Processes
 from sknesy.nets._samples import Samples
 
@@ -162,6 +163,39 @@ class SymbolNet(ABC):
         InvalidNetError
             When the state does not fit.
         """
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return what predictions need, as tensors by name.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The tensors in use.
+
+        Raises
+        ------
+        InvalidNetError
+            When predictions need more than tensors.
+        """
+        raise InvalidNetError(
+            f"net must be a torch module to be saved as tensors, got {type(self).__name__}. Save "
+            "the estimator by joblib.dump, or by skops.io.dump."
+        )
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `weights` returned; an optimiser stays as it is.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor
+            Weights of a net of the same kind and the same shapes.
+
+        Raises
+        ------
+        InvalidNetError
+            When they do not fit.
+        """
+        raise InvalidNetError(f"net must be a torch module, got {type(self).__name__}.")
 
     def session_state(self) -> dict[str, Any]:
         """Return `state_dict`, and what the training session remembers beside; it pickles.

@@ -192,6 +192,23 @@ class PartsNet(SymbolNet):
         for name, net in self.nets.items():
             net.load_state_dict(state[name])
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights of each net, with the name of its part before theirs."""
+        return {
+            f"{name}/{key}": tensor
+            for name, net in self.nets.items()
+            for key, tensor in net.weights().items()
+        }
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `weights` returned."""
+        self._starter = None
+        for name, net in self.nets.items():
+            prefix = f"{name}/"
+            own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+            with _naming(name):
+                net.load_weights(own)
+
     def session_state(self) -> dict[str, Any]:
         """Return the state of the session of each net, by name."""
         return {name: net.session_state() for name, net in self.nets.items()}

@@ -81,3 +81,17 @@ class PriorNet(SymbolNet):
                 "symbols and states. Set warm_start=False, or fit a new estimator."
             )
         self.prob = prob.to(self.prob)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the distributions."""
+        return {"prob": self.prob}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `weights` returned."""
+        prob = weights.get("prob")
+        if prob is None or prob.shape != self.prob.shape:
+            raise InvalidNetError(
+                f"The net must be without features, of {tuple(self.prob.shape)} states, as that "
+                "whose weights are loaded. Set `net` and `knowledge` as they were."
+            )
+        self.prob = prob.to(self.prob)

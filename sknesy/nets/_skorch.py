@@ -227,6 +227,18 @@ class SkorchNet(SteppingMixin, SymbolNet):
         self._stream.load_state_dict(state["stream"])
         self._order.set_state(state["order"])
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return the state of the module."""
+        return dict(self.net.module_.state_dict())
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `weights` returned."""
+        self._load_weights(
+            weights,
+            "The net must be built like the one whose weights are loaded",
+            "Set `net` and its parameters as they were.",
+        )
+
     def session_state(self) -> dict[str, Any]:
         """Return `state_dict`, with callbacks, history and the samples that are held out."""
         indices = [
@@ -255,14 +267,16 @@ class SkorchNet(SteppingMixin, SymbolNet):
             momenta = deepcopy(state["optimizer"]["state"])
             self.net.optimizer_.load_state_dict({"state": momenta, "param_groups": groups})
 
-    def _load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def _load_weights(
+        self,
+        weights: Mapping[str, Tensor],
+        rule: str = "With warm_start=True the net must be built like that of the last fit",
+        cure: str = "Set warm_start=False, or fit a new estimator.",
+    ) -> None:
         try:
             self.net.module_.load_state_dict(weights)
         except RuntimeError as error:
-            raise InvalidNetError(
-                "With warm_start=True the net must be built like that of the last fit, but "
-                f"{error} Set warm_start=False, or fit a new estimator."
-            ) from error
+            raise InvalidNetError(f"{rule}, but {error} {cure}") from error
 
     def _initialize(self) -> None:
         """Build the module, the criterion and the optimiser of the skorch net."""
