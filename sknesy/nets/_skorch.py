@@ -430,7 +430,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         # Written in place: small tensors that stay between large ones that go fragment the heap.
         whole, start = None, 0
         for inputs, n in samples.batches():
-            part = self._evaluate(inputs, self._dtypes)[:n]
+            part: Tensor = self._evaluate(inputs, self._dtypes)[:n]
             if whole is None:
                 whole = part.new_empty(samples.n_rows, *part.shape[1:])
             whole[start : start + n] = part
