@@ -27,6 +27,7 @@ from sknesy.sat import Deadline
 
 __all__ = ["Answer"]
 
+_MAX_CELLS = 200_000  # pairs of a state and another, in all maps
 _MAX_TRIED = 50  # maps whose labels are looked at one by one
 _SHARE = 0.5  # of the time that is left is for the next step
 
@@ -55,6 +56,9 @@ class Answer:
 
     def find(self, checks: Checks, max_maps: int) -> Identifiability:
         """Find the maps, up to so many, and what tells them apart."""
+        most = int(self._symbols.n_states.max())
+        if len(self._symbols.groups) * most**2 > _MAX_CELLS:
+            return self.leave_open(f"maps of {most:,} states are too many for the solver.")
         occurring = self._symbols.occurring(checks.check)
         self._unseen = [
             (g, v)

@@ -15,7 +15,11 @@ from sknesy._validation import (
     is_collection,
     join_names,
 )
-from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
+from sknesy.exceptions import (
+    InconsistentLabelError,
+    IntractableError,
+    UnsupportedKnowledgeError,
+)
 from sknesy.inspection._answer import Answer
 from sknesy.inspection._identifiability_result import Identifiability
 from sknesy.inspection._label_checks import IntArray
@@ -234,7 +238,10 @@ def _kinds(names: Sequence[tuple[Hashable, ...]]) -> list[list[int]]:
 
 def _read_labels(knowledge: Knowledge, labels: Any) -> list[Hashable]:
     """Return the labels observed, each once."""
-    observed = list(dict.fromkeys(knowledge.read_labels(labels)))
+    try:
+        observed = list(dict.fromkeys(knowledge.read_labels(labels)))
+    except InconsistentLabelError as error:
+        raise InconsistentLabelError(f"labels are read as y is: {error}") from None
     if not observed:
         raise ValueError("labels must hold at least one label, got none. Pass None for all.")
     if knowledge.output_states is not None and knowledge.n_outputs == 1:
@@ -244,6 +251,10 @@ def _read_labels(knowledge: Knowledge, labels: Any) -> list[Hashable]:
 
 def _read_worlds(knowledge: Knowledge, worlds: Any) -> IntArray:
     """Return worlds as indices of states, (n_worlds, n_symbols), each once."""
+    if not is_collection(worlds) or isinstance(worlds, str):
+        raise TypeError(
+            f"worlds must be rows of names of states, got {worlds!r}. Pass for example [[0, 1]]."
+        )
     n_rows = len(as_array(worlds))
     if not n_rows:
         raise ValueError("worlds must hold at least one world, got none. Pass None for all.")

@@ -117,9 +117,10 @@ def _by_diagrams(
         return Checks(check_of(tables))
     observed = encode_labels(labels, names)
     occurring, met = keep_labels(tables, variables, n_symbols, observed)
-    if len(met) < len(labels):
-        check_labels(labels, [labels[i] for i in met], "labels")
     rows_ = find_labels(tables, variables, n_symbols, _MAX_LABELS)
+    if len(met) < len(labels):
+        possible = [labels[i] for i in met] if rows_ is None else _as_labels(rows_, names)
+        check_labels(labels, possible, "labels")
     if rows_ is None:
         return Checks(check_of(occurring))
     is_observed = (rows_[:, None] == observed).all(axis=2).any(axis=1)
@@ -176,12 +177,17 @@ def _check_some(kept: list[int]) -> None:
         )
 
 
+def _as_labels(rows: IntArray, names: Sequence[Sequence[Hashable]]) -> list[Hashable]:
+    """Return states of outputs as labels."""
+    named = [tuple(names[o][v] for o, v in enumerate(row)) for row in rows.tolist()]
+    return [label for (label,) in named] if len(names) == 1 else list(named)
+
+
 def _name_labels(
     knowledge: Knowledge, rows: IntArray, names: Sequence[Sequence[Hashable]]
 ) -> list[Hashable]:
     """Return labels as users write them."""
-    named = [tuple(names[o][v] for o, v in enumerate(row)) for row in rows.tolist()]
-    if len(names) == 1:
-        return [label for (label,) in named]
-    written: list[Hashable] = knowledge.join_labels(named).tolist()
-    return written
+    labels: list[Hashable] = _as_labels(rows, names)
+    if len(names) > 1:
+        labels = knowledge.join_labels(labels).tolist()
+    return labels

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import time
+from functools import partial
 
 import cpmpy
 import numpy as np
@@ -213,27 +214,24 @@ def last_digit(a, b, base=10):
     return (a + b) % base
 
 
-def last_digit_of_4(a, b):
-    return last_digit(a, b, 4)
-
-
 def test_sums_modulo_4_leave_the_maps_of_brute_force():
-    knowledge = FunctionKnowledge(last_digit_of_4, states=range(4), n_symbols=2)
+    knowledge = FunctionKnowledge(partial(last_digit, base=4), states=range(4), n_symbols=2)
     for shared in ALL_WAYS:
         found = check_identifiability(knowledge, shared=shared)
         assert images(found) == expected_maps(knowledge, shared)
 
 
-@pytest.mark.parametrize(("shared", "n_maps"), [(True, 2), (False, 10)])
-def test_sums_modulo_10_leave_shifts(shared, n_maps):
-    """By symbol a + k and b - k; with one map for both, 2 k must be a multiple of 10."""
-    knowledge = FunctionKnowledge(last_digit, states=range(10), n_symbols=2)
+@pytest.mark.parametrize("base", [10, 14])  # of many states, not all pairs exclude each other
+@pytest.mark.parametrize("shared", ALL_WAYS)
+def test_sums_modulo_a_number_leave_shifts(base, shared):
+    """By symbol a + k and b - k; with one map for both, 2 k must be a multiple of the base."""
+    knowledge = FunctionKnowledge(partial(last_digit, base=base), states=range(base), n_symbols=2)
     found = check_identifiability(knowledge, shared=shared)
-    assert len(found.maps) == len(found.symmetries) == n_maps
+    assert len(found.maps) == len(found.symmetries) == (2 if shared else base)
     for state_map in found.maps:
         shift = state_map[0][0]
-        assert state_map[0] == {v: (v + shift) % 10 for v in range(10)}
-        assert state_map[1] == {v: (v - shift) % 10 for v in range(10)}
+        assert state_map[0] == {v: (v + shift) % base for v in range(base)}
+        assert state_map[1] == {v: (v - shift) % base for v in range(base)}
 
 
 def maps_of_pairs(pairs, n_digits):
@@ -487,6 +485,12 @@ def test_what_the_time_does_not_decide_is_left_open():
     assert "no small diagram" in found.notes[0]
 
 
+def test_states_without_number_are_left_open():
+    found = check_identifiability(FunctionKnowledge(abs, [range(2_000)]))
+    assert found.is_identified is None
+    assert "2,000 states" in found.notes[0]
+
+
 def append(word, letter, position):
     return word + letter
 
@@ -537,6 +541,7 @@ COLOURS = FunctionKnowledge(lambda a, b: a == b, [["red", "blue"], [0, 1]])
         ({"knowledge": AnyOf()}, UnsupportedKnowledgeError, "AnyOf", "unroll"),
         ({"knowledge": COLOURS}, ValueError, "'red', 'blue'", r"shared=\[\[0\], \[1\]\]"),
         ({"labels": [99]}, InconsistentLabelError, "99", "Check labels"),
+        ({"labels": 3}, InconsistentLabelError, "labels are .*got 3", "Pass a list"),
         ({"labels": []}, ValueError, "got none", "Pass None"),
         ({"shared": "all"}, TypeError, "'all'", "Pass for example"),
         ({"shared": [0, 1]}, TypeError, "got 0", "Pass for example"),
@@ -545,6 +550,7 @@ COLOURS = FunctionKnowledge(lambda a, b: a == b, [["red", "blue"], [0, 1]])
         ({"time_limit": 0}, ValueError, "got 0", "time_limit=10"),
         ({"time_limit": "1 s"}, TypeError, "'1 s'", "time_limit=10"),
         ({"max_maps": 1}, ValueError, "got 1", "such as 1000"),
+        ({"worlds": "ab"}, TypeError, "'ab'", "Pass for example"),
         ({"worlds": []}, ValueError, "got none", "Pass None"),
         ({"worlds": [[0, 12]]}, InconsistentLabelError, "12", "Pass names of states"),
         ({"worlds": [[0, None]]}, ValueError, "symbol 1", "Pass names of states"),
