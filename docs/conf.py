@@ -97,7 +97,14 @@ def setup(app):
     picture.write_text(draw_front_picture(), encoding="utf-8")
     LinkedNames.names = public_names()
     app.add_post_transform(LinkedNames)
+    app.connect("config-inited", miss_no_pictures)
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)  # before numpydoc
+
+
+def miss_no_pictures(app, config):
+    """Let pages show pictures of examples that are not run, with ``-D plot_gallery=0``."""
+    if str(config.plot_gallery) in ("0", "False"):
+        config.suppress_warnings.append("image.not_readable")
 
 
 def escape_shapes(app, what, name, obj, options, lines):
