@@ -1,8 +1,8 @@
 """Fits that are killed and begun again, against fits that are never killed.
 
-Each fit runs in a process of its own and is killed (SIGKILL) at a random moment, twice, wherever it
-is by then: in a step, between two iterations, while its file is written. The third process runs to
-the end. What it has learned is held against a fit that was never killed, to the last bit.
+Each fit runs in a process of its own and is killed (SIGKILL) twice, somewhere in the two iterations
+behind a random one: in a step, between iterations, while its file is written. The third process
+runs to the end. What it has learned is held against a fit that was never killed, to the last bit.
 """
 
 import hashlib
@@ -48,15 +48,17 @@ def run(n_fits=20, seed=0):
     for i in range(n_fits):
         name, fit_seed = names[i % len(names)], seed + i // len(names)
         with tempfile.TemporaryDirectory() as folder:
-            expected, seconds = _start(name, fit_seed, None).finish()
+            expected, n_iter, seconds = _start(name, fit_seed, None).finish()
             killed = []
-            for _ in range(_N_KILLS):
+            for share in np.sort(rng.uniform(size=_N_KILLS)):
                 child = _start(name, fit_seed, folder)
-                time.sleep(rng.uniform(0, 0.9 * seconds))
+                while child.is_alive and _progress(folder) < int(share * n_iter):
+                    time.sleep(0.002)
+                time.sleep(rng.uniform(0, 2 * seconds / n_iter))  # about two iterations
                 if child.kill():
-                    killed.append(_progress(folder))
+                    killed.append(str(_progress(folder)))
             n_whole += _are_whole(folder)
-            found, _ = _start(name, fit_seed, folder).finish()
+            found, *_ = _start(name, fit_seed, folder).finish()
         n_killed += bool(killed)
         n_alike += bool(killed) and found == expected
         shown = ", ".join(killed) or "ended first"
@@ -73,6 +75,11 @@ class _Child:
         self.process = process
         assert process.stdout.readline() == b"begin\n"
 
+    @property
+    def is_alive(self):
+        """Whether it still fits."""
+        return self.process.poll() is None
+
     def kill(self):
         """Kill it, and tell whether it was still fitting."""
         self.process.send_signal(signal.SIGKILL)
@@ -81,10 +88,10 @@ class _Child:
         return self.process.returncode == -signal.SIGKILL
 
     def finish(self):
-        """Wait for it; return what it has learned, and the seconds that training took."""
+        """Wait for it; return what it has learned, in how many iterations and seconds."""
         told, _ = self.process.communicate()
-        learned, seconds = told.decode().split()
-        return learned, float(seconds)
+        learned, n_iter, seconds = told.decode().split()
+        return learned, int(n_iter), float(seconds)
 
 
 def _start(name, seed, folder):
@@ -94,10 +101,11 @@ def _start(name, seed, folder):
 
 
 def _progress(folder):
-    """Return the largest number of iterations on file."""
-    (path,) = Path(folder).glob("*.ckpt")
-    with open(path, "rb") as file:
-        return str(max(json.loads(file.readline())["n_iter"]))
+    """Return the number of iterations on file, of all starts."""
+    for path in Path(folder).glob("*.ckpt"):
+        with open(path, "rb") as file:
+            return sum(json.loads(file.readline())["n_iter"])
+    return 0
 
 
 def _are_whole(folder):
@@ -203,7 +211,8 @@ def _fit(name, seed, folder):
     runs = clf._fit_state.runs
     learned = [(run.net.state_dict(), run.noise, run.convergence.lower_bounds) for run in runs]
     said = clf.predict_symbols_proba(X[:50])
-    print(fingerprint([learned, clf.start_weights_, said]), time.perf_counter() - announce.begin)
+    seconds = time.perf_counter() - announce.begin
+    print(fingerprint([learned, clf.start_weights_, said]), len(clf.history_["start"]), seconds)
 
 
 # What it costs

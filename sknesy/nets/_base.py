@@ -179,7 +179,7 @@ class SymbolNet(ABC):
         """
         raise InvalidNetError(
             f"net must be a torch module to be saved as tensors, got {type(self).__name__}. Save "
-            "the estimator by joblib.dump, or by skops.io.dump."
+            "the estimator by joblib.dump."
         )
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
