@@ -404,7 +404,7 @@ ERRORS = {
         make(FrozenEstimator(clone(TREE).fit(PIXELS, DIGIT)), AtMost(1)),
         None,
         None,
-        r"y must be given where .*AtMost\(1, .*n_symbols",
+        r"y must be given where .*AtMost\(1\).*n_symbols",
     ),
     "several outputs a part": (
         make(FrozenEstimator(clone(TREE).fit(PIXELS, LABELS)), ASCENDING),
