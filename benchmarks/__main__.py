@@ -17,6 +17,7 @@ from benchmarks import (
     fuzz,
     hierarchies,
     hierarchies_fitted,
+    identifiability,
     joint,
     learners,
     long_addition,
@@ -71,6 +72,7 @@ BENCHMARKS = {
         weak_data.find_folder(args.data)
     ),
     "peers": lambda mnist, args: peers.run(weak_data.find_folder(args.data), args.seeds),
+    "identifiability": lambda mnist, args: identifiability.run(),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
     "learners": lambda mnist, args: learners.run(min(args.seeds, 10), args.quick),
     "checkpoint": lambda mnist, args: checkpoint.run(seed=args.seed),

@@ -23,7 +23,7 @@ from sknesy.knowledge import SymbolSum
 from sknesy.metrics import symbol_accuracy, symbol_calibration_error
 from sknesy.transforms import StateBalance
 
-__all__ = ["run"]
+__all__ = ["TASKS", "run"]
 
 _TRAIN, _VALID, _TEST = 420, 120, 60  # samples of each ordered pair
 
@@ -50,7 +50,7 @@ class Task:
         return sorted(set(every) - set(self.seen))
 
 
-_TASKS = [
+TASKS = [
     Task("Half", 5, ((0, 0), (0, 1), (2, 3), (2, 4)), "concepts .794, ECE .042", 8),
     Task(
         "Even-Odd",
@@ -194,7 +194,7 @@ def run(mnist, n_seeds=10, n_starts=6, seed=0):
     """Print a table of each task and setting: means over seeds, with standard errors."""
     x_train, y_train, x_test, y_test = standardise(*mnist)
     x_train, x_test = _halve(x_train), _halve(x_test)
-    for task in _TASKS:
+    for task in TASKS:
         for setting in _SETTINGS:
             scores, start = {}, time.perf_counter()
             print(f"MNIST-{task.name}, {setting.name} (published: {task.published})")

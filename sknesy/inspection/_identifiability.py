@@ -105,9 +105,10 @@ def check_identifiability(
 
     It is assumed that nothing but labels tells states apart. The bias of a net, its initial
     weights, frequencies of states (`sknesy.transforms.StateBalance`) and known symbols may do so.
-    A net may also mix maps, or be wrong on some inputs of a state and not on others: with the
-    identity as the only map, no net that takes states one by one is right about all labels and
-    wrong about symbols [1]_.
+    With the identity as the only map, no net that takes states one by one, surely or with some
+    probability, is right about all labels and wrong about symbols [1]_. A net that sees whole
+    samples may read a symbol by what stands beside it, and a net may read some inputs of a state
+    rightly and others not; the answer does not speak of these.
 
     References
     ----------
