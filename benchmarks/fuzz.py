@@ -1,11 +1,12 @@
 """Random calls and random knowledge: does every call end well, and is every number right?
 
-`run_calls` draws calls of the public names with strange arguments, and counts how they end: they
-pass, or raise an error that is documented, or one that is not. `run_knowledge` holds random
-knowledge of every class against an oracle of plain loops, with every engine. `run_limits` compiles
-random knowledge under random limits and measures by how much they are exceeded. A case that fails
-is printed as code that does it again. Each block of cases runs in a process of its own, with a
-limit on memory: a crash, a hang or a process that is killed is a failure like any other.
+`calls` draws calls of the public names with strange arguments, and counts how they end: they
+pass, or raise an error that is documented, or one that is not. `knowledge` holds random
+knowledge of every class against an oracle of plain loops, with every engine. `limits` compiles
+random knowledge under random limits and measures by how much they are exceeded. `interrupts`
+sends SIGINT at a random moment of a fit. A case that fails is printed as code that does it again.
+Each block of cases runs in a process of its own, with a limit on memory: a crash, a hang or a
+process that is killed is a failure like any other.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ def _raise_hang(signum, frame):
     raise _HangError(f"more than {SECONDS} s")
 
 
-NAMES = ("calls", "knowledge", "limits")
+NAMES = ("calls", "knowledge", "limits", "interrupts")
 
 
 def run(n_cases, seed=0, names=NAMES):
@@ -103,7 +104,9 @@ def _work(name, start, n_cases, pipe):
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, _raise_hang)
-    case = {"calls": _call, "knowledge": _knowledge, "limits": _limits}[name]
+    case = {"calls": _call, "knowledge": _knowledge, "limits": _limits, "interrupts": _interrupt}[
+        name
+    ]
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for seed in range(start, start + n_cases):
             signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -163,3 +166,17 @@ def _limits(random, begin):
     except (Exception, _HangError):
         ended, fault = "wrong", traceback.format_exc()
     return kind, ended, fault, None if fault is None else code
+
+
+def _interrupt(random, begin):
+    """Send SIGINT at a random moment of a fit."""
+    from fuzzing.interrupts import draw_fit, interrupt
+
+    kind, code, share = draw_fit(random)
+    begin(code)
+    try:
+        ended, fault = interrupt(code, share)
+    except (Exception, _HangError):
+        ended, fault = "wrong", traceback.format_exc()
+    again = f"from fuzzing.interrupts import interrupt\nprint(interrupt(code, {share}))"
+    return kind, ended, fault, None if fault is None else f"code = '''{code}'''\n{again}"

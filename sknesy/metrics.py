@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy._arrays import as_floats, as_weight, open_array
-from sknesy._validation import as_objects, is_collection, is_missing, plain
+from sknesy._validation import as_names, as_objects, is_collection, is_missing, plain
 
 __all__ = ["exact_match", "output_accuracy", "symbol_accuracy", "symbol_calibration_error"]
 
@@ -245,7 +245,14 @@ def _name(
             f"{len(symbol_states)} for a sample of {symbols.max() + 1}. Pass "
             "clf.knowledge_.symbol_states."
         )
-    return [list(symbol_states[s])[state] for s, state in zip(symbols, states, strict=True)]
+    names = [as_names(symbol_states[s], f"symbol_states[{s}]") for s in symbols]
+    for s, own, state in zip(symbols, names, states, strict=True):
+        if state >= len(own):
+            raise ValueError(
+                f"symbol_states[{s}] must hold the name of each state, got {len(own)} for the "
+                f"most probable state {state}. Pass clf.knowledge_.symbol_states."
+            )
+    return [own[state] for own, state in zip(names, states, strict=True)]
 
 
 def _describe(rows: Any) -> str:
@@ -317,7 +324,7 @@ def _as_names(names: Any, name: str) -> npt.NDArray[Any]:
 
 def _compare(true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Mark where names agree; what is missing agrees with nothing."""
-    if true.dtype != object and pred.dtype != object:
+    if true.dtype.kind in "biufcUS" and pred.dtype.kind in "biufcUS":
         return np.asarray(true == pred, dtype=bool)
     pairs = zip(true.ravel().tolist(), pred.ravel().tolist(), strict=True)
     return np.array([_is_equal(*pair) for pair in pairs], dtype=bool).reshape(true.shape)

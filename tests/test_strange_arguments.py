@@ -48,7 +48,24 @@ CASES = [
     # Weights
     (f"{FIT}.fit(X, y, sample_weight=[2**5000] * 6)", ValueError, ["sample_weight must", "Divide"]),
     ("exact_match(y, y, sample_weight=np.ones(3))", ValueError, ["sample_weight.shape"]),
+    (f"{FIT}.set_params(class_weight={{2: 'x'}}).fit(X, y)", TypeError, ["class_weight must"]),
+    (
+        "symbol_calibration_error(Z, np.full((6, 2, 3), 1 / 3), symbol_states=[4, 5])",
+        TypeError,
+        ["symbol_states[0] must be a collection", "4"],
+    ),
+    (
+        "EMNeSyClassifier(K, likelihood=SoftLikelihood(7)).fit(X, np.full((6, 5), 0.2))",
+        TypeError,
+        ["classes must be a collection", "7"],
+    ),
     # Engines
+    (
+        "DiagramEngine().infer(DiagramEngine().compile(K), np.full((1, 2, 3), 1e200), "
+        "unobserved(1, [5]))",
+        ValueError,
+        ["log_prob must hold", "1e+200", "Subtract a constant"],
+    ),
     ("SDDEngine().compile([[1, 2]])", TypeError, ["knowledge must", "[[1, 2]]", "SymbolSum(2)"]),
     ("AutoEngine().compile(K, 4)", TypeError, ["labels must be a collection", "4", "Pass a list"]),
     ("ModeEngine().compile(K, [{1}])", ValueError, ["labels must hold", "{1}", "tuple"]),

@@ -95,7 +95,7 @@ class BaseEMNeSy(
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "learning_rate": [Interval(Real, 0, 1e30, closed="right"), None],  # of float32
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
         "callbacks": [tuple, list],
@@ -514,4 +514,7 @@ def _check_members(name: str, members: Any, base: type, cure: str) -> None:
 
 def _is_one(values: Any) -> bool:
     """Tell whether a schedule is 1 in all iterations, which no function tells."""
-    return not callable(values) and all(np.ravel(np.asarray(values, dtype=object)) == 1)
+    if callable(values):
+        return False
+    row = values if isinstance(values, list | tuple) else [values]
+    return all(np.ndim(value) == 0 and bool(value == 1) for value in row)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sknesy._arrays import as_floats
 from sknesy._validation import in_order, join_names
 from sknesy.em import EStep
 from sknesy.estimators._labels import LabelSpace, has_several_outputs
@@ -43,7 +44,8 @@ def weigh_classes(
                 f"{join_names(in_order(labels.wanted([])))}). Correct the key."
             )
         given = dict(zip(names, class_weight.values(), strict=True))
-        factor[:] = [given.get(label, 1.0) for label in observed.labels]
+        numbers = [given.get(label, 1.0) for label in observed.labels]
+        factor[:] = as_floats(numbers, "class_weight", "a number for each class")
         if not (np.isfinite(factor) & (factor >= 0)).all():
             raise ValueError(
                 f"class_weight must hold finite numbers of at least 0, got {class_weight!r}. "

@@ -251,8 +251,11 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         before normalising it: float32 has seven.
         """
         check_generator(generator)
-        log_prob, log_likelihood = _read_evidence(compiled, log_prob, log_likelihood)
-        return self._infer(compiled, log_prob, log_likelihood, generator)
+        log_prob, log_likelihood, shift = _read_evidence(compiled, log_prob, log_likelihood)
+        posterior = self._infer(compiled, log_prob, log_likelihood, generator)
+        if shift is not None:
+            posterior = replace(posterior, log_evidence=posterior.log_evidence + shift)
+        return posterior
 
     @abstractmethod
     def _infer(
@@ -292,7 +295,9 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         """
         if "mode" not in self.supports:
             raise _refuse(self, "mode", "find most probable worlds")
-        return self._mode(compiled, *_read_evidence(compiled, log_prob, log_likelihood))
+        log_prob, log_likelihood, shift = _read_evidence(compiled, log_prob, log_likelihood)
+        log_joint, worlds, outputs = self._mode(compiled, log_prob, log_likelihood)
+        return log_joint if shift is None else log_joint + shift, worlds, outputs
 
     def _mode(
         self, compiled: Any, log_prob: Tensor, log_likelihood: Tensor
@@ -337,8 +342,8 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
             raise _refuse(self, "sample", "draw worlds")
         check_number(n_draws, "n_draws", int, 1, example=100)
         check_generator(generator)
-        evidence = _read_evidence(compiled, log_prob, log_likelihood)
-        return self._sample(compiled, *evidence, n_draws, generator)
+        log_prob, log_likelihood, _ = _read_evidence(compiled, log_prob, log_likelihood)
+        return self._sample(compiled, log_prob, log_likelihood, n_draws, generator)
 
     def _sample(
         self,
@@ -475,8 +480,13 @@ def check_generator(generator: Any) -> None:
         )
 
 
-def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[Tensor, Tensor]:
-    """Check and cast the arrays that an engine is handed: float64, padded with -inf."""
+def _read_evidence(
+    compiled: Any, log_prob: Any, log_likelihood: Any
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Check and cast the arrays that an engine is handed: float64, padded with -inf.
+
+    The third is what was subtracted from a sample's log-weights, None if nothing; see `_lift`.
+    """
     n_output_states = tuple(map(len, compiled.output_states))
     arrays = (
         _read_weights(log_prob, "log_prob", compiled.n_states, "symbol"),
@@ -487,7 +497,10 @@ def _read_evidence(compiled: Any, log_prob: Any, log_likelihood: Any) -> tuple[T
             f"log_prob and log_likelihood must hold equally many samples, got {len(arrays[0])} "
             f"and {len(arrays[1])}. Pass one row of each a sample."
         )
-    return arrays
+    log_prob, of_symbols = _lift(arrays[0], "log_prob")
+    log_likelihood, of_outputs = _lift(arrays[1], "log_likelihood")
+    shifts = [shift for shift in (of_symbols, of_outputs) if shift is not None]
+    return log_prob, log_likelihood, sum(shifts[1:], shifts[0]) if shifts else None
 
 
 def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) -> Tensor:
@@ -533,6 +546,27 @@ def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) 
     if min(n_states) < widest:
         array = array.masked_fill(_padding(tuple(n_states), array.device), -torch.inf)
     return array
+
+
+def _lift(array: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
+    """Subtract the largest log-weight of each variable where it would leave no digits to others.
+
+    Returns the log-weights, and what was subtracted in all, (n_samples,), None if nothing. Beside
+    numbers such as -1e17, which a label far from any other has, states would all look alike.
+    """
+    peak = array.amax(-1) if array.numel() else array.new_zeros(array.shape[:2])
+    peak = torch.where(peak > -torch.inf, peak, 0.0)
+    if not bool((peak.abs() > _LARGE).any()):
+        return array, None
+    if bool((peak.abs() > _LARGEST).any()):
+        raise ValueError(
+            f"{name} must hold log-weights between -1e100 and 1e100 for at least one state, got "
+            f"{peak[peak.abs() > _LARGEST][0]:g} as the largest. Subtract a constant."
+        )
+    return array - peak[:, :, None], peak.sum(-1)
+
+
+_LARGE, _LARGEST = 1e9, 1e100  # float64 has seven digits behind the point beside the first
 
 
 @lru_cache(maxsize=64)

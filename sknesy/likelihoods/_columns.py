@@ -10,7 +10,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import as_array, as_objects, in_order, is_missing, join_names
+from sknesy._validation import (
+    MAX_STATES,
+    as_array,
+    as_objects,
+    in_order,
+    is_missing,
+    join_names,
+    take,
+)
 from sknesy.exceptions import InconsistentLabelError, UnsupportedKnowledgeError
 from sknesy.likelihoods._base import LabelReader, Observed
 
@@ -157,7 +165,7 @@ def name_columns(
     """Return the labels of the columns of y as engines take them; None where none are given."""
     if classes is None:
         return None
-    entries = labels.read(list(classes))
+    entries = labels.read(take(classes, "classes", MAX_STATES))
     names = [entries.values[e] for e in entries.index.tolist()]
     if len(set(names)) < len(names) or len(names) != n_columns:
         raise ValueError(

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from oracle import posterior as oracle_posterior
+from problems import add
 from sklearn.base import clone
+from weights import normal
 
 from sknesy.exceptions import SknesyError, UnsupportedKnowledgeError
 from sknesy.inference import (
@@ -428,3 +430,23 @@ def test_jobs_are_counted_in_ints(n_jobs):
     engine = SamplingEngine(proposal="net", n_jobs=n_jobs)
     with pytest.raises(TypeError, match=f"n_jobs must be an int .*got {n_jobs!r}.*n_jobs=2"):
         engine.compile(OTHERS[1])
+
+
+@pytest.mark.parametrize("engine", [EnumerationEngine(), DiagramEngine(), SDDEngine()])
+@pytest.mark.parametrize("far", [-1e17, -3e60, 2e12])
+def test_log_weights_far_from_zero_tell_states_apart(engine, far):
+    """As of a number that is far from every label, under Gaussian noise."""
+    compiled = engine.compile(FunctionKnowledge(add, [range(3)] * 2))
+    log_prob = torch.log_softmax(normal(4, 2, 3), -1)
+    log_likelihood = normal(4, 1, 5)
+    near = engine.infer(compiled, log_prob, log_likelihood)
+    lifted = log_likelihood * 4096.0 + far  # a power of two, so that small numbers survive
+    expected = engine.infer(compiled, log_prob, lifted - far)
+    found = engine.infer(compiled, log_prob, lifted)
+    assert not torch.allclose(near.output_marginals, found.output_marginals)
+    torch.testing.assert_close(found.output_marginals, expected.output_marginals)
+    torch.testing.assert_close(found.symbol_marginals, expected.symbol_marginals)
+    torch.testing.assert_close(found.log_evidence, expected.log_evidence + far)
+    log_joint, worlds, _ = engine.mode(compiled, log_prob, lifted)
+    torch.testing.assert_close(log_joint, engine.mode(compiled, log_prob, lifted - far)[0] + far)
+    assert (worlds == engine.mode(compiled, log_prob, lifted - far)[1]).all()
