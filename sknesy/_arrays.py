@@ -87,4 +87,11 @@ def as_weight(sample_weight: Any, n_samples: int) -> npt.NDArray[np.float64]:
             "sample_weight must hold numbers below 1e308, got a larger int. Divide the weights by "
             "the largest: only their ratios matter."
         ) from None
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum, got weights of up to {weight.max():g}. Divide "
+            "the weights by the largest: only their ratios matter."
+        )
     return weight

@@ -33,6 +33,7 @@ __all__ = [
     "in_order",
     "is_collection",
     "is_hashable",
+    "is_integer",
     "is_label",
     "is_missing",
     "is_nan",
@@ -90,6 +91,11 @@ def plain(name: Any) -> Any:
 def is_collection(value: Any) -> bool:
     """Tell whether a value holds others; arrays and tensors of no axis call themselves iterable."""
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is an int, not a bool and not a time, which numpy takes for ints."""
+    return isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
 
 
 def is_hashable(value: Any) -> bool:
@@ -325,7 +331,7 @@ def _as_list(y: Any) -> list[Any]:
 
 def as_count(value: Any, name: str, cure: str, least: int = 1) -> int:
     """Return an int of at least so many."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if not is_integer(value) or value < least:
         raise ValueError(f"{name} must be an int of at least {least}, got {value!r}. {cure}")
     return int(value)
 
@@ -360,8 +366,8 @@ def check_number(
     """
     if value is None and or_none:
         return
-    is_number = isinstance(value, Integral if kind is int else Real)
-    is_number = is_number and not isinstance(value, bool | np.bool_)
+    is_number = is_integer(value) if kind is int else isinstance(value, Real)
+    is_number = is_number and not isinstance(value, bool | np.bool_ | np.timedelta64)
     is_bound = is_number and ((above and value == low) or (below and value == high))
     if is_number and low <= value <= high and not is_bound:
         return

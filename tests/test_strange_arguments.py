@@ -45,6 +45,14 @@ CASES = [
         ["symbol_shape must", "(0, 3)"],
     ),
     ("EachSymbol(StandardScaler(), (1.5,)).fit(X)", TypeError, ["symbol_shape must", "(1.5,)"]),
+    # Nets
+    (f"{FIT}.set_params(learning_rate=1e200).fit(X, y)", ValueError, ["learning_rate", "1e+200"]),
+    (f"{FIT}.set_params(net__lr=-0.1).fit(X, y)", ValueError, ["net__lr must", "-0.1", "0.001"]),
+    (
+        f"{FIT}.set_params(net__optimizer=float).fit(X, y)",
+        ValueError,
+        ["The net must be buildable"],
+    ),
     # Weights
     (f"{FIT}.fit(X, y, sample_weight=[2**5000] * 6)", ValueError, ["sample_weight must", "Divide"]),
     ("exact_match(y, y, sample_weight=np.ones(3))", ValueError, ["sample_weight.shape"]),
@@ -87,6 +95,12 @@ CASES = [
         f"{FIT}.set_params(state_prior=list('abc')).fit(X, y)",
         TypeError,
         ["state_prior must", "'a'"],
+    ),
+    ("SymbolSum(np.timedelta64(3, 'D'))", ValueError, ["n_symbols must be an int", "timedelta64"]),
+    (
+        "EMNeSyClassifier(K, likelihood=SoftLikelihood(prior=['a'] * 5)).fit(X, np.eye(5)[y])",
+        TypeError,
+        ["prior must hold a positive number", "'a'"],
     ),
     # Knowledge
     ("K.labels_between('a', 'b')", TypeError, ["low and high must", "'a'", "numbers"]),
@@ -145,7 +159,7 @@ def space():
 def test_message_names_the_parameter_what_it_was_and_the_cure(call, kind, said, space):
     with pytest.raises(kind) as caught:
         eval(call, space)
-    assert type(caught.value).__module__.split(".")[0] in ("builtins", "sknesy")
+    assert type(caught.value).__module__.split(".")[0] in ("builtins", "sknesy", "sklearn")
     for words in said:
         assert words in str(caught.value)
 

@@ -38,7 +38,7 @@ from sknesy.inference import AutoEngine, InferenceEngine
 from sknesy.knowledge import IdentityKnowledge, Knowledge
 from sknesy.layouts import Layout, choose_layout, find_labels, without_features
 from sknesy.likelihoods import ExactLikelihood, Likelihood
-from sknesy.nets import open_net
+from sknesy.nets import LARGEST_RATE, open_net
 from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSize, Temperature
 
 __all__ = ["BaseEMNeSy"]
@@ -95,7 +95,7 @@ class BaseEMNeSy(
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "learning_rate": [Interval(Real, 0, 1e30, closed="right"), None],  # of float32
+        "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right"), None],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
         "callbacks": [tuple, list],
@@ -416,13 +416,6 @@ class BaseEMNeSy(
             raise ValueError(
                 "sample_weight must contain at least one non-zero number. Give the samples to "
                 "learn from a positive weight."
-            )
-        with np.errstate(over="ignore"):
-            total = weight.sum()
-        if not np.isfinite(total):
-            raise ValueError(
-                f"sample_weight must have a finite sum, got weights of up to {weight.max():g}. "
-                "Divide the weights by the largest: only their ratios matter."
             )
         if not weight.all():
             kept = np.flatnonzero(weight)

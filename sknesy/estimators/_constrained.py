@@ -231,6 +231,8 @@ class ConstrainedClassifier(
         n_symbols = self._count_symbols(X, target)
         is_parts = has_parts(X, n_symbols, self.parts)
         check_target(target, n_symbols, is_parts)
+        if sample_weight is not None and target is not None:
+            as_weight(sample_weight, len(target))  # checked; the classifier gets it as it is
         rules = None
         if self.knowledge is not None:  # what is wrong with it is found before the fit
             rules = self._compile(self.knowledge, n_symbols)

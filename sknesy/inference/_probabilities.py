@@ -111,7 +111,7 @@ def _as_floats(values: Any, name: str) -> FloatArray:
         values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         array = np.asarray(values)
-    except ValueError:  # rows of unlike lengths
+    except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise TypeError(

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from sknesy._arrays import as_floats
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods._base import LabelReader, Likelihood, State
 from sknesy.likelihoods._columns import (
@@ -112,7 +113,7 @@ class SoftLikelihood(Likelihood):
     def _read_prior(self, n_columns: int) -> Floats:
         if self.prior is None:
             return np.ones(n_columns)
-        prior = np.asarray(self.prior, dtype=np.float64)
+        prior = as_floats(self.prior, "prior", "a positive number for each column of y")
         if prior.shape != (n_columns,) or not (np.isfinite(prior) & (prior > 0)).all():
             raise ValueError(
                 f"prior must hold a positive number for each of the {n_columns} columns of y, got "

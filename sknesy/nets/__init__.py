@@ -6,7 +6,7 @@ from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._learner import Learner, LearnerNet
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net, open_processes
-from sknesy.nets._parameters import as_neural_net, open_net
+from sknesy.nets._parameters import LARGEST_RATE, as_neural_net, open_net
 from sknesy.nets._part_samples import Parts, Place
 from sknesy.nets._parts import PartsNet, make_nets
 from sknesy.nets._prior import PriorNet
@@ -19,6 +19,7 @@ from sknesy.nets.modules import MLP, ConvNet, LeNet
 from sknesy.nets.sequence_modules import RecurrentNet, TransformerNet
 
 __all__ = [
+    "LARGEST_RATE",
     "MLP",
     "ConvNet",
     "LeNet",

@@ -3,7 +3,7 @@
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -21,14 +21,17 @@ from sknesy.nets._default import default_module
 from sknesy.nets._loss import SymbolLoss
 
 __all__ = [
+    "LARGEST_RATE",
     "as_neural_net",
     "check_batch_sizes",
     "check_device",
     "check_keywords",
+    "check_learning_rate",
     "check_parameter_groups",
     "open_net",
 ]
 
+LARGEST_RATE = 1e30  # optimisers divide it by numbers such as .1, in float32
 _LABEL_NETS = (NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor)
 
 
@@ -118,6 +121,17 @@ def check_batch_sizes(net: NeuralNet) -> None:
             )
 
 
+def check_learning_rate(net: NeuralNet) -> None:
+    """Check the learning rate of a skorch net, which torch holds in float32 here and there."""
+    for name in ("lr", "optimizer__lr"):
+        rate = getattr(net, name, 0.0)
+        if isinstance(rate, Real) and not 0 <= rate <= LARGEST_RATE:
+            raise InvalidNetError(
+                f"net__{name} must be a number from 0 to {LARGEST_RATE:g}, got {rate!r}. Pass for "
+                "example 0.001."
+            )
+
+
 def check_parameter_groups(net: NeuralNet) -> None:
     """Check that each pattern of the optimiser's parameter groups names parameters."""
     names = [name for name, _ in net.module_.named_parameters()]
@@ -131,7 +145,10 @@ def check_parameter_groups(net: NeuralNet) -> None:
 
 def check_keywords(function: Callable[..., Any], given: Iterable[str], prefix: str) -> None:
     """Check that a constructor takes the keywords it will be given; `prefix` precedes them."""
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # written in C, such as int: whoever calls it will see
+        return
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for name in given:

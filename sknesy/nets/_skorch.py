@@ -23,6 +23,7 @@ from sknesy.nets._parameters import (
     check_batch_sizes,
     check_device,
     check_keywords,
+    check_learning_rate,
     check_parameter_groups,
 )
 from sknesy.nets._processes import (
@@ -314,6 +315,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         optimizer_given = [k for k in net.get_params_for("optimizer") if k != "lr"]
         check_keywords(net.optimizer, optimizer_given, "net__optimizer__")
         check_batch_sizes(net)
+        check_learning_rate(net)
         try:
             with self._stream.lend():
                 net.initialize()

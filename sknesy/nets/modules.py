@@ -5,13 +5,12 @@ parameters of these names in, for these modules and for any other.
 """
 
 from math import prod
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sknesy._validation import check_number
+from sknesy._validation import check_number, is_integer
 
 __all__ = ["MLP", "ConvNet", "LeNet", "as_shape", "check_widths", "choose_module"]
 
@@ -168,10 +167,7 @@ def _as_image(symbol_shape: tuple[int, ...]) -> tuple[int, int, int]:
 def as_shape(symbol_shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple, after a check."""
     is_shape = isinstance(symbol_shape, list | tuple)
-    if not is_shape or any(
-        not isinstance(side, Integral) or isinstance(side, bool) or side < 1
-        for side in symbol_shape
-    ):
+    if not is_shape or any(not is_integer(side) or side < 1 for side in symbol_shape):
         raise TypeError(
             f"symbol_shape must be a tuple of ints of at least 1, got {symbol_shape!r}. Pass for "
             "example (28, 28)."

@@ -58,6 +58,8 @@ def bags_from_groups(X: Any, y: Any, groups: Any) -> tuple[list[npt.NDArray[Any]
     """
     check_unmasked(X, "X")
     y = open_array(y, "y")
+    if y is not None and not hasattr(y, "__len__"):
+        y = take(y, "y", 10**9)
     try:
         X = np.asarray(open_array(X, "X"))
     except ValueError:
