@@ -125,7 +125,7 @@ def check_learning_rate(net: NeuralNet) -> None:
     """Check the learning rate of a skorch net, which torch holds in float32 here and there."""
     for name in ("lr", "optimizer__lr"):
         rate = getattr(net, name, 0.0)
-        if isinstance(rate, Real) and not 0 <= rate <= LARGEST_RATE:
+        if isinstance(rate, Real) and not 0 <= float(rate) <= LARGEST_RATE:
             raise InvalidNetError(
                 f"net__{name} must be a number from 0 to {LARGEST_RATE:g}, got {rate!r}. Pass for "
                 "example 0.001."
