@@ -164,7 +164,8 @@ def check_identifiability(
     try:
         checks = make_checks(knowledge, symbols.groups, observed, rows, deadline)
     except IntractableError as error:
-        return answer.leave_open(str(error))
+        # What the error advises is about engines.
+        return answer.leave_open(f"{str(error).partition('. ')[0].rstrip('.')}.")
     return answer.find(checks, int(max_maps))
 
 

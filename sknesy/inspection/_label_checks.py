@@ -189,7 +189,11 @@ class DiagramCheck(LabelCheck):
         key = violation.outputs.tobytes()
         if key not in self._of_labels:
             self._of_labels[key] = keep_labels(
-                self._possible, self._variables, self._n_symbols, violation.outputs[None]
+                self._possible,
+                self._variables,
+                self._n_symbols,
+                violation.outputs[None],
+                deadline.check,
             )[0]
         clauses: list[list[int]] = []
         nodes: list[list[int]] = [[]]  # for each node, the negation of its proposition

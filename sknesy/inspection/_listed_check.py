@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy.inspection._label_checks import Fresh, Images, IntArray, LabelCheck, Violation
-from sknesy.knowledge import Knowledge
+from sknesy.knowledge import Knowledge, StepKnowledge
 from sknesy.sat import Deadline
 
-__all__ = ["ListedCheck", "draw_worlds"]
+__all__ = ["ListedCheck", "conclude", "draw_worlds"]
 
 _MAX_IMAGES = 2_000  # of one world, all of which are tried
 _MAX_DRAWS = 2_000
@@ -39,7 +39,7 @@ class ListedCheck(LabelCheck):
         """Find listed worlds whose label the map changes, in the order of the list."""
         images = np.take_along_axis(state_map, self._worlds.T, axis=1).T
         found: list[Violation] = []
-        for start, labels in _conclude(self._knowledge, images, deadline):
+        for start, labels in conclude(self._knowledge, images, deadline):
             changed = labels != self._all_labels[start : start + len(labels)]
             for i in np.flatnonzero(changed)[: n_most - len(found)].tolist():
                 found.append(Violation(self._worlds[start + i], np.empty(0, dtype=np.int64)))
@@ -64,7 +64,7 @@ class ListedCheck(LabelCheck):
             taken = literals[np.arange(len(literals)), state_map[:, violation.world].diagonal()]
             return [(-np.unique(taken)).tolist()]
         label = self._labels[tuple(violation.world.tolist())]
-        found = _conclude(self._knowledge, images.worlds, deadline)
+        found = conclude(self._knowledge, images.worlds, deadline)
         return images.exclude(other == label for _, labels in found for other in labels)
 
 
@@ -94,7 +94,7 @@ def draw_worlds(
     worlds = worlds[np.sort(np.unique(worlds, axis=0, return_index=True)[1])]
     kept: list[IntArray] = []
     found: list[Hashable] = []
-    for start, labels in _conclude(knowledge, worlds, Deadline(None, "")):
+    for start, labels in conclude(knowledge, worlds, Deadline(None, "")):
         is_kept = [label is not None and (wanted is None or label in wanted) for label in labels]
         kept.append(worlds[start : start + len(labels)][is_kept])
         found.extend(labels[is_kept].tolist())
@@ -103,11 +103,12 @@ def draw_worlds(
     return np.concatenate(kept), found
 
 
-def _conclude(
+def conclude(
     knowledge: Knowledge, worlds: IntArray, deadline: Deadline
 ) -> Iterator[tuple[int, npt.NDArray[np.object_]]]:
     """Yield positions and labels of worlds, as many at once as take little time."""
-    start, size = 0, 1
+    # A machine makes its tables anew in each call, and then reads quickly.
+    start, size = 0, len(worlds) if isinstance(knowledge, StepKnowledge) else 1
     while start < len(worlds):
         deadline.check()
         began = time.monotonic()

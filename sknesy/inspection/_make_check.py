@@ -24,7 +24,7 @@ from sknesy.inspection._label_checks import (
     keep_labels,
     list_worlds,
 )
-from sknesy.inspection._listed_check import ListedCheck, draw_worlds
+from sknesy.inspection._listed_check import ListedCheck, conclude, draw_worlds
 from sknesy.knowledge import ClauseKnowledge, Knowledge, StepKnowledge
 from sknesy.numerics.diagram import as_table, reduce_tables
 from sknesy.sat import Deadline
@@ -67,18 +67,17 @@ def make_checks(
     share = _SHARE_OF_SEVERAL if has_other else _SHARE_OF_ONE
     try:
         limits = Limits(_MAX_WIDTH, _MAX_EDGES, share * deadline.left)
-        return _by_diagrams(knowledge, compile_levels(knowledge, limits=limits), labels, worlds)
+        levels = compile_levels(knowledge, limits=limits)
+        return _by_diagrams(knowledge, levels, labels, worlds, deadline)
     except IntractableError as error:
         # What the error advises is about engines.
         reason = f"The knowledge compiles to no small diagram: {str(error).partition('. ')[0]}."
     if not is_listable:
         raise TooManyWorldsError(reason)
     if worlds is not None:
-        found = _conclude(knowledge, worlds)
-        kept = [i for i, label in enumerate(found) if labels is None or label in set(labels)]
-        _check_some(kept)
-        check = ListedCheck(knowledge, worlds[kept], [found[i] for i in kept], is_exact=True)
-        return Checks(check)
+        return Checks(
+            ListedCheck(knowledge, *_label(knowledge, worlds, labels, deadline), is_exact=True)
+        )
     if negatable is not None:
         return _by_clauses(negatable, labels, deadline)
     wanted = None if labels is None else set(labels)
@@ -94,29 +93,29 @@ def _by_diagrams(
     levels: Levels,
     labels: list[Hashable] | None,
     worlds: IntArray | None,
+    deadline: Deadline,
 ) -> Checks:
-    tables, variables = reduce_tables(levels.tables), levels.variables
+    tables, variables = reduce_tables(levels.tables, deadline.check), levels.variables
     n_cells = sum(math.prod(table.shape) for table in tables)
     if n_cells > _MAX_CELLS:
         raise TooWideError(f"Its tables have {n_cells:,} cells. More than {_MAX_CELLS:,} are slow.")
     tables = list(map(as_table, tables))
     n_symbols, names = knowledge.n_symbols, levels.output_states
 
+    is_closed = worlds is None
+
     def check_of(occurring: list[IntArray]) -> DiagramCheck:
-        return DiagramCheck(tables, occurring, variables, n_symbols, is_closed=worlds is None)
+        return DiagramCheck(tables, occurring, variables, n_symbols, is_closed)
 
     if worlds is not None:
-        found = _conclude(knowledge, worlds)
-        kept = [i for i, label in enumerate(found) if labels is None or label in set(labels)]
-        _check_some(kept)
-        outputs = encode_labels([found[i] for i in kept], names)
-        rows = np.concatenate([worlds[kept], outputs], axis=1)
+        worlds, found = _label(knowledge, worlds, labels, deadline)
+        rows = np.concatenate([worlds, encode_labels(found, names)], axis=1)
         sizes = [table.shape[1] for table in tables]
         return Checks(check_of(list_worlds(rows, variables, sizes)))
     if labels is None:
         return Checks(check_of(tables))
     observed = encode_labels(labels, names)
-    occurring, met = keep_labels(tables, variables, n_symbols, observed)
+    occurring, met = keep_labels(tables, variables, n_symbols, observed, deadline.check)
     rows_ = find_labels(tables, variables, n_symbols, _MAX_LABELS)
     if len(met) < len(labels):
         possible = [labels[i] for i in met] if rows_ is None else _as_labels(rows_, names)
@@ -158,23 +157,26 @@ def _by_clauses(
     return Checks(check, answers, len(labels), check_some)
 
 
-def _conclude(knowledge: Knowledge, worlds: IntArray) -> list[Hashable]:
-    """Return the labels of worlds that occur; all of them are possible."""
-    labels: list[Hashable] = knowledge.conclude(worlds).tolist()
-    for i, label in enumerate(labels):
+def _label(
+    knowledge: Knowledge, worlds: IntArray, labels: list[Hashable] | None, deadline: Deadline
+) -> tuple[IntArray, list[Hashable]]:
+    """Return the worlds that have one of the labels, with their labels; all are possible."""
+    found: list[Hashable] = []
+    for _, some in conclude(knowledge, worlds, deadline):
+        found.extend(some.tolist())
+    wanted = None if labels is None else set(labels)
+    for i, label in enumerate(found):
         if label is None:
+            named = tuple(knowledge.name_worlds(worlds[[i]])[0].tolist())
             raise InconsistentLabelError(
-                f"worlds[{i}] is {tuple(knowledge.name_worlds(worlds[[i]])[0].tolist())}, which "
-                "the knowledge rules out. Check worlds or `knowledge`."
+                f"worlds holds {named}, which the knowledge rules out. Check worlds or `knowledge`."
             )
-    return labels
-
-
-def _check_some(kept: list[int]) -> None:
+    kept = [i for i, label in enumerate(found) if wanted is None or label in wanted]
     if not kept:
         raise InconsistentLabelError(
             "worlds must hold a world with one of the labels, got none. Check worlds or `labels`."
         )
+    return worlds[kept], [found[i] for i in kept]
 
 
 def _as_labels(rows: IntArray, names: Sequence[Sequence[Hashable]]) -> list[Hashable]:
