@@ -7,9 +7,8 @@ runs to the end. What it has learned is held against a fit that was never killed
 
 import hashlib
 import json
+import multiprocessing
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -48,17 +47,17 @@ def run(n_fits=20, seed=0):
     for i in range(n_fits):
         name, fit_seed = names[i % len(names)], seed + i // len(names)
         with tempfile.TemporaryDirectory() as folder:
-            expected, n_iter, seconds = _start(name, fit_seed, None).finish()
+            expected, n_iter, seconds = _Child(name, fit_seed, None).finish()
             killed = []
             for share in np.sort(rng.uniform(size=_N_KILLS)):
-                child = _start(name, fit_seed, folder)
+                child = _Child(name, fit_seed, folder)
                 while child.is_alive and _progress(folder) < int(share * n_iter):
                     time.sleep(0.002)
                 time.sleep(rng.uniform(0, 2 * seconds / n_iter))  # about two iterations
                 if child.kill():
                     killed.append(str(_progress(folder)))
             n_whole += _are_whole(folder)
-            found, *_ = _start(name, fit_seed, folder).finish()
+            found, *_ = _Child(name, fit_seed, folder).finish()
         n_killed += bool(killed)
         n_alike += bool(killed) and found == expected
         shown = ", ".join(killed) or "ended first"
@@ -69,35 +68,34 @@ def run(n_fits=20, seed=0):
 
 
 class _Child:
-    """Process that fits."""
+    """Process that fits; it is forked from one that has imported all there is to import."""
 
-    def __init__(self, process):
-        self.process = process
-        assert process.stdout.readline() == b"begin\n"
+    def __init__(self, name, seed, folder):
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        context.set_forkserver_preload([__name__])
+        self.told, end = context.Pipe(duplex=False)
+        self.process = context.Process(target=_fit, args=(name, seed, folder, end))
+        self.process.start()
+        end.close()
+        assert self.told.recv() == "begin"
 
     @property
     def is_alive(self):
         """Whether it still fits."""
-        return self.process.poll() is None
+        return self.process.is_alive()
 
     def kill(self):
         """Kill it, and tell whether it was still fitting."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-        return self.process.returncode == -signal.SIGKILL
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode == -signal.SIGKILL
 
     def finish(self):
         """Wait for it; return what it has learned, in how many iterations and seconds."""
-        told, _ = self.process.communicate()
-        learned, n_iter, seconds = told.decode().split()
-        return learned, int(n_iter), float(seconds)
-
-
-def _start(name, seed, folder):
-    """Start a process that fits, and wait until it trains."""
-    command = [sys.executable, "-m", "benchmarks.checkpoint", name, str(seed), folder or ""]
-    return _Child(subprocess.Popen(command, stdout=subprocess.PIPE))
+        told = self.told.recv()
+        self.process.join()
+        return told
 
 
 def _progress(folder):
@@ -197,22 +195,28 @@ _SETTINGS = {
 class _Announce(EMCallback):
     """Tells that training begins."""
 
+    def __init__(self, end):
+        self.end = end
+
     def on_train_begin(self, training):
-        print("begin", flush=True)
+        self.end.send("begin")
         self.begin = time.perf_counter()
 
 
-def _fit(name, seed, folder):
-    """Fit, and print a digest of all that was learned, and the seconds of training."""
+def _fit(name, seed, folder, end):
+    """Fit, and tell a digest of all that was learned, the iterations, and the seconds."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     clf, X, y = _SETTINGS[name]()
-    announce = _Announce()
+    announce = _Announce(end)
     kept = [Checkpoint(folder)] if folder else []
     clf.set_params(random_state=seed, callbacks=[*kept, announce]).fit(X, y)
     runs = clf._fit_state.runs
     learned = [(run.net.state_dict(), run.noise, run.convergence.lower_bounds) for run in runs]
     said = clf.predict_symbols_proba(X[:50])
     seconds = time.perf_counter() - announce.begin
-    print(fingerprint([learned, clf.start_weights_, said]), len(clf.history_["start"]), seconds)
+    learned = fingerprint([learned, clf.start_weights_, said])
+    end.send((learned, len(clf.history_["start"]), seconds))
 
 
 # What it costs
@@ -240,9 +244,3 @@ def _measure_cost():
     begin = time.perf_counter()
     fingerprint(np.random.default_rng(0).integers(9, size=10**6).tolist())
     print(f"fingerprint of a million labels in a list: {time.perf_counter() - begin:.2f} s")
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    _fit(sys.argv[1], int(sys.argv[2]), sys.argv[3])

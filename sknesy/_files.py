@@ -1,7 +1,7 @@
 """Files that are written whole or not at all."""
 
 import os
-import tempfile
+import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +17,9 @@ def write_whole(path: Path, *parts: Any) -> None:
 
     Whoever reads the file, whenever this process is killed, finds the old bytes or the new ones.
     """
-    handle, name = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".tmp", dir=path.parent)
+    name = path.with_name(f"{path.stem}-{secrets.token_hex(4)}.tmp")
     try:
-        with open(handle, "wb") as file:
+        with open(name, "xb") as file:  # with the permissions that files have here
             for part in parts:
                 file.write(part)
             file.flush()

@@ -95,6 +95,11 @@ class Checkpoint(EMCallback):
     """
 
     def __init__(self, folder: str | os.PathLike[str], every: int = 1) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise TypeError(
+                f"folder must be a string or a path, got {folder!r} ({type(folder).__name__}). "
+                "Pass for example 'fits'."
+            )
         check_number(every, "every", int, 1, example=1)
         self.folder = folder
         self.every = every

@@ -7,6 +7,7 @@ from tqdm.auto import tqdm
 
 from sknesy.em._callbacks import EMCallback
 from sknesy.em._run import Run
+from sknesy.em._training import Training
 
 __all__ = ["IterationLog", "Progress"]
 
@@ -60,12 +61,20 @@ class Progress(EMCallback):
     def __init__(self, n_samples: int, n_passes: int, max_iter: int, n_starts: int = 1) -> None:
         self._max_iter, self._n_starts = max_iter, n_starts
         self._bar = tqdm(total=n_samples * n_passes, unit=" samples", unit_scale=True)
+        self._before: dict[int, int] = {}  # samples behind each start
+
+    def on_train_begin(self, training: Training) -> None:
+        """Note what the starts have behind them, before a `Checkpoint` adds to it."""
+        self._before = {run.start: run.n_seen for run in training.runs}
 
     def on_iteration_begin(self, run: Run) -> None:
         """Show which iteration begins, and of which start."""
         start = f", start {run.start + 1}/{self._n_starts}" if self._n_starts > 1 else ""
         description = f"EM {run.n_iter + 1}/{self._max_iter}{start}"
         self._bar.set_description(description, refresh=False)
+        found = run.n_seen - self._before.pop(run.start, run.n_seen)  # on file
+        self._bar.initial += found  # so that the rate is that of this process
+        self._bar.n += found
 
     def on_batch_end(self, run: Run, n_samples: int) -> None:
         """Count samples; the log-evidence is computed only when the bar is drawn."""

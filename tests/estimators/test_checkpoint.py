@@ -376,6 +376,22 @@ def test_every_is_a_number_of_iterations(every):
         Checkpoint("folder", every)
 
 
+def test_the_bar_counts_what_is_on_file(tmp_path, capsys):
+    fit("plain", Checkpoint(tmp_path), max_iter=20)
+    capsys.readouterr()
+    fit("plain", Checkpoint(tmp_path), max_iter=22, verbose=1)
+    shown = capsys.readouterr().err
+    assert "100%" in shown
+    assert f"{22 * 48 / 1000:.2f}k/{22 * 48 / 1000:.2f}k" in shown
+
+
+def test_the_folder_is_a_path():
+    with pytest.raises(
+        TypeError, match=r"folder must be a string or a path, got 3 \(int\).*'fits'"
+    ):
+        Checkpoint(3)
+
+
 def test_the_log_tells_what_a_fit_goes_on_from(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="sknesy"):
         fit("plain", Checkpoint(tmp_path))
