@@ -65,11 +65,13 @@ class Information:
         """Compute the mean frequencies of states of each symbol, (n_symbols, n_states)."""
         self._add_up()
         mass = torch.as_tensor(self._mass)
-        return mass / mass.sum(-1, keepdim=True)
+        frequencies: Tensor = mass / mass.sum(-1, keepdim=True)
+        return frequencies
 
     def entropy_of_frequencies(self) -> Tensor:
         """Compute the entropy of the mean frequencies of each symbol, (n_symbols,), in nats."""
-        return torch.special.entr(self.frequencies().clamp(min=0.0)).sum(-1)
+        entropies: Tensor = torch.special.entr(self.frequencies().clamp(min=0.0))
+        return entropies.sum(-1)
 
     def missing(self) -> Tensor:
         """Compute the share H_s / P_s of each symbol, (n_symbols,); NaN where P_s is 0."""

@@ -1,14 +1,24 @@
 """Picture of how training went: the log-evidence of each start by iteration."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
-from sknesy.inspection._axes import fade, open_axes
+import numpy as np
+import numpy.typing as npt
+
+from sknesy.inspection._axes import fade, find_width, open_axes
 from sknesy.inspection._look import reach
 from sknesy.plotting import COLOURS, GREY, SHADE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["EvidenceDisplay"]
 
 _NEEDED = ("start", "is_kept", "n_iter", "lower_bound", "temperature")
+Columns = dict[str, npt.NDArray[Any]]
+
 _MOST_NAMED = 6  # starts with a colour and a name of their own
 
 
@@ -62,12 +72,20 @@ class EvidenceDisplay:
     3
     """
 
-    def __init__(self, history, *, best=0, converged=None):
+    def __init__(
+        self, history: Mapping[str, Any], *, best: int = 0, converged: bool | None = None
+    ) -> None:
         self.history = history
         self.best = best
         self.converged = converged
 
-    def plot(self, *, ax=None, show_temperature=True, line_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        show_temperature: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the evidence.
 
         Parameters
@@ -92,19 +110,21 @@ class EvidenceDisplay:
         history = _check(self.history)
         ax = open_axes(self, ax, (6.4, 4.0))
         starts = dict.fromkeys(history["start"].tolist())
-        starts = sorted(starts, key=lambda start: start != self.best)  # the best first
-        self.lines_, self.validation_lines_ = [], []
-        for k, start in enumerate(starts):
+        ordered = sorted(starts, key=lambda start: start != self.best)  # the best first
+        self.lines_: list[Line2D] = []
+        self.validation_lines_: list[Line2D] = []
+        for k, start in enumerate(ordered):
             self._plot_start(ax, history, start, k, line_kw or {})
         ax.set(xlabel="Iteration", ylabel="Log-evidence, nats a sample")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         fade(ax)
         self.ax_, self.figure_ = ax, ax.figure
-        self.temperature_ax_ = self.temperature_line_ = None
+        self.temperature_ax_: Axes | None = None
+        self.temperature_line_: Line2D | None = None
         if show_temperature:
             self._plot_temperature(history)
         self._mark_end(history)
-        handles = [line for line in self.lines_ if not line.get_label().startswith("_")]
+        handles = [line for line in self.lines_ if not str(line.get_label()).startswith("_")]
         handles += self.validation_lines_[:1]
         if self.temperature_line_ is not None:
             handles.append(self.temperature_line_)
@@ -113,14 +133,14 @@ class EvidenceDisplay:
                 handles=handles,
                 loc="lower center",
                 bbox_to_anchor=(0.5, 1.0),
-                ncols=min(len(handles), 4),
+                ncols=min(len(handles), 4 if find_width(ax) > 4 else 2),
                 frameon=False,
                 fontsize="small",
             )
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **plot_kw):
+    def from_estimator(cls, estimator: Any, *, ax: "Axes | None" = None, **plot_kw: Any) -> Self:
         """Draw how the training of a fitted estimator went.
 
         Parameters
@@ -147,7 +167,9 @@ class EvidenceDisplay:
         display = cls(estimator.history_, best=best, converged=estimator.converged_)
         return display.plot(ax=ax, **plot_kw)
 
-    def _plot_start(self, ax, history, start, k, line_kw):
+    def _plot_start(
+        self, ax: "Axes", history: Columns, start: int, k: int, line_kw: dict[str, Any]
+    ) -> None:
         """Draw the lines of one start, the k-th in the legend."""
         is_own = history["start"] == start
         n_iter = history["n_iter"][is_own]
@@ -171,7 +193,7 @@ class EvidenceDisplay:
             bound = _finite(history["validation_lower_bound"][is_own])
             self.validation_lines_ += ax.plot(n_iter, bound, **{**style, **line_kw})
 
-    def _plot_temperature(self, history):
+    def _plot_temperature(self, history: Columns) -> None:
         """Draw the temperature of the best start, and shade the iterations in which it moves."""
         is_own = history["start"] == self.best
         n_iter, temperature = history["n_iter"][is_own], history["temperature"][is_own]
@@ -191,7 +213,7 @@ class EvidenceDisplay:
         right.spines[["right", "bottom"]].set_color(GREY)
         self.temperature_ax_ = right
 
-    def _mark_end(self, history):
+    def _mark_end(self, history: Columns) -> None:
         """Mark the last iteration of the best start, and say whether it had converged."""
         if self.converged is None:
             return
@@ -216,7 +238,7 @@ class EvidenceDisplay:
         self.ax_.margins(y=0.12)
 
 
-def _check(history):
+def _check(history: Mapping[str, Any]) -> Columns:
     """Return the columns as arrays, after a check."""
     missing = [name for name in _NEEDED if name not in history]
     if missing:
@@ -230,6 +252,6 @@ def _check(history):
     return columns
 
 
-def _finite(values):
+def _finite(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return values with gaps where they are infinite."""
     return np.where(np.isfinite(values), values, np.nan)

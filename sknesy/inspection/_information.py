@@ -1,17 +1,25 @@
 """Picture of what net and labels tell of each symbol, and of what they leave missing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from sknesy.em import Information
-from sknesy.inspection._axes import fade, open_axes
+from sknesy.inspection._axes import fade, find_width, open_axes
 from sknesy.inspection._look import look, reach
 from sknesy.nets import Sequences
 from sknesy.plotting import COLOURS, INK
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["InformationDisplay"]
+
+Shares = npt.NDArray[np.float64]  # one a symbol
 
 _MOST_NAMED = 30  # symbols with a name of their own
 
@@ -88,14 +96,16 @@ class InformationDisplay:
     (True, array([0.7, 0.7]))
     """
 
-    def __init__(self, by_net, by_y, missing, *, by_y_alone, entropy):
+    def __init__(
+        self, by_net: Shares, by_y: Shares, missing: Shares, *, by_y_alone: Shares, entropy: Shares
+    ) -> None:
         self.by_net = by_net
         self.by_y = by_y
         self.missing = missing
         self.by_y_alone = by_y_alone
         self.entropy = entropy
 
-    def plot(self, *, ax=None, symbol_names=None):
+    def plot(self, *, ax: "Axes | None" = None, symbol_names: Sequence[str] | None = None) -> Self:
         """Draw a bar for each symbol.
 
         Shares below 0 are drawn as none, so that a bar ends at what net and y tell together.
@@ -159,7 +169,7 @@ class InformationDisplay:
             handles=[*self.bars_, self.marks_],
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
-            ncols=4,
+            ncols=4 if find_width(ax) > 4 else 2,
             frameon=False,
             fontsize="small",
             handlelength=1.0,
@@ -171,7 +181,16 @@ class InformationDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, symbols=None, ax=None, symbol_names=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        symbols: Any = None,
+        ax: "Axes | None" = None,
+        symbol_names: Sequence[str] | None = None,
+    ) -> Self:
         """Measure what a fitted estimator knows of the symbols of samples, and draw it.
 
         Parameters
@@ -231,11 +250,11 @@ class InformationDisplay:
         return display.plot(ax=ax, symbol_names=symbol_names)
 
 
-def _ones(seen):
+def _ones(seen: Any) -> torch.Tensor:
     return torch.ones(len(seen.samples), dtype=torch.float64)
 
 
-def _know_frequencies(seen, information):
+def _know_frequencies(seen: Any, information: Information) -> Any:
     """Return the same samples, seen by nets that know nothing but the frequencies of states."""
     frequencies = information.frequencies().clamp(min=0.0)
     views = []

@@ -1,8 +1,11 @@
 """Pictures of the noise of labels that a likelihood has learned."""
 
+from collections.abc import Hashable, Sequence
 from functools import singledispatch
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sknesy._validation import in_order
 from sknesy.inspection._axes import divide, fade, open_axes, set_ticks, shorten, write_values
@@ -15,7 +18,12 @@ from sknesy.likelihoods import (
 )
 from sknesy.plotting import COLOURS, FAINT, GREY, INK
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["NoiseDisplay"]
+
+Floats = npt.NDArray[np.float64]
 
 _MOST_MATRICES = 12  # people, each with a matrix
 _MOST_WRITTEN = 12  # labels whose probabilities are written into a matrix
@@ -63,12 +71,25 @@ class NoiseDisplay:
     ((4, 3, 3), 4)
     """
 
-    def __init__(self, confusion=None, *, sigma=None, labels):
+    def __init__(
+        self,
+        confusion: Floats | None = None,
+        *,
+        sigma: float | None = None,
+        labels: Sequence[Hashable],
+    ) -> None:
         self.confusion = confusion
         self.sigma = sigma
         self.labels = labels
 
-    def plot(self, *, ax=None, annotators=None, cmap="Blues", include_values=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        annotators: Sequence[int] | None = None,
+        cmap: Any = "Blues",
+        include_values: bool | None = None,
+    ) -> Self:
         """Draw the noise.
 
         Parameters
@@ -94,21 +115,21 @@ class NoiseDisplay:
             When `annotators` names none of the people.
         """
         if self.confusion is None:
-            axes = [self._plot_density(ax)]
+            axes = [self._plot_density(ax, float(self.sigma or 0))]
         elif self.confusion.ndim == 2:
             axes = [self._plot_matrix(ax, self.confusion, cmap, include_values)]
         else:
-            people = self._choose_people(annotators)
+            people = self._choose_people(self.confusion, annotators)
             if annotators is None and len(people) > _MOST_MATRICES:
-                axes = [self._plot_accuracy(ax)]
+                axes = [self._plot_accuracy(ax, self.confusion)]
             else:
-                axes = self._plot_people(ax, people, cmap, include_values)
+                axes = self._plot_people(ax, self.confusion, people, cmap, include_values)
         self.axes_ = np.array(axes, dtype=object)
         self.figure_ = axes[0].figure
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **plot_kw):
+    def from_estimator(cls, estimator: Any, *, ax: "Axes | None" = None, **plot_kw: Any) -> Self:
         """Draw the noise that a fitted estimator has learned.
 
         Parameters
@@ -137,8 +158,8 @@ class NoiseDisplay:
         labels = in_order(estimator.compiled_.output_states[0])
         return cls(**noise, labels=labels).plot(ax=ax, **plot_kw)
 
-    def _choose_people(self, annotators):
-        n_people = len(self.confusion)
+    def _choose_people(self, confusion: Floats, annotators: Sequence[int] | None) -> list[int]:
+        n_people = len(confusion)
         if annotators is None:
             return list(range(n_people))
         people = np.ravel(np.asarray(annotators))
@@ -147,9 +168,17 @@ class NoiseDisplay:
                 f"annotators must hold columns of y in 0 ... {n_people - 1}, got {annotators!r}. "
                 "Pass a list such as [0, 1]."
             )
-        return people.tolist()
+        chosen: list[int] = people.tolist()
+        return chosen
 
-    def _plot_matrix(self, ax, matrix, cmap, include_values, size=None):
+    def _plot_matrix(
+        self,
+        ax: "Axes | None",
+        matrix: Floats,
+        cmap: Any,
+        include_values: bool | None,
+        size: int | None = None,
+    ) -> "Axes":
         n_labels = len(self.labels)
         side = float(np.clip(1.6 + 0.4 * n_labels, 3.2, 9.0))
         ax = open_axes(self, ax, (side, side))
@@ -164,7 +193,14 @@ class NoiseDisplay:
         ax.set_ylabel("True label")
         return ax
 
-    def _plot_people(self, ax, people, cmap, include_values):
+    def _plot_people(
+        self,
+        ax: "Axes | None",
+        confusion: Floats,
+        people: list[int],
+        cmap: Any,
+        include_values: bool | None,
+    ) -> "list[Axes]":
         """Draw a matrix for each person, with names of labels at the outer ones alone."""
         n_columns = min(len(people), 4 if len(people) > 6 else 3)
         n_rows = -(-len(people) // n_columns)
@@ -174,8 +210,8 @@ class NoiseDisplay:
         if include_values is None:
             include_values = len(self.labels) <= 6
         for k, (cell, person) in enumerate(zip(cells, people, strict=False)):
-            self._plot_matrix(cell, self.confusion[person], cmap, include_values, size=7)
-            right = np.diagonal(self.confusion[person]).mean()
+            self._plot_matrix(cell, confusion[person], cmap, include_values, size=7)
+            right = np.diagonal(confusion[person]).mean()
             cell.set_title(f"annotator {person}: {right:.0%} right", fontsize="small")
             cell.tick_params(labelsize="small")
             if k % n_columns:
@@ -186,9 +222,9 @@ class NoiseDisplay:
             cell.set_axis_off()
         return list(cells[: len(people)])
 
-    def _plot_accuracy(self, ax):
+    def _plot_accuracy(self, ax: "Axes | None", confusion: Floats) -> "Axes":
         """Draw how often each of many people is right."""
-        right = np.diagonal(self.confusion, axis1=1, axis2=2)  # (n_annotators, n_labels)
+        right = np.diagonal(confusion, axis1=1, axis2=2)  # (n_annotators, n_labels)
         n_people, n_labels = right.shape
         if n_labels == 2:
             ax = open_axes(self, ax, (4.6, 4.6))
@@ -203,7 +239,7 @@ class NoiseDisplay:
                 fontsize="small",
                 rotation_mode="anchor",
             )
-            ax.scatter(*right.T, s=28, color=COLOURS[0], alpha=0.6, linewidths=0)
+            ax.scatter(right[:, 0], right[:, 1], s=28, color=COLOURS[0], alpha=0.6, linewidths=0)
             names = map(shorten, self.labels)
             first, second = (f"Share right where the label is {name}" for name in names)
             ax.set(xlabel=first, ylabel=second, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect=1)
@@ -233,33 +269,30 @@ class NoiseDisplay:
         fade(ax)
         return ax
 
-    def _plot_density(self, ax):
+    def _plot_density(self, ax: "Axes | None", sigma: float) -> "Axes":
         """Draw the density of y around three neighbouring values, the middle one emphasised."""
         ax = open_axes(self, ax, (5.4, 3.4))
         values = np.unique(np.asarray(self.labels, dtype=np.float64))
         gaps = np.diff(values)
         gap = float(gaps.min()) if len(gaps) else 0.0
-        reach_ = max(3.5 * self.sigma, 1.6 * gap)
+        reach_ = max(3.5 * sigma, 1.6 * gap)
         x = np.linspace(-reach_, reach_, 401)
         for centre in (-gap, gap) if gap else ():
-            ax.plot(x, self._density(x - centre), color=FAINT, linewidth=1.5)
-        density = self._density(x)
+            ax.plot(x, _density(x - centre, sigma), color=FAINT, linewidth=1.5)
+        density = _density(x, sigma)
         ax.plot(x, density, color=COLOURS[0], linewidth=2)
-        is_near = np.abs(x) <= self.sigma
+        is_near = np.abs(x) <= sigma
         ax.fill_between(x[is_near], density[is_near], color=COLOURS[0], alpha=0.15, linewidth=0)
-        ax.annotate(f"σ = {self.sigma:.3g}", (0, 0.5 * density.max()), ha="center", color=INK)
+        ax.annotate(f"σ = {sigma:.3g}", (0, 0.5 * density.max()), ha="center", color=INK)
         told = f"; grey: the nearest values, {gap:g} away" if gap else ""
         ax.set(xlabel=f"y minus the value of the label{told}", ylabel="Density")
         ax.set_ylim(0, 1.08 * density.max())
         fade(ax)
         return ax
 
-    def _density(self, x):
-        return np.exp(-0.5 * (x / self.sigma) ** 2) / (self.sigma * np.sqrt(2 * np.pi))
-
 
 @singledispatch
-def read_noise(likelihood: Likelihood) -> dict:
+def read_noise(likelihood: Likelihood) -> dict[str, Any]:
     """Return what a fitted likelihood has learned, as parameters of a `NoiseDisplay`."""
     raise TypeError(
         "estimator must have a likelihood that knows noise (ConfusionLikelihood, "
@@ -269,19 +302,25 @@ def read_noise(likelihood: Likelihood) -> dict:
 
 @read_noise.register(ConfusionLikelihood)
 @read_noise.register(AnnotatorLikelihood)
-def _read_confusion(likelihood):
+def _read_confusion(likelihood: Any) -> dict[str, Any]:
     """Return the matrix, or one a person."""
     return {"confusion": np.asarray(likelihood.confusion_)}
 
 
 @read_noise.register
-def _read_sigma(likelihood: GaussianLikelihood) -> dict:
+def _read_sigma(likelihood: GaussianLikelihood) -> dict[str, Any]:
     """Return the standard deviation."""
     return {"sigma": float(likelihood.sigma_)}
 
 
-def _write_share(value):
+def _write_share(value: float) -> str:
     """Write a probability short: .93, 1, and nothing where it rounds to 0."""
     if round(value, 2) == 0:
         return ""
     return "1" if round(value, 2) == 1 else f"{value:.2f}".lstrip("0")
+
+
+def _density(x: Floats, sigma: float) -> Floats:
+    """Compute the density of Gaussian noise, of the shape of x, in units of 1 / x."""
+    density: Floats = np.exp(-0.5 * (x / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    return density

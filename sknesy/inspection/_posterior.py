@@ -1,6 +1,10 @@
 """Picture of one sample: what the net says of its symbols, and what the label makes of it."""
 
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import _safe_indexing
 
 from sknesy.inspection._axes import divide, fade, set_ticks, shorten
@@ -8,7 +12,14 @@ from sknesy.inspection._look import look, name_states, reach
 from sknesy.inspection._pictures import draw_picture, find_pictures
 from sknesy.plotting import COLOURS, GREY, INK
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.image import AxesImage
+
 __all__ = ["PosteriorDisplay"]
+
+Floats = npt.NDArray[np.float64]
 
 _MOST_BARS = 12  # states of a symbol that is drawn as bars
 _MOST_SYMBOLS = 8  # of which each is drawn as bars
@@ -65,8 +76,15 @@ class PosteriorDisplay:
     """
 
     def __init__(
-        self, net, posterior, *, symbol_states, pictures=None, label=None, log_evidence=None
-    ):
+        self,
+        net: Floats,
+        posterior: Floats,
+        *,
+        symbol_states: Sequence[Sequence[Hashable]],
+        pictures: Any = None,
+        label: str | None = None,
+        log_evidence: float | None = None,
+    ) -> None:
         self.net = net
         self.posterior = posterior
         self.symbol_states = symbol_states
@@ -74,7 +92,13 @@ class PosteriorDisplay:
         self.label = label
         self.log_evidence = log_evidence
 
-    def plot(self, *, ax=None, symbol_names=None, cmap="Blues"):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        symbol_names: Sequence[str] | None = None,
+        cmap: Any = "Blues",
+    ) -> Self:
         """Draw the symbols.
 
         Parameters
@@ -104,7 +128,8 @@ class PosteriorDisplay:
                 f"symbol_names must hold {n_symbols} names, one for each symbol, got "
                 f"{symbol_names!r}."
             )
-        self.bars_, self.ims_ = [], []
+        self.bars_: list[tuple[BarContainer, BarContainer]] = []
+        self.ims_: list[AxesImage] = []
         if n_symbols <= _MOST_SYMBOLS and n_states <= _MOST_BARS:
             axes = self._plot_bars(ax, symbol_names)
         else:
@@ -115,8 +140,17 @@ class PosteriorDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, index=0, symbols=None, ax=None, symbol_names=None, **plot_kw
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        index: int = 0,
+        symbols: Any = None,
+        ax: "Axes | None" = None,
+        symbol_names: Sequence[str] | None = None,
+        **plot_kw: Any,
+    ) -> Self:
         """Look at one sample with a fitted estimator, and draw what it says.
 
         Parameters
@@ -177,7 +211,7 @@ class PosteriorDisplay:
         return display.plot(ax=ax, symbol_names=symbol_names, **plot_kw)
 
     @property
-    def _title(self):
+    def _title(self) -> str:
         """Words for what is observed."""
         if self.label is None:
             return "no label is given"
@@ -186,7 +220,7 @@ class PosteriorDisplay:
             return told
         return f"{told}, log-evidence {self.log_evidence:.3g} nats"
 
-    def _plot_bars(self, ax, symbol_names):
+    def _plot_bars(self, ax: "Axes | None", symbol_names: Sequence[str]) -> "list[Axes]":
         """Draw bars of each symbol, below its image, if there are any."""
         n_symbols, n_states = self.net.shape
         pictures, is_whole = self.pictures, isinstance(self.pictures, np.ndarray)
@@ -234,7 +268,9 @@ class PosteriorDisplay:
             cells[0].set_ylabel("Probability (wide: net alone)")
         return cells
 
-    def _plot_matrices(self, ax, symbol_names, cmap):
+    def _plot_matrices(
+        self, ax: "Axes | None", symbol_names: Sequence[str], cmap: Any
+    ) -> "list[Axes]":
         """Draw two matrices: of the net, and of the posterior."""
         n_symbols, n_states = self.net.shape
         width, height = np.clip([0.6 + 0.2 * n_states, 1.2 + 0.18 * n_symbols], 2.6, [5.0, 9.0])

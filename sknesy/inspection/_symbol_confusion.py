@@ -1,14 +1,20 @@
 """Confusion of symbols: true states against predicted ones."""
 
+from collections.abc import Hashable, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from sknesy._validation import as_objects, check_option, in_order, join_names, plain
 from sknesy.inspection._axes import open_axes, set_ticks, write_values
 from sknesy.inspection._look import find_group, name_states, reach
 from sknesy.likelihoods import read_cell, read_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["SymbolConfusionDisplay"]
 
@@ -62,7 +68,13 @@ class SymbolConfusionDisplay:
            [0, 3]]), ['b', 'a'])
     """
 
-    def __init__(self, confusion_matrix, *, states, predicted_states=None):
+    def __init__(
+        self,
+        confusion_matrix: npt.NDArray[Any],
+        *,
+        states: Sequence[Hashable],
+        predicted_states: Sequence[Hashable] | None = None,
+    ) -> None:
         self.confusion_matrix = confusion_matrix
         self.states = states
         self.predicted_states = predicted_states
@@ -70,14 +82,14 @@ class SymbolConfusionDisplay:
     def plot(
         self,
         *,
-        ax=None,
-        include_values=None,
-        values_format=None,
-        cmap="Blues",
-        colorbar=False,
-        im_kw=None,
-        text_kw=None,
-    ):
+        ax: "Axes | None" = None,
+        include_values: bool | None = None,
+        values_format: str | None = None,
+        cmap: Any = "Blues",
+        colorbar: bool = False,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the matrix.
 
         Parameters
@@ -109,7 +121,7 @@ class SymbolConfusionDisplay:
         is_counted = matrix.dtype.kind in "iu"
         top = {"vmin": 0, "vmax": matrix.max() if is_counted and matrix.any() else 1}
         self.im_ = ax.imshow(matrix, **{"cmap": cmap, **top, **(im_kw or {})})
-        self.text_ = None
+        self.text_: npt.NDArray[np.object_] | None = None
         if include_values or (include_values is None and n_states <= _MOST_WRITTEN):
             form = f"{{:{values_format or ('d' if is_counted else '.2f')}}}".format
             size = 10 if n_states <= 10 else 7
@@ -129,17 +141,17 @@ class SymbolConfusionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        symbols,
+        estimator: Any,
+        X: Any,
+        symbols: Any,
         *,
-        y=None,
-        group=None,
-        permute=False,
-        normalize=None,
-        ax=None,
-        **plot_kw,
-    ):
+        y: Any = None,
+        group: str | Sequence[int] | None = None,
+        permute: bool = False,
+        normalize: str | None = None,
+        ax: "Axes | None" = None,
+        **plot_kw: Any,
+    ) -> Self:
         """Predict symbols, and draw how often they are taken for others.
 
         Parameters
@@ -212,16 +224,16 @@ class SymbolConfusionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        symbols_true,
-        symbols_pred,
+        symbols_true: Any,
+        symbols_pred: Any,
         *,
-        states=None,
-        group=None,
-        permute=False,
-        normalize=None,
-        ax=None,
-        **plot_kw,
-    ):
+        states: Sequence[Hashable] | None = None,
+        group: Sequence[int] | None = None,
+        permute: bool = False,
+        normalize: str | None = None,
+        ax: "Axes | None" = None,
+        **plot_kw: Any,
+    ) -> Self:
         """Count how often symbols are taken for others, and draw it.
 
         Parameters
@@ -283,7 +295,9 @@ class SymbolConfusionDisplay:
         )
 
 
-def _pair(symbols_true, symbols_pred, group):
+def _pair(
+    symbols_true: Any, symbols_pred: Any, group: Sequence[int] | None
+) -> list[tuple[Hashable, Hashable]]:
     """Return (true, predicted) of each symbol whose true state is known."""
     predicted = [as_objects(np.asarray(row).tolist()) for row in symbols_pred]
     rows = read_rows(symbols_true, list(map(len, predicted)), "symbols_true")
@@ -303,19 +317,21 @@ def _pair(symbols_true, symbols_pred, group):
     return pairs
 
 
-def _match(matrix):
+def _match(matrix: npt.NDArray[np.int64]) -> list[int]:
     """Find the column of each row in the assignment with the largest sum.
 
     Of several such, one that keeps most states in their places: less than a count in all.
     """
     kept = np.eye(len(matrix)) / (len(matrix) + 1)
-    return linear_sum_assignment(matrix + kept, maximize=True)[1]
+    return linear_sum_assignment(matrix + kept, maximize=True)[1].tolist()  # type: ignore[no-any-return]
 
 
-def _normalise(matrix, normalize):
+def _normalise(matrix: npt.NDArray[Any], normalize: str | None) -> npt.NDArray[Any]:
     """Divide counts by those of rows, of columns or of all; 0 where there are none."""
     if normalize is None:
         return matrix
     axis = {"true": 1, "pred": 0, "all": None}[normalize]
     total = matrix.sum(axis=axis, keepdims=True)
-    return np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    shares: npt.NDArray[Any] = np.zeros(matrix.shape)
+    np.divide(matrix, total, out=shares, where=total > 0)
+    return shares

@@ -474,3 +474,14 @@ def test_without_matplotlib_the_extra_is_named(display, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=rf'{display.__name__}.plot needs .* "sknesy\[plot\]"'):
         display.from_estimator(fitted, *FROM_ESTIMATOR[display])
+
+
+@pytest.mark.parametrize("display", FROM_ESTIMATOR, ids=lambda d: d.__name__)
+def test_a_figure_within_a_figure_is_drawn_in(display):
+    import matplotlib.pyplot as plt
+
+    fitted = make(max_iter=1, likelihood=ConfusionLikelihood()).fit(X, Y)
+    inner, _ = plt.figure(layout="constrained").subfigures(1, 2)
+    shown = display.from_estimator(fitted, *FROM_ESTIMATOR[display], ax=inner.subplots())
+    assert shown.figure_ is inner
+    inner.figure.canvas.draw()
