@@ -100,18 +100,20 @@ class IdentifiabilityDisplay:
         # What only maps beyond those listed do is drawn, too.
         shares = counts / len(self.result.maps)
         aspect = "equal" if len(rows) <= _LONGEST else "auto"
-        for name, shown, cmap in (
-            ("own_im_", is_own & (counts > 0), "Blues"),
-            ("im_", is_open, "Oranges"),
-        ):
-            # Small shares are seen, too: colours start below 0.
-            style = {"cmap": cmap, "vmin": -0.3, "vmax": 1.2, "aspect": aspect, **(im_kw or {})}
-            setattr(self, name, ax.imshow(np.ma.masked_where(~shown, shares), **style))
+        # Small shares are seen, too: colours start below 0.
+        style = {"vmin": -0.3, "vmax": 1.2, "aspect": aspect}
+
+        def show(shown, cmap):
+            masked = np.ma.masked_where(~shown, shares)
+            return ax.imshow(masked, **{**style, "cmap": cmap, **(im_kw or {})})
+
+        self.own_im_ = show(is_own & (counts > 0), "Blues")
+        self.im_ = show(is_open, "Oranges")
         self.text_ = None
         if include_values or (include_values is None and len(columns) <= _MOST_WRITTEN):
-            style = {"fontsize": 9 if counts.max() < 1000 else 6, **(text_kw or {})}
-            of_own = self._write(ax, shares, is_own & (counts > 0), self.own_im_, style)
-            self.text_ = np.where(is_own, of_own, self._write(ax, shares, is_open, self.im_, style))
+            text = {"fontsize": 9 if counts.max() < 1000 else 6, **(text_kw or {})}
+            of_own = self._write(ax, shares, is_own & (counts > 0), self.own_im_, text)
+            self.text_ = np.where(is_own, of_own, self._write(ax, shares, is_open, self.im_, text))
         for i in range(1, len(rows)):
             if rows[i - 1][0] != rows[i][0]:
                 ax.axhline(i - 0.5, color=GREY, linewidth=0.8)
