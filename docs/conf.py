@@ -2,7 +2,10 @@
 
 import re
 import sys
+import warnings
 from pathlib import Path
+
+from sklearn.exceptions import ConvergenceWarning
 
 import sknesy
 
@@ -63,6 +66,8 @@ sphinx_gallery_conf = {
         "../examples/any_learner",
         "../examples/bigger",
     ],
+    "within_subsection_order": "gallery_order.Taught",
+    "default_thumb_file": str(HERE / "_static" / "logo.svg"),
     "filename_pattern": r"/plot_(?!mnist)",  # MNIST is shown, not run: it would be fetched
     "doc_module": ("sknesy",),
     "backreferences_dir": "_generated/backreferences",
@@ -70,6 +75,9 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,
 }
+
+# Fits of examples are short on purpose; a page should not show that, nor the path of a machine.
+warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 copybutton_exclude = ".linenos, .gp, .go"  # copies of doctests run
 

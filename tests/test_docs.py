@@ -25,7 +25,12 @@ from sknesy.likelihoods import Entries, ExactObserved
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXTENDING = DOCS / "extending"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("*/*.md")),
+]
 WITH_LINKS = {ROOT / "README.md", DOCS / "architecture.md", DOCS / "guide" / "index.md"}
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 BLOCK = re.compile(r"(<!-- not run -->\n)?^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
