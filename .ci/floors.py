@@ -14,7 +14,7 @@ from pathlib import Path
 SETTINGS = Path(__file__).parents[1] / "pyproject.toml"
 PROJECT = tomllib.loads(SETTINGS.read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([A-Za-z0-9.]+)")
+FLOOR = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]+\])?>=([A-Za-z0-9.]+)")
 OWN = re.compile(rf"{PROJECT['name']}\[([^\]]+)\]")
 
 

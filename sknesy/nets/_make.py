@@ -142,10 +142,9 @@ def _find_device(device: Any) -> str:
     """Return the name of a device; "auto" is an accelerator if torch has one here that serves."""
     if str(device) not in ("auto", ACCELERATE):
         return str(device)
-    accelerator = getattr(torch, "accelerator", None)  # torch 2.6 and later
-    found = accelerator.current_accelerator() if accelerator is not None else None
-    if found is None and torch.cuda.is_available():
-        found = "cuda"
+    if not torch.accelerator.is_available():
+        return "cpu"
+    found = torch.accelerator.current_accelerator()
     with suppress(InvalidNetError):  # some accelerators lack float64
         check_device(str(found))
         return str(found)
