@@ -64,7 +64,7 @@ class Progress(EMCallback):
         self._before: dict[int, int] = {}  # samples behind each start
 
     def on_train_begin(self, training: Training) -> None:
-        """Note what the starts have behind them, before a `Checkpoint` adds to it."""
+        """Record what the starts have behind them, before a `Checkpoint` adds to it."""
         self._before = {run.start: run.n_seen for run in training.runs}
 
     def on_iteration_begin(self, run: Run) -> None:
