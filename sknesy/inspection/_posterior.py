@@ -1,6 +1,7 @@
 """Picture of one sample: what the net says of its symbols, and what the label makes of it."""
 
 from collections.abc import Hashable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -190,10 +191,11 @@ class PosteriorDisplay:
         estimator, X = reach(estimator, X, f"{cls.__name__}.from_estimator")
         given = X if X is not None else (y if y is not None else symbols)
         n_samples = 0 if given is None else len(given)
-        if isinstance(index, bool) or not -n_samples <= index < n_samples:
+        is_position = isinstance(index, Integral) and not isinstance(index, bool)
+        if not is_position or not -n_samples <= index < n_samples:
             raise IndexError(
-                f"index must be the position of one of the {n_samples} samples, got {index}. Pass "
-                "0, say."
+                f"index must be the position of one of the {n_samples} samples, got {index!r}. "
+                "Pass 0, say."
             )
         row = [index % n_samples]
         X, y, symbols = (v if v is None else _safe_indexing(v, row) for v in (X, y, symbols))

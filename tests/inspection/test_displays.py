@@ -302,6 +302,8 @@ def test_a_bag_has_as_many_symbols_as_it_is_long(bags):
 def test_samples_and_names_that_are_not_there_are_refused(clf):
     with pytest.raises(IndexError, match="one of the 60 samples, got 60. Pass 0, say"):
         PosteriorDisplay.from_estimator(clf, X, Y, index=60)
+    with pytest.raises(IndexError, match="one of the 60 samples, got 1.5"):
+        PosteriorDisplay.from_estimator(clf, X, Y, index=1.5)
     with pytest.raises(InconsistentLabelError, match="99"):
         PosteriorDisplay.from_estimator(clf, X, [99] * 60)
     with pytest.raises(ValueError, match=r"must hold 2 names, one for each symbol, got \['one'\]"):
