@@ -549,7 +549,7 @@ def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) 
 
 
 def _lift(array: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
-    """Subtract the largest log-weight of each variable where it would leave no digits to others.
+    """Remove the largest log-weight of each variable where it would leave no digits to others.
 
     Returns the log-weights, and what was subtracted in all, (n_samples,), None if nothing. Beside
     numbers such as -1e17, which a label far from any other has, states would all look alike.
