@@ -25,6 +25,7 @@ from benchmarks import (
     paths,
     peers,
     sampling,
+    scaling,
     shortcuts,
     soak,
     starts,
@@ -53,6 +54,7 @@ BENCHMARKS = {
     "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
     "engines": lambda mnist, args: engines.run(),
     "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
+    "scaling": lambda mnist, args: scaling.run(),
     "black-box": lambda mnist, args: black_box.run(mnist(), seed=args.seed),
     "sudoku": lambda mnist, args: (
         sudoku.run_small(mnist(), seed=args.seed),
