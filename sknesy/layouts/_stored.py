@@ -236,4 +236,12 @@ def _take(dataset: Any, numbers: list[int]) -> list[Any]:
 def _features(item: Any) -> Any:
     """Return the features of what a data set hands out."""
     features = item[0] if isinstance(item, tuple | list) else item
-    return dict(features) if isinstance(features, Mapping) else features
+    if isinstance(features, Mapping):
+        return {name: _unlock(value) for name, value in features.items()}
+    return _unlock(features)
+
+
+def _unlock(value: Any) -> Any:
+    """Copy an array that is read-only, of which torch would warn."""
+    is_locked = isinstance(value, np.ndarray) and not value.flags.writeable
+    return value.copy() if is_locked else value

@@ -126,8 +126,15 @@ def test_labels_come_from_y_if_it_is_given():
     assert make().fit(pairs, Y).lower_bounds_ == make().fit(X, Y).lower_bounds_
 
 
-@pytest.mark.parametrize("mark", [torch.from_numpy, lambda x: torch.from_numpy(x).double()])
-def test_samples_may_be_tensors_of_any_precision(mark):
+def locked(x):
+    """An array that must not be written to, as a file that is mapped gives."""
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("mark", [torch.from_numpy, lambda x: torch.from_numpy(x).double(), locked])
+def test_samples_may_be_tensors_or_arrays(mark):
     assert make().fit(Pairs(X, mark=mark)).lower_bounds_ == make().fit(X, Y).lower_bounds_
 
 
