@@ -11,7 +11,7 @@ from sknesy.em._run import Run
 __all__ = ["tabulate"]
 
 
-def tabulate(runs: Sequence[Run], kept: Sequence[Run]) -> dict[str, npt.NDArray]:
+def tabulate(runs: Sequence[Run], kept: Sequence[Run]) -> dict[str, npt.NDArray[Any]]:
     """Make a table with a row for each iteration of each start, start by start.
 
     Parameters
@@ -26,13 +26,13 @@ def tabulate(runs: Sequence[Run], kept: Sequence[Run]) -> dict[str, npt.NDArray]
     dict of str to ndarray of shape (n_rows,)
         Columns, NaN where a row lacks a number.
     """
-    rows = []
+    rows: list[dict[str, float]] = []
     for run in runs:
         is_kept = any(run is other for other in kept)
         bounds = run.convergence.lower_bounds
         held_out = run.convergence.validation_lower_bounds
         for i in range(run.n_iter):
-            row = {"start": run.start, "is_kept": is_kept, "n_iter": i + 1}
+            row: dict[str, float] = {"start": run.start, "is_kept": is_kept, "n_iter": i + 1}
             row["lower_bound"] = bounds[i]
             if held_out:
                 row["validation_lower_bound"] = held_out[i]

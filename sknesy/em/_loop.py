@@ -186,7 +186,8 @@ def _iterate_by_batch(run: Run, samples: Samples, iteration: _Iteration, m_steps
             n_together = count_together(run, index)
             n_seen += n_together
             iteration.watch(n_together)
-        return posterior.symbol_marginals
+        q: Tensor = posterior.symbol_marginals
+        return q
 
     return run.net.m_step(responsibilities)  # M-step
 
