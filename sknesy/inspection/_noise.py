@@ -112,10 +112,15 @@ class NoiseDisplay:
         Raises
         ------
         ValueError
-            When `annotators` names none of the people.
+            When `annotators` names none of the people, or there is no noise.
         """
         if self.confusion is None:
-            axes = [self._plot_density(ax, float(self.sigma or 0))]
+            if self.sigma is None:
+                raise ValueError(
+                    "confusion or sigma must be given, got None for both. Pass one, or use "
+                    "from_estimator."
+                )
+            axes = [self._plot_density(ax, self.sigma)]
         elif self.confusion.ndim == 2:
             axes = [self._plot_matrix(ax, self.confusion, cmap, include_values)]
         else:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_consistent_length
 
-from sknesy.inspection._axes import divide, fade, set_ticks, shorten
+from sknesy.inspection._axes import divide, fade, set_ticks
 from sknesy.inspection._look import look, name_states, reach
 from sknesy.inspection._pictures import draw_picture, find_pictures
 from sknesy.plotting import COLOURS, GREY, INK
@@ -23,6 +23,7 @@ __all__ = ["PosteriorDisplay"]
 Floats = npt.NDArray[np.float64]
 
 _MOST_BARS = 12  # states of a symbol that is drawn as bars
+_LONGEST = 60  # letters of what is observed
 _MOST_SYMBOLS = 8  # of which each is drawn as bars
 
 
@@ -44,7 +45,7 @@ class PosteriorDisplay:
         An image of each symbol, or one of the whole sample: of shape (height, width), or with 3
         colours (height, width, 3).
     label : str or None, default=None
-        What is observed, in words.
+        What is observed, in words, such as "y = 3".
     log_evidence : float or None, default=None
         Its log-probability, in nats.
 
@@ -189,6 +190,7 @@ class PosteriorDisplay:
             When no world agrees with what is known of the sample.
         """
         estimator, X = reach(estimator, X, f"{cls.__name__}.from_estimator")
+        check_consistent_length(X, y, symbols)
         given = X if X is not None else (y if y is not None else symbols)
         n_samples = 0 if given is None else len(given)
         is_position = isinstance(index, Integral) and not isinstance(index, bool)
@@ -201,13 +203,13 @@ class PosteriorDisplay:
         X, y, symbols = (v if v is None else _safe_indexing(v, row) for v in (X, y, symbols))
         looked = look(estimator, X, y, symbols)
         net, posterior = np.asarray(looked.net[0]), np.asarray(looked.symbols[0])
-        observed, samples = looked.seen.observed, looked.seen.samples
+        samples = looked.seen.samples
         display = cls(
             net,
             posterior,
             symbol_states=name_states(estimator, len(net)),
             pictures=None if X is None else find_pictures(samples, len(net)),
-            label=None if observed is None else observed.describe(0),
+            label=_describe(looked.seen.observed, looked.seen.known),
             log_evidence=float(looked.posterior.log_evidence[0]),
         )
         return display.plot(ax=ax, symbol_names=symbol_names, **plot_kw)
@@ -216,8 +218,8 @@ class PosteriorDisplay:
     def _title(self) -> str:
         """Words for what is observed."""
         if self.label is None:
-            return "no label is given"
-        told = f"y = {shorten(self.label)}"
+            return "nothing is observed"
+        told = self.label if len(self.label) <= _LONGEST else f"{self.label[: _LONGEST - 1]}…"
         if self.log_evidence is None:
             return told
         return f"{told}, log-evidence {self.log_evidence:.3g} nats"
@@ -294,3 +296,11 @@ class PosteriorDisplay:
         bar = grid[1].figure.colorbar(self.ims_[1], ax=list(grid), label="Probability", shrink=0.8)
         bar.outline.set_visible(False)
         return list(grid)
+
+
+def _describe(observed: Any, known: Any) -> str | None:
+    """Return what is observed of the one sample in words; None if nothing is."""
+    told = [] if observed is None else [f"y = {observed.describe(0)}"]
+    if known is not None and known.describe(0):
+        told.append(f"{known.source}: {known.describe(0)}")
+    return ", ".join(told) or None

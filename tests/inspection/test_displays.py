@@ -256,12 +256,13 @@ def test_bars_are_the_net_and_the_posterior(clf, index):
 def test_without_y_the_posterior_is_that_of_any_label(clf):
     display = PosteriorDisplay.from_estimator(clf, X)
     np.testing.assert_allclose(display.posterior, clf.predict_symbols_proba(X)[0], rtol=1e-6)
-    assert display.figure_.get_suptitle() == "no label is given"
+    assert display.figure_.get_suptitle() == "nothing is observed"
 
 
 def test_known_symbols_are_certain(clf):
     display = PosteriorDisplay.from_estimator(clf, X, symbols=SYMBOLS)
     np.testing.assert_allclose(display.posterior, np.eye(3)[SYMBOLS[0]])
+    assert display.figure_.get_suptitle().startswith("symbols: ")
     assert (display.net < 1).all()
 
 
@@ -304,6 +305,8 @@ def test_samples_and_names_that_are_not_there_are_refused(clf):
         PosteriorDisplay.from_estimator(clf, X, Y, index=60)
     with pytest.raises(IndexError, match="one of the 60 samples, got 1.5"):
         PosteriorDisplay.from_estimator(clf, X, Y, index=1.5)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PosteriorDisplay.from_estimator(clf, X, Y[:5])
     with pytest.raises(InconsistentLabelError, match="99"):
         PosteriorDisplay.from_estimator(clf, X, [99] * 60)
     with pytest.raises(ValueError, match=r"must hold 2 names, one for each symbol, got \['one'\]"):
@@ -377,6 +380,11 @@ def test_gaussian_noise_is_a_curve_of_its_width():
 def test_a_likelihood_without_noise_is_refused(clf):
     with pytest.raises(TypeError, match=r"knows noise .*, got ExactLikelihood\(\). Fit with one"):
         NoiseDisplay.from_estimator(clf)
+
+
+def test_a_display_without_noise_is_refused():
+    with pytest.raises(ValueError, match="confusion or sigma must be given, got None for both"):
+        NoiseDisplay(labels=[0, 1]).plot()
 
 
 # ----- InformationDisplay
