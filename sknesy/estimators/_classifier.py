@@ -144,7 +144,8 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         gives the process; of several, as torchrun starts them, each is passed all samples, and
         trains on its share of every mini-batch.
     callbacks : tuple of EMCallback, default=()
-        Watch the iterations of EM, and may stop them; see `sknesy.em.EMCallback`. Callbacks of
+        Watch the iterations of EM, and may stop them; see `sknesy.em.EMCallback`. With a
+        `sknesy.em.Checkpoint` a fit that was killed goes on when it is begun again. Callbacks of
         skorch belong to the net (``net__callbacks``).
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit, with another engine, say, or further
