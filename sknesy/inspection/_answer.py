@@ -108,8 +108,9 @@ class Answer:
         if self._is_closed:
             others = np.stack(self._maps)
             after = np.broadcast_to(state_map, others.shape)
-            found.extend(np.take_along_axis(others, after, axis=2))
-            found.extend(np.take_along_axis(after, others, axis=2))
+            then_others: IntArray = np.take_along_axis(others, after, axis=2)
+            others_then: IntArray = np.take_along_axis(after, others, axis=2)
+            found += [*then_others, *others_then]
         for one in found:
             if one.tobytes() not in self._seen and len(self._maps) < max_maps:
                 self._seen.add(one.tobytes())

@@ -1,13 +1,25 @@
 """Picture of the states that labels leave confused."""
 
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 
 from sknesy.inspection._axes import open_axes, set_ticks, shorten, write_values
 from sknesy.inspection._identifiability import check_identifiability
 from sknesy.inspection._identifiability_result import Identifiability, say_symbols
+from sknesy.knowledge import Knowledge
 from sknesy.plotting import COLOURS, GREY
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+    from matplotlib.patches import Rectangle
+
 __all__ = ["IdentifiabilityDisplay"]
+
+Row = tuple[int, Hashable]  # group, state
 
 _MOST_WRITTEN = 20  # columns whose counts are written into the picture
 _LONGEST = 60  # rows that are drawn at full height
@@ -57,10 +69,17 @@ class IdentifiabilityDisplay:
     array([0.  , 0.  , 0.  , 0.33, 0.33])
     """
 
-    def __init__(self, result):
+    def __init__(self, result: Identifiability) -> None:
         self.result = result
 
-    def plot(self, ax=None, *, include_values=None, im_kw=None, text_kw=None):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        include_values: bool | None = None,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> "IdentifiabilityDisplay":
         """Draw the states and what they may be taken for.
 
         Parameters
@@ -103,7 +122,7 @@ class IdentifiabilityDisplay:
         # Small shares are seen, too: colours start below 0.
         style = {"vmin": -0.3, "vmax": 1.2, "aspect": aspect}
 
-        def show(shown, cmap):
+        def show(shown: npt.NDArray[np.bool_], cmap: str) -> "AxesImage":
             masked = np.ma.masked_where(~shown, shares)
             return ax.imshow(masked, **{**style, "cmap": cmap, **(im_kw or {})})
 
@@ -129,16 +148,16 @@ class IdentifiabilityDisplay:
     @classmethod
     def from_knowledge(
         cls,
-        knowledge,
-        labels=None,
-        shared=True,
-        time_limit=10.0,
+        knowledge: Knowledge,
+        labels: Any = None,
+        shared: Any = True,
+        time_limit: float = 10.0,
         *,
-        worlds=None,
-        max_maps=1000,
-        ax=None,
-        **plot_kw,
-    ):
+        worlds: Any = None,
+        max_maps: int = 1000,
+        ax: "Axes | None" = None,
+        **plot_kw: Any,
+    ) -> "IdentifiabilityDisplay":
         """Find out which states are confused, and draw it.
 
         Parameters
@@ -175,7 +194,9 @@ class IdentifiabilityDisplay:
         return cls.from_result(result, ax=ax, **plot_kw)
 
     @classmethod
-    def from_result(cls, result, *, ax=None, **plot_kw):
+    def from_result(
+        cls, result: Identifiability, *, ax: "Axes | None" = None, **plot_kw: Any
+    ) -> "IdentifiabilityDisplay":
         """Draw what `check_identifiability` found.
 
         Parameters
@@ -204,13 +225,13 @@ class IdentifiabilityDisplay:
             )
         return cls(result).plot(ax, **plot_kw)
 
-    def _rows(self):
+    def _rows(self) -> list[Row]:
         """List each group with the names of its states, as pairs."""
         names = self.result.symbol_states
         longest = [max((names[s] for s in symbols), key=len) for symbols in self.result.groups]
         return [(g, name) for g, states in enumerate(longest) for name in states]
 
-    def _counts(self, rows, columns):
+    def _counts(self, rows: Sequence[Row], columns: Sequence[Hashable]) -> npt.NDArray[np.int64]:
         """Count the maps that take the state of each row for that of each column; unseen: none."""
         place = {name: j for j, name in enumerate(columns)}
         unseen = set(self.result.unseen)
@@ -227,36 +248,48 @@ class IdentifiabilityDisplay:
                 counts[i] = 0
         return counts
 
-    def _are_confused(self, rows, columns):
+    def _are_confused(
+        self, rows: Sequence[Row], columns: Sequence[Hashable]
+    ) -> npt.NDArray[np.bool_]:
         """Tell for each row and column whether the one may be taken for the other."""
         pairs = {(c.symbols, c.state, c.taken_for) for c in self.result.confused}
         return np.array(
             [[(self.result.groups[g], v, w) in pairs for w in columns] for g, v in rows], dtype=bool
         )
 
-    def _write(self, ax, shares, shown, image, style):
+    def _write(
+        self,
+        ax: "Axes",
+        shares: npt.NDArray[np.float64],
+        shown: npt.NDArray[np.bool_],
+        image: "AxesImage",
+        style: dict[str, Any],
+    ) -> npt.NDArray[Any]:
         """Write the numbers of maps; of confusions that no listed map shows, dots."""
         n_maps = len(self.result.maps)
 
-        def say_count(share):
+        def say_count(share: float) -> str:
             return f"{n_maps * share:.0f}" if share else "·"
 
         return write_values(ax, np.where(shown, shares, np.nan), image, say_count, **style)
 
-    def _frame(self, ax, rows, columns):
+    def _frame(
+        self, ax: "Axes", rows: Sequence[Row], columns: Sequence[Hashable]
+    ) -> "list[Rectangle]":
         """Mark the states to know by frames."""
         from matplotlib.patches import Rectangle
 
         known = {(k.symbols, k.state) for k in self.result.known_states or ()}
-        frames = []
+        frames: list[Rectangle] = []
         for i, (g, name) in enumerate(rows):
             if (self.result.groups[g], name) in known:
                 corner = (columns.index(name) - 0.5, i - 0.5)
                 frame = Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[2], linewidth=2)
-                frames.append(ax.add_patch(frame))
+                ax.add_patch(frame)
+                frames.append(frame)
         return frames
 
-    def _title(self):
+    def _title(self) -> str:
         """Return the answer in a few words."""
         n_maps = len(self.result.maps)
         if self.result.is_identified is None:

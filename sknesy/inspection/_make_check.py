@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -191,5 +192,6 @@ def _name_labels(
     """Return labels as users write them."""
     labels: list[Hashable] = _as_labels(rows, names)
     if len(names) > 1:
-        labels = knowledge.join_labels(labels).tolist()
+        rows_of_names: Any = labels
+        labels = knowledge.join_labels(rows_of_names).tolist()
     return labels

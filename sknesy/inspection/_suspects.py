@@ -87,7 +87,15 @@ class SuspectLabels:
 _COLUMNS = ("log_prob_right", "log_evidence", "label", "predicted", "symbols")
 
 
-def find_suspect_labels(clf, X, y, *, cv=5, sample_weight=None, symbols=None):
+def find_suspect_labels(
+    clf: Any,
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    sample_weight: Any = None,
+    symbols: Any = None,
+) -> SuspectLabels:
     """Find the rows whose label is most likely wrong, by fits that did not see them.
 
     For each fold a clone is fitted on the others.
@@ -184,7 +192,7 @@ def find_suspect_labels(clf, X, y, *, cv=5, sample_weight=None, symbols=None):
 
 def _folds(cv: Any, X: Any, y: Any) -> list[tuple[Any, Any]]:
     """Return training and test sets that test each sample once."""
-    splitter = EvidenceKFold(cv) if isinstance(cv, Integral) else cv
+    splitter = EvidenceKFold(int(cv)) if isinstance(cv, Integral) else cv
     if not hasattr(splitter, "get_n_splits"):
         raise TypeError(
             f"cv must be a number of folds or a splitter with split(X, y), got {cv!r}. Pass for "
