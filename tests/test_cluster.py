@@ -77,6 +77,15 @@ def test_a_slow_function_is_judged_by_the_workers(cluster, tmp_path):
     assert len(list(tmp_path.iterdir())) > 1
 
 
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_folds_in_threads_and_processes_of_one_machine_share_nothing(backend):
+    X, y, _, _ = make_digit_sum(120, random_state=0)
+    clf = EMNeSyClassifier(ADDITION, random_state=0, max_iter=2, tol=0)
+    serial = cross_val_score(clf, X, y, cv=KFold(2))
+    with parallel_config(backend, n_jobs=2):
+        assert cross_val_score(clf, X, y, cv=KFold(2)).tolist() == serial.tolist()
+
+
 def test_folds_on_the_cluster_share_nothing(cluster):
     X, y, _, _ = make_digit_sum(120, random_state=0)
     clf = EMNeSyClassifier(ADDITION, random_state=0, max_iter=2, tol=0)
