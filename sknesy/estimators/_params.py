@@ -58,6 +58,21 @@ class ParamsMixin:
         the parameters, and no state of optimisers: `load_params` needs an estimator with the same
         parameters. Where the knowledge is a function of one's own, its fingerprint is that of its
         labels of 256 worlds.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sknesy import EMNeSyClassifier
+        >>> from sknesy.datasets import make_points
+        >>> from sknesy.knowledge import SymbolSum
+        >>> X, y, _, total = make_points(SymbolSum(2, range(3)), 60, random_state=0)
+        >>> clf = EMNeSyClassifier(total, max_iter=2, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     clf.save_params(Path(folder) / "clf.safetensors")
+        ...     other = EMNeSyClassifier(total).load_params(Path(folder) / "clf.safetensors")
+        >>> bool((other.predict_proba(X) == clf.predict_proba(X)).all())
+        True
         """
         check_is_fitted(self, "n_iter_")
         state = self._fit_state
