@@ -88,7 +88,7 @@ html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
 html_title = f"sknesy {version}"
 html_show_sourcelink = False
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "comparison": []}
 html_theme_options = {
     "logo": {"text": f"sknesy {version}"},
     "header_links_before_dropdown": 6,
