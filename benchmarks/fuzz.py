@@ -48,6 +48,7 @@ def run(n_cases, seed=0, names=NAMES):
         for start in range(seed, seed + n_cases, BLOCK):
             found, failures = _run_block(name, start, min(BLOCK, seed + n_cases - start))
             counts.update(found)
+            print(f"{sum(counts.values())} of {n_cases} {name}", file=sys.stderr, flush=True)
             for number, what, code in failures:
                 n_failed += 1
                 print(f"\n### case {number}: {what}\n{code}", flush=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
-from sknesy._arrays import open_array
+from sknesy._arrays import check_unmasked, open_array
 from sknesy.exceptions import InconsistentLabelError
 
 __all__ = [
@@ -381,7 +381,7 @@ def check_number(
     )
 
 
-def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def as_worlds(worlds: Any, n_states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return worlds as an int64 array, after a check of their states.
 
     Parameters
@@ -401,13 +401,17 @@ def as_worlds(worlds: npt.ArrayLike, n_states: npt.NDArray[np.int64]) -> npt.NDA
     ValueError
         When the shape is wrong, or an entry is no state of its symbol.
     """
-    array = np.asarray(worlds)
+    check_unmasked(worlds, "worlds")
+    try:
+        array = np.asarray(open_array(worlds, "worlds"))
+    except ValueError:  # rows of unlike lengths
+        array = as_objects(list(worlds))
     if array.ndim != 2 or array.shape[1] != len(n_states):
         raise ValueError(
             f"worlds must have the shape (n_worlds, {len(n_states)}), one state for each symbol, "
             f"got {array.shape}. Pass a 2-D array of ints."
         )
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    if array.size and array.dtype.kind not in "iu":
         raise ValueError(f"worlds must hold ints, got {array.dtype}. Pass indices of states.")
     array = array.astype(np.int64, copy=False)
     wrong = (array < 0) | (array >= n_states)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from sknesy._arrays import as_floats, as_weight, open_array
 from sknesy._validation import as_names, as_objects, is_collection, is_missing, plain
@@ -287,6 +288,7 @@ def _is_right(y_true: Any, y_pred: Any) -> npt.NDArray[np.bool_]:
 def _open(names: Any, name: str) -> Any:
     """Return a tensor as an array, anything else that holds rows as it is."""
     names = open_array(names, name)
+    names = names.toarray() if issparse(names) else names
     if not is_collection(names) or isinstance(names, str | bytes | Mapping):
         raise TypeError(
             f"{name} must be an array or a list with an entry a sample, got "

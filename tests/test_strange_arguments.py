@@ -45,7 +45,9 @@ CASES = [
         ["symbol_shape must", "(0, 3)"],
     ),
     ("EachSymbol(StandardScaler(), (1.5,)).fit(X)", TypeError, ["symbol_shape must", "(1.5,)"]),
+    (f"{FIT}.set_params(temperature=[[1], 'a']).fit(X, y)", ValueError, ["temperature must"]),
     # Nets
+    (f"{FIT}.set_params(device='meta').fit(X, y)", ValueError, ["device must", "'meta'", "'cpu'"]),
     (f"{FIT}.set_params(learning_rate=1e200).fit(X, y)", ValueError, ["learning_rate", "1e+200"]),
     (f"{FIT}.set_params(net__lr=-0.1).fit(X, y)", ValueError, ["net__lr must", "-0.1", "0.001"]),
     (
@@ -67,6 +69,13 @@ CASES = [
         TypeError,
         ["classes must be a collection", "7"],
     ),
+    # Flags: what is neither True nor False would count as one of them
+    (
+        "EMNeSyClassifier(K, likelihood=ConfusionLikelihood(learn='no')).fit(X, y)",
+        TypeError,
+        ["learn must be True or False", "'no'"],
+    ),
+    ("EvidenceKFold(2, shuffle='no')", TypeError, ["shuffle must be True or False", "'no'"]),
     # Engines
     (
         "DiagramEngine().infer(DiagramEngine().compile(K), np.full((1, 2, 3), 1e200), "
@@ -103,6 +112,8 @@ CASES = [
         ["prior must hold a positive number", "'a'"],
     ),
     # Knowledge
+    ("K.conclude([[0, 1], [0]])", ValueError, ["worlds must have the shape (n_worlds, 2)"]),
+    ("K.conclude(np.ma.masked_equal([[0, 1]], 1))", ValueError, ["worlds must hold", "masked"]),
     ("K.labels_between('a', 'b')", TypeError, ["low and high must", "'a'", "numbers"]),
     ("K.labels_except({3})", ValueError, ["labels must hold hashable", "{3}"]),
     ("FunctionKnowledge(max, [range(3)], n_symbols=[1])", ValueError, ["n_symbols must", "[1]"]),
@@ -110,6 +121,17 @@ CASES = [
     ("write_dimacs('x.cnf', [[0]])", TypeError, ["clauses[0] must hold ints other than 0"]),
     ("read_dimacs('a\\0b')", ValueError, ["path must hold no null character"]),
     ("read_dimacs(7)", TypeError, ["path must be the name of a file", "7"]),
+    (
+        "FunctionKnowledge(np.max, [range(2)] * 2, batched=True).conclude([[0, 1]])",
+        ValueError,
+        ["function must return one label for each world", "returned 1", "(n_worlds, n_symbols)"],
+    ),
+    (
+        "FunctionKnowledge(lambda w: itertools.count(), [range(2)] * 2, batched=True)"
+        ".conclude([[0, 1]])",
+        ValueError,
+        ["function must return one label for each world", "returned 2"],
+    ),
     # Parameters of parts
     (f"{FIT}.set_params(knowledge__base=3)", ValueError, ["knowledge must", "knowledge__base"]),
     (f"{FITTED}.predict_net_proba(X, parts=[True])", TypeError, ["parts must be True", "[True]"]),

@@ -510,4 +510,4 @@ def _is_one(values: Any) -> bool:
     if callable(values):
         return False
     row = values if isinstance(values, list | tuple) else [values]
-    return all(np.ndim(value) == 0 and bool(value == 1) for value in row)
+    return all(isinstance(value, Real) and value == 1 for value in row)

@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import _safe_indexing, check_consistent_length
 
 from sknesy._arrays import as_weight
+from sknesy._validation import check_flag
 from sknesy.estimators._base import BaseEMNeSy
 from sknesy.estimators._labels import Values
 from sknesy.estimators._prediction import PredictionMixin
@@ -351,6 +352,7 @@ class EMNeSyRegressor(PredictionMixin, RegressorMixin, BaseEMNeSy):
             ``sqrt(Var[v | X] + sigma_**2)``, with the noise ``likelihood_.sigma_``; of a likelihood
             without one, the standard deviation of v. Only if `return_std`.
         """
+        check_flag(return_std, "return_std")
         seen = self._look(X)
         probability = self._infer(seen).output_marginals[:, 0]
         values = read_values(seen.compiled.output_states)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import plain, warn
+from sknesy._validation import check_flag, plain, warn
 from sknesy.exceptions import (
     ApproximationWarning,
     InconsistentLabelError,
@@ -158,6 +158,7 @@ class CountsEngine(InferenceEngine):
             When some of the labels have too many states.
         """
         self._check_number("max_states", int, 1, or_none="no limit")
+        check_flag(self.exact_only, "exact_only")
         labels = read_request(knowledge, labels)
         if not isinstance(knowledge, ClassCounts):
             raise UnsupportedKnowledgeError(

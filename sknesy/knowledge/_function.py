@@ -4,12 +4,20 @@ import inspect
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, check_flag, is_label, join_names, plain
+from sknesy._validation import (
+    as_worlds,
+    check_flag,
+    is_collection,
+    is_label,
+    join_names,
+    plain,
+)
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._states import as_symbol_states
@@ -156,11 +164,14 @@ class FunctionKnowledge(Knowledge):
                 "is called with many worlds; return None for a world that cannot occur."
             ) from error
         # An array gives Python's own numbers; a list is as it is, and may hold tuples.
-        found = returned.tolist() if isinstance(returned, np.ndarray) else list(returned)
-        if len(found) != len(indices):
+        is_row = is_collection(returned) and not isinstance(returned, str | bytes)
+        found = returned.tolist() if isinstance(returned, np.ndarray) else returned
+        found = list(islice(found, len(indices) + 1)) if is_row else [found]  # it may never end
+        if not is_row or len(found) != len(indices):
+            number = len(found) if is_row else repr(plain(returned))
             raise InvalidKnowledgeError(
                 f"function must return one label for each world, but for {len(indices)} worlds it "
-                f"returned {len(found)}. With batched=True it is called with an array of the shape "
+                f"returned {number}. With batched=True it is called with an array of the shape "
                 "(n_worlds, n_symbols)."
             )
         for i, label in enumerate(found):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sknesy._validation import check_number, check_option, in_order
+from sknesy._validation import check_flag, check_number, check_option, in_order
 from sknesy.likelihoods._base import LabelReader, Likelihood, State, Statistics
 from sknesy.likelihoods._columns import check_one_output
 from sknesy.likelihoods._exact import ExactObserved
@@ -135,6 +135,7 @@ class ConfusionLikelihood(Likelihood):
         """Read labels, sets and gaps."""
         check_option(self.structure, "structure", ("full", "uniform"))
         check_number(self.strength, "strength", float, 0.0, example=1.0)
+        check_flag(self.learn, "learn")
         if self.confusion is None and not self.learn:
             raise ValueError(
                 "confusion must be given where learn=False, got None. Pass a matrix, or the share "

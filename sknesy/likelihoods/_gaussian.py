@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sknesy._validation import check_number
+from sknesy._validation import check_flag, check_number
 from sknesy.likelihoods._base import LabelReader, Likelihood, State, Statistics
 from sknesy.likelihoods._numbers import NumberObserved, read_numbers
 
@@ -88,6 +88,7 @@ class GaussianLikelihood(Likelihood):
         check_number(
             self.sigma, "sigma", float, 0, 1e150, above=True, example=1.0, or_none="that of y"
         )
+        check_flag(self.learn, "learn")
         if not self.learn and self.sigma is None:
             raise ValueError(
                 "sigma must be a number where learn=False, got None. Pass the standard deviation "

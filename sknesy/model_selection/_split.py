@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
-from sknesy._validation import as_count, is_hashable
+from sknesy._validation import as_count, check_flag, is_hashable
 from sknesy.exceptions import InconsistentLabelError
 from sknesy.likelihoods import as_evidence
 
@@ -69,6 +69,7 @@ class EvidenceKFold(BaseCrossValidator):
                 f"random_state must be None where shuffle=False, which draws nothing, got "
                 f"{random_state!r}. Set shuffle=True, or leave it out."
             )
+        check_flag(shuffle, "shuffle")
         self.shuffle = shuffle
         self.random_state = random_state
 

@@ -102,7 +102,8 @@ def open_net(params: dict[str, Any], net: Any) -> None:
 def check_device(device: str) -> None:
     """Check that tensors of inference, of float64, can be made on a device."""
     try:
-        torch.empty(0, device=device, dtype=torch.float64)
+        if torch.empty(0, device=device, dtype=torch.float64).is_meta:
+            raise TypeError("it holds no values")
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InvalidNetError(
             f"device must be one that torch can use here, with float64, got {device!r}. Pass "
