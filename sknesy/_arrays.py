@@ -65,7 +65,10 @@ def check_numbers(values: Any, name: str) -> None:
 def as_floats(values: Any, name: str, what: str) -> npt.NDArray[np.float64]:
     """Return a float64 array of what must be numbers of equal rows; `what` names them."""
     try:
-        return np.asarray(open_array(values, name), dtype=np.float64)
+        array = np.asarray(open_array(values, name))
+        if array.dtype.kind == "c":
+            raise TypeError("float64 would drop the imaginary part")
+        return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(
             f"{name} must hold {what}, got {values!r}. Pass numbers, in rows of equal length."

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.exceptions import DataConversionWarning
 
 from sknesy._arrays import check_unmasked, open_array
@@ -216,7 +217,8 @@ def join_columns(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 def is_label(value: Any) -> bool:
     """Tell whether a value can be a label: a hashable, not NaN, not a set."""
-    return is_hashable(value) and not isinstance(value, frozenset) and not is_nan(value)
+    is_no_label = isinstance(value, frozenset | torch.Tensor)  # tensors are hashed by identity
+    return is_hashable(value) and not is_no_label and not is_nan(value)
 
 
 def is_nan(value: Any) -> bool:

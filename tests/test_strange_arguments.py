@@ -46,6 +46,11 @@ CASES = [
     ),
     ("EachSymbol(StandardScaler(), (1.5,)).fit(X)", TypeError, ["symbol_shape must", "(1.5,)"]),
     (f"{FIT}.set_params(temperature=[[1], 'a']).fit(X, y)", ValueError, ["temperature must"]),
+    (
+        "EMNeSyClassifier(K, layout=JointLayout((5,))).fit(X.tolist(), y)",
+        ValueError,
+        ["X must be of shape (n_samples, 5)", "(6, 2, 3)"],
+    ),
     # Nets
     (f"{FIT}.set_params(device='meta').fit(X, y)", ValueError, ["device must", "'meta'", "'cpu'"]),
     (f"{FIT}.set_params(learning_rate=1e200).fit(X, y)", ValueError, ["learning_rate", "1e+200"]),
@@ -112,6 +117,7 @@ CASES = [
         ["prior must hold a positive number", "'a'"],
     ),
     # Knowledge
+    ("IdentityKnowledge([0, 1]).labels_except(torch.ones(2))", ValueError, ["labels"]),
     ("K.conclude([[0, 1], [0]])", ValueError, ["worlds must have the shape (n_worlds, 2)"]),
     ("K.conclude(np.ma.masked_equal([[0, 1]], 1))", ValueError, ["worlds must hold", "masked"]),
     ("K.labels_between('a', 'b')", TypeError, ["low and high must", "'a'", "numbers"]),
@@ -151,9 +157,15 @@ CASES = [
         ValueError,
         ["y must hold the state of each symbol", "unlike lengths"],
     ),
+    (
+        "ConstrainedClassifier(GaussianNB(), None, parts=True).fit(X, Z).predict([X[0], X[0, :1]])",
+        ValueError,
+        ["X must have the shape (n_samples, 2, n_features)", "unlike lengths"],
+    ),
     # Metrics, bags and data sets
     ("symbol_accuracy(3, Z)", TypeError, ["symbols_true must be an array or a list", "int"]),
     ("symbol_calibration_error(Z, [1] * 6)", TypeError, ["proba must hold an array", "sample 0"]),
+    ("symbol_calibration_error(Z, np.full((6, 2, 3), 1j))", TypeError, ["proba must hold prob"]),
     ("bags_from_groups([[1], [2, 3]], None, [0, 0])", ValueError, ["X must", "unlike lengths"]),
     ("find_suspect_labels(clone(" + FIT + "), X, None)", ValueError, ["y must hold", "None"]),
     ("ShortestPath(0)", ValueError, ["size must be an int of at least 1", "0"]),

@@ -104,10 +104,18 @@ def has_parts(X, n_symbols, parts):
     if parts and X is not None and (count_axes(X) < 3 or np.shape(X)[1] != n_symbols):
         raise ValueError(
             f"X must have the shape (n_samples, {n_symbols}, n_features), a part for each "
-            f"symbol, where the classifier sees one part at a time, got {np.shape(X)}. Reshape "
+            f"symbol, where the classifier sees one part at a time, got {_describe(X)}. Reshape "
             "X, or set parts=False."
         )
     return bool(parts)
+
+
+def _describe(X):
+    """Return the shape of X in words."""
+    try:
+        return np.shape(X)
+    except ValueError:
+        return "samples of unlike lengths"
 
 
 def as_rows(X):

@@ -108,7 +108,7 @@ def check_regular(X: Any, knowledge: Knowledge | None) -> None:
                 f"X must hold dense arrays, got a sample that is a {type(x).__name__}. Pass "
                 "x.toarray() of each."
             )
-    lengths = {len(x) for x in X if isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0}
+    lengths = {len(x) for x in X if isinstance(x, list | tuple) or _has_axes(x)}
     if len(lengths) > 1:
         speaks_of = "one symbol" if knowledge is None else f"{knowledge.n_symbols} symbols"
         raise ValueError(
@@ -138,3 +138,9 @@ def check_symbols(X: Any, n_symbols: int, symbol_shape: tuple[int, ...]) -> None
             f"(n_samples, {', '.join(map(str, expected[0]))}), got {shape}. Bring the samples "
             "into the same form."
         )
+
+
+def _has_axes(x: Any) -> bool:
+    """Tell whether a sample is an array of at least one axis."""
+    n_axes = getattr(x, "ndim", 0)
+    return isinstance(n_axes, int) and n_axes > 0

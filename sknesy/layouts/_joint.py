@@ -70,6 +70,8 @@ class JointLayout(Layout):
         if shape is not None:
             check_features(X, tuple(shape))
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
+        if shape is not None:  # what was a list has a shape now
+            check_features(X, tuple(shape))
         return Joint(as_tensor(X if shape is None else X.reshape(len(X), *shape)), n_symbols)
 
     def _open(self, X: Any, n_symbols: int, estimator: Any, reset: bool) -> Samples:

@@ -69,7 +69,11 @@ def _is_raised_at(error):
 
 def raw_warnings(caught):
     """Those of recorded warnings that are no words of this package."""
-    return [w for w in caught if issubclass(w.category, RAW_WARNINGS)]
+    return [
+        w
+        for w in caught
+        if issubclass(w.category, RAW_WARNINGS) and not w.filename.startswith(SKLEARN)
+    ]
 
 
 def outcome(code, space, name="<case>"):
