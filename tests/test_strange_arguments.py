@@ -214,6 +214,18 @@ def test_small_unsigned_integers_keep_their_values_in_frames(space):
     np.testing.assert_array_equal(clf.predict_proba(frame.astype("UInt16")), expected)
 
 
+def test_symbols_in_a_frame_are_scored_as_those_in_an_array(space):
+    """Also where there are as many samples as columns, which iterating a frame would mix up."""
+    clf, Z, pd = eval(FITTED, space), space["Z"][:2].astype(object), space["pd"]
+    Z[1] = None
+    unknown = [None, None]
+    score = [
+        eval("log_evidence_score", space)(clf, space["X"][:2], unknown, symbols=symbols)
+        for symbols in (Z, pd.DataFrame(Z))
+    ]
+    assert score[0] == score[1]
+
+
 def test_what_is_missing_agrees_with_no_prediction(space):
     accuracy = eval("symbol_accuracy", space)
     pd = space["pd"]

@@ -175,7 +175,7 @@ def read_sequences(
     if len(getattr(X, "shape", ())) > 1:
         X = check_array(X, dtype=NUMBERS, allow_nd=True, input_name="X")
         first = as_symbols(X[0], shape, "X[0]", smallest)  # says what is wrong with all of them
-        symbols = X.reshape(-1, *first.shape[1:])
+        symbols = X.reshape(len(X) * len(first), *first.shape[1:])
         lengths = np.full(len(X), len(first))
     else:
         if not hasattr(X, "__len__") or isinstance(X, str):

@@ -199,7 +199,8 @@ def find_known(clf: Any, n_samples: int, y: Any, symbols: Any) -> npt.NDArray[np
     if y is not None:
         is_known |= clf.likelihood_.read(y, clf._fit_state.labels).is_known
     if symbols is not None:
-        rows = (np.ravel(as_array(row)) if np.iterable(row) else [row] for row in symbols)
+        table = as_array(symbols, "symbols")  # iterating a frame gives its columns
+        rows = (np.ravel(as_array(row)) if np.iterable(row) else [row] for row in table)
         is_known |= [not all(map(is_missing, row)) for row in rows]
     return is_known
 

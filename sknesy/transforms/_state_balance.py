@@ -68,4 +68,6 @@ class StateBalance(PosteriorTransform):
     def before(self, log_prob: Tensor, index: Tensor, n_iter: float, state: State) -> Tensor:
         """Tilt a batch of predictions, and update their mean."""
         n_states = state["n_states"]
-        return tilt(log_prob, -self.strength * log_running_mean(log_prob[..., :n_states], state))
+        return tilt(
+            log_prob, -float(self.strength) * log_running_mean(log_prob[..., :n_states], state)
+        )
