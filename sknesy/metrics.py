@@ -299,7 +299,8 @@ def _open(names: Any, name: str) -> Any:
 
 def _open_rows(names: Any, name: str) -> Any:
     """Return the rows of samples, each of which has a length."""
-    names = getattr(_open(names, name), "to_numpy", lambda: names)()
+    names = _open(names, name)
+    names = names.to_numpy() if hasattr(names, "to_numpy") else names
     for i, row in enumerate(names):
         if not is_collection(row) or not hasattr(row, "__len__") or isinstance(row, str | bytes):
             raise TypeError(

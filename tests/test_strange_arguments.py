@@ -226,6 +226,12 @@ def test_symbols_in_a_frame_are_scored_as_those_in_an_array(space):
     assert score[0] == score[1]
 
 
+def test_true_symbols_in_a_sparse_array_are_those_of_its_rows(space):
+    Z, sp, error = space["Z"], space["sp"], eval("symbol_calibration_error", space)
+    proba = np.full((6, 2, 3), 1 / 3)
+    assert error(sp.csr_array(Z), proba) == error(Z, proba)
+
+
 def test_what_is_missing_agrees_with_no_prediction(space):
     accuracy = eval("symbol_accuracy", space)
     pd = space["pd"]
