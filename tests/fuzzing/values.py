@@ -6,7 +6,7 @@ None | True | False | 0 | 1 | -1 | 2 | 3 | 7 | 0.5 | -0.5 | 1.0 | -0.0 | 1e308 |
 float("nan") | float("inf") | -float("inf") | 10**30 | -(10**30) | 2**63 | 1 + 2j | "" | "a" | "1"
 "auto" | "nan" | "\\0" | b"x" | bytearray(b"ab") | np.float32(1.5) | np.float64("nan") | np.int8(3)
 np.uint64(2**64 - 1) | np.bool_(True) | np.str_("a") | np.datetime64("2020-01-01")
-np.datetime64("NaT") | np.timedelta64(3, "D") | pd.NA | pd.NaT | pd.Timestamp("2020-01-01")
+np.datetime64("NaT", "D") | np.timedelta64(3, "D") | pd.NA | pd.NaT | pd.Timestamp("2020-01-01")
 Decimal("1.5") | Decimal("NaN") | Fraction(1, 2) | object() | ... | NotImplemented | int | len
 (lambda *a: None) | (lambda *a: a) | () | [] | {} | set() | frozenset() | range(3) | range(0)
 range(10**18) | [1, 2] | (1, 2) | (0,) | [0.5, 0.5] | [[1, 2], [3]] | {1, 2} | {"a": 1}
@@ -79,7 +79,7 @@ np.ma.masked_greater(y, 1) | np.ma.masked_all(6) | np.ma.array(y) | pd.Series(y)
 pd.DataFrame({"a": y}) | pd.DataFrame({"a": y, "b": y}) | torch.tensor(y) | torch.tensor(y).float() | torch.tensor(y) > 1 | torch.tensor(y).to_sparse() | torch.tensor(y, device="meta") | list(torch.tensor(y)) | torch.tensor(y + 0.5, requires_grad=True)
 y.astype(object) | y.astype(np.int8) | y.astype(np.uint64) | y.astype(np.float16) | y.astype(">i8") | y[::-1] | np.matrix(y) | np.matrix(y).T | sp.csr_array(y[:, None]) | sp.coo_array(y[None]) | iter(y) | (i for i in y) | dict(enumerate(y)) | set(y.tolist())
 {i: int(v) for i, v in enumerate(y)}.values() | "012345" | b"012345" | 3 | None | range(6) | np.array(3) | np.full(6, "2020-01-01", "M8[D]") | np.full(6, "NaT", "M8[D]") | pd.to_datetime(["2020-01-01"] * 6) | [object()] * 6 | [[]] * 6 | [()] * 6 | [{}] * 6 | [{1: 0.5}] * 6 | [{1: 0.5, 2: 0.5}] * 6
-[np.array(v) for v in y] | [np.array([v]) for v in y] | [np.array([v, v]) for v in y] | [np.datetime64("NaT"), *y[1:]] | [pd.NA, *y[1:]] | [pd.NaT, *y[1:]] | [np.ma.masked, *y[1:]] | [Decimal(1), *y[1:]] | [Fraction(1), *y[1:]] | [True, *y[1:]] | ["1", *y[1:]] | [1 + 0j, *y[1:]] | [b"1", *y[1:]]
+[np.array(v) for v in y] | [np.array([v]) for v in y] | [np.array([v, v]) for v in y] | [np.datetime64("NaT", "D"), *y[1:]] | [pd.NA, *y[1:]] | [pd.NaT, *y[1:]] | [np.ma.masked, *y[1:]] | [Decimal(1), *y[1:]] | [Fraction(1), *y[1:]] | [True, *y[1:]] | ["1", *y[1:]] | [1 + 0j, *y[1:]] | [b"1", *y[1:]]
 np.eye(5)[y % 5] | np.eye(5, dtype=bool)[y % 5] | np.eye(5)[y % 5] / 2 | -np.eye(5)[y % 5] | np.full((6, 5), 0.2) | np.zeros((6, 5)) | np.full((6, 5), np.nan) | np.eye(5)[y % 5] > 2 | y.reshape(2, 3) | y.reshape(1, 6) | y[:, None, None] | np.zeros(6, dtype=[("a", "i4")]) | [Exception("x")] * 6 | [int] * 6 | [slice(1)] * 6 | [range(3)] * 6 | [lambda: 1] * 6
 pd.Categorical(y) | pd.arrays.IntervalArray.from_breaks(range(7)) | pd.arrays.SparseArray(y) | collections.deque(y) | y.astype(np.longdouble) | [Exception, *y[1:]] | np.where(y > 1, None, y) | np.array([{1}, *y[1:]], dtype=object) | [[None, 1]] * 6 | [[{1}, 1]] * 6 | [(None, 1)] * 6
 """.replace("\n", " | ")
