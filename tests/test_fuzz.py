@@ -59,3 +59,15 @@ def test_a_signal_leaves_an_estimator_as_it_was_or_fitted(seed):
     _, code, share = draw_fit(Random(seed))
     fault = interrupt(code, share)[1]
     assert fault is None, f"{fault}\n{code}"
+
+
+@pytest.mark.parametrize("seed", [205214429, 0, 1])
+def test_counts_of_no_symbol_agree_with_the_oracle(seed):
+    code = """
+from sknesy.knowledge import ClassCounts
+classes = ['a', 'b']
+knowledge = ClassCounts(classes).unroll(1)
+def conclude(world):
+    return tuple(world.count(name) for name in classes)
+"""
+    assert find_fault(code, seed) is None

@@ -153,6 +153,8 @@ class _Plain:
 
     def lift(self, log_values: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-values along the last axis as numbers of at most 1, and the log-scale."""
+        if not log_values.shape[-1]:  # no group has a symbol, so no level is summed
+            return log_values.clone(), log_values.new_zeros(log_values.shape[:-1])
         peak = log_values.amax(-1)
         peak = torch.where(peak > -torch.inf, peak, 0.0)
         return (log_values - peak[..., None]).exp_(), peak
@@ -274,8 +276,8 @@ def _sum_paths(
     back_scale = torch.cat([after[:, 1:], after.new_zeros((len(after), 1))], 1)[:, :length]
     messages = found + (scale[:, :-1] + back_scale + last_scale[:, None])[..., None]
     log_ends = algebra.to_log(forward[:, ends]) + log_last + scale[:, -1:]
-    share = (found + log_weight - lifted[..., None]).amax(2)
-    is_sure = (share > math.log(_LEAST)).all(1)
+    share = found + log_weight - lifted[..., None]
+    is_sure = (share > math.log(_LEAST)).any(2).all(1)
     return (log_ends.logsumexp(1), messages, log_ends), is_sure
 
 
