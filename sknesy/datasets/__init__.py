@@ -3,9 +3,9 @@
 from sknesy.datasets._digit_sum import DigitSum, make_digit_sum
 from sknesy.datasets._handwritten_formula import FormulaStep, make_handwritten_formula
 from sknesy.datasets._mnist import load_mnist
+from sknesy.datasets._path_regret import PathRegret
 from sknesy.datasets._points import make_points
 from sknesy.datasets._shortest_path import (
-    PathRegret,
     ShortestPath,
     is_shortest_path,
     make_shortest_path,

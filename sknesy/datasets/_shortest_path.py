@@ -11,18 +11,17 @@ from sklearn.utils import check_random_state
 
 from sknesy._arrays import as_floats
 from sknesy._validation import as_count, as_worlds, check_number, take
+from sknesy.datasets._grid_paths import as_units, reach, split_maps, trace
 from sknesy.datasets._terrain import GROUNDS, draw_maps, draw_tiles
 from sknesy.knowledge import FunctionKnowledge
 
-__all__ = ["PathRegret", "ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
+__all__ = ["ShortestPath", "is_shortest_path", "make_shortest_path", "path_cost"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Strings = npt.NDArray[np.str_]
 
 _COSTS = (0.8, 1.2, 5.3, 7.7, 9.2)
-_UNIT = 1e-6  # of costs: as whole numbers of it they are compared without rounding
-_CELLS_AT_ONCE = 2**16  # cells of all maps worked on together, such that they fit the cache
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class ShortestPath:
 
     def __post_init__(self) -> None:
         as_count(self.size, "size", "Pass the number of cells in a row.")
-        _as_units(self.costs, self.size)
+        as_units(self.costs, self.size)
 
     def __call__(self, *cells: Any) -> Any:
         """Find the path: a str with 1 for a cell on it and 0 for any other, row by row."""
@@ -79,48 +78,12 @@ class ShortestPath:
         """
         cells = as_worlds(worlds, np.full(self.size**2, len(self.costs)))
         cells = cells.reshape(-1, self.size, self.size)
-        costs = _as_units(self.costs, self.size)[cells]
-        paths = np.empty((len(costs), self.size**2), dtype=np.uint32)
-        for part in _parts(costs):
-            paths[part] = _trace(_distances(costs[part]))
+        costs, _ = as_units(self.costs, self.size)
+        paths = np.empty((len(cells), self.size**2), dtype=np.uint32)
+        for part in split_maps(*cells.reshape(-1, self.size**2).shape):
+            steps = trace(reach(costs[cells[part].transpose(1, 2, 0)]))[1:-1, 1:-1]
+            paths[part] = (steps >= 0).transpose(2, 0, 1).reshape(-1, self.size**2)
         return (paths + ord("0")).view(f"U{self.size**2}")[:, 0]
-
-
-@dataclass(frozen=True)
-class PathRegret:
-    """Excess of what an observed path costs over the cheapest one, on maps that are supposed.
-
-    A distance for `sknesy.inference.WorldDistance`: a map on which the observed path is nearly the
-    cheapest explains it better than one on which it is far from that.
-
-    Parameters
-    ----------
-    costs : tuple of float
-        What it costs to enter a cell, for each state.
-
-    Examples
-    --------
-    On this map the way through the middle costs 1 + 9 + 1, the way around it 4:
-
-    >>> regret = PathRegret(costs=(1.0, 9.0))
-    >>> regret([[0, 0, 0, 0, 1, 0, 0, 0, 0]], ["110001001"], ["100010001"])
-    array([7.])
-    """
-
-    costs: tuple[float, ...] = _COSTS
-
-    def __call__(
-        self, worlds: npt.ArrayLike, concluded: Sequence[str], observed: Sequence[str]
-    ) -> Floats:
-        """Compute the regret of each observed path on its map."""
-        cost = np.array(self.costs)[np.asarray(worlds, dtype=np.int64)]
-        size = cost.shape[1]
-        on_path, on_best = (
-            np.array(paths, dtype=f"U{size}").view(np.uint32).reshape(-1, size) == ord("1")
-            for paths in (observed, concluded)
-        )
-        regret = np.where(on_path, cost, 0).sum(axis=1) - np.where(on_best, cost, 0).sum(axis=1)
-        return np.where(regret > _UNIT, regret, 0.0)
 
 
 def make_shortest_path(
@@ -191,7 +154,7 @@ def make_shortest_path(
             f"costs must hold {len(GROUNDS)} positive numbers, one for each class of ground, got "
             f"{costs!r}. Pass for example {_COSTS}."
         )
-    _as_units(costs, size)
+    as_units(costs, size)
     rng = check_random_state(random_state)
     symbols = draw_maps(n_samples, size, rng).reshape(n_samples, size**2)
     X = draw_tiles(symbols, rng)
@@ -272,19 +235,6 @@ def _as_costs(costs: npt.ArrayLike) -> Floats:
     return costs
 
 
-def _as_units(costs: npt.ArrayLike, size: int) -> Ints:
-    """Return costs as whole numbers of `_UNIT`, whose sum over a map fits into int64."""
-    costs = as_floats(costs, "costs", "a number for each kind of ground")
-    largest = 2**62 * _UNIT / size**2
-    is_row = costs.ndim == 1 and len(costs) > 0
-    if not is_row or not ((costs >= _UNIT) & (costs <= largest)).all():  # NaN is neither
-        raise ValueError(
-            f"costs must hold positive numbers, in {_UNIT:g} ... {largest:.3g} for a map of "
-            f"{size} x {size} cells, got {costs.tolist()}. Scale them."
-        )
-    return np.rint(costs / _UNIT).astype(np.int64)
-
-
 def _read(paths: Sequence[str] | Strings, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return paths as Booleans of shape (n_samples, n_cells)."""
     if len(shape) != 2 or round(shape[1] ** 0.5) ** 2 != shape[1]:
@@ -312,58 +262,6 @@ def _read(paths: Sequence[str] | Strings, shape: tuple[int, ...]) -> npt.NDArray
 def _cheapest(costs: Floats) -> Floats:
     """Return the cost of the cheapest path of each map, from those of cells (n, size * size)."""
     size = round(costs.shape[1] ** 0.5)
-    costs = costs.reshape(-1, size, size)
-    return np.concatenate(
-        [np.empty(0), *(_distances(costs[part])[-2, -2] for part in _parts(costs))]
-    )
-
-
-def _parts(costs: npt.NDArray[Any]) -> list[slice]:
-    """Return slices of as many maps as are worked on at once."""
-    step = max(1, _CELLS_AT_ONCE // costs[0].size) if len(costs) else 1
-    return [slice(start, start + step) for start in range(0, len(costs), step)]
-
-
-def _distances(costs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the least cost of reaching each cell, with a far margin, (size + 2, size + 2, n).
-
-    Costs are lowered, all cells of all maps at once, until none falls (Bellman and Ford).
-    """
-    n, size, _ = costs.shape
-    costs = np.ascontiguousarray(costs.transpose(1, 2, 0))  # the maps last: rows are shifted whole
-    far = costs.sum(axis=(0, 1)).max(initial=0) + 1
-    padded = np.full((size + 2, size + 2, n), far, dtype=costs.dtype)
-    reached = padded[1:-1, 1:-1]
-    reached[0, 0] = costs[0, 0]
-    least = np.empty((size + 2, size, n), dtype=costs.dtype)
-    around = np.empty_like(costs)
-    while True:
-        # The least of three columns, then of three rows: of the cell and all eight around.
-        np.minimum(padded[:, :-2], padded[:, 2:], out=least)
-        np.minimum(least, padded[:, 1:-1], out=least)
-        np.minimum(least[:-2], least[2:], out=around)
-        np.minimum(around, least[1:-1], out=around)
-        around += costs
-        if not (around < reached).any():
-            return padded
-        np.minimum(reached, around, out=reached)
-
-
-def _trace(padded: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
-    """Return the cells on the cheapest paths, 0 or 1, (n, size * size); traced from the end."""
-    width, _, n = padded.shape
-    size = width - 2
-    distances = padded.reshape(width * width, n)
-    offsets = np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
-    is_on = np.zeros((n, width * width), dtype=np.uint32)
-    maps = np.arange(n)
-    cells = np.full(n, (width + 1) * size)
-    start = width + 1
-    is_on[maps, cells] = 1
-    while len(maps):
-        around = cells[:, None] + offsets
-        cells = around[np.arange(len(maps)), distances[around, maps[:, None]].argmin(axis=1)]
-        is_on[maps, cells] = 1
-        goes_on = cells != start
-        maps, cells = maps[goes_on], cells[goes_on]
-    return is_on.reshape(n, width, width)[:, 1:-1, 1:-1].reshape(n, size * size)
+    grids = costs.reshape(-1, size, size).transpose(1, 2, 0)
+    parts = split_maps(*costs.shape)
+    return np.concatenate([reach(grids[..., part])[-2, -2] for part in parts])
