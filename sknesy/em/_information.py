@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sknesy.nets import Processes, Samples, Sequences
+from sknesy.nets import Parts, Processes, Samples
 
 __all__ = ["Information"]
 
@@ -31,9 +31,9 @@ class Information:
 
     def __init__(self, samples: Samples, weight: Tensor) -> None:
         self._weight = weight
-        self._is_pooled = isinstance(samples, Sequences)
-        # Samples of several kinds of symbols may be sequences, too; there each place counts alone.
         self._has_end = getattr(samples, "lengths", None) is not None
+        # Samples of several kinds of symbols may be sequences, too; there each place counts alone.
+        self._is_pooled = self._has_end and not isinstance(samples, Parts)
         self._pending: list[tuple[Tensor, Tensor]] = []
         self._n_pending = 0
         self._mass: Tensor | float = 0.0  # sum_i w_i q_i, (n_symbols, n_states)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy.nets import Grid, Parts, Samples, Sequences
+from sknesy.nets import Grid, Indexed, Parts, Samples, Sequences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +30,9 @@ def find_pictures(samples: Samples, n_symbols: int) -> list[Picture | None] | Pi
                     if s < n_symbols:
                         pictures[s] = picture
         return pictures
+    if isinstance(samples, Indexed):
+        own: Any = samples.source.read(samples.numbers[:1].inputs())
+        return [_as_picture(x) for x in own]
     if isinstance(samples, Sequences):
         return [_as_picture(x) for x in samples.symbols[: int(samples.lengths[0])]]
     features: Any = getattr(samples, "X", None)

@@ -17,6 +17,7 @@ from sknesy.knowledge import END, Knowledge
 from sknesy.layouts._arrays import forget_features, open_features
 from sknesy.layouts._base import Layout
 from sknesy.layouts._grid import GridLayout
+from sknesy.layouts._indexed import refuse_indexed
 from sknesy.layouts._part import Part, check_parts, find_places
 from sknesy.layouts._sequences import SequenceLayout
 from sknesy.layouts._stored import refuse_stored
@@ -117,6 +118,7 @@ class Columns(Layout):
     def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
         """Check samples, and take each part's columns."""
         refuse_stored(X, self)
+        refuse_indexed(X, self)
         parts = check_parts(self.parts)
         if knowledge is None:
             raise ValueError(

@@ -12,6 +12,7 @@ from sknesy._validation import join_names
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
+from sknesy.layouts._indexed import IndexedImages, look_up_grid
 from sknesy.layouts._stored import check_inputs, is_stored, open_dataset, open_mapped, share
 from sknesy.nets import Grid, Samples, StoredGrid
 
@@ -24,7 +25,8 @@ class GridLayout(Layout):
     X is of shape (n_samples, n_symbols, *symbol_shape), or (n_samples, n_symbols * n_features); or
     a mapping of names to such arrays, which the net's ``forward`` takes by keyword. A memory-mapped
     array is read by the mini-batch, in the type that it has on disk; so is a map-style data set of
-    torch, which hands out samples of these shapes, or pairs (sample, label).
+    torch, which hands out samples of these shapes, or pairs (sample, label). Symbols that recur are
+    stored once as `IndexedImages`.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ class GridLayout(Layout):
             return self._open(X, n_symbols, estimator, reset)
         if isinstance(X, Mapping) or isinstance(self.symbol_shape, Mapping):
             return Grid(read_mapping(X, self.symbol_shape, (n_symbols,), estimator))
+        if isinstance(X, IndexedImages):
+            return self._look_up(X, n_symbols, estimator, reset)
         X = open_features(X)
         check_regular(X, knowledge)
         X = widen(X)
@@ -48,6 +52,19 @@ class GridLayout(Layout):
         X = validate_data(estimator, X, dtype=NUMBERS, allow_nd=True, reset=reset)
         shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
         return Grid(as_tensor(X.reshape(len(X), n_symbols, *shape)))
+
+    def _look_up(self, X: IndexedImages, n_symbols: int, estimator: Any, reset: bool) -> Samples:
+        """Check samples of images that they share."""
+        if X.index.ndim == 1:
+            raise ValueError(
+                f"X must hold {n_symbols} symbols in each sample, as the knowledge has, got "
+                f"{X!r}. Give `knowledge` n_symbols=None, or the index as an array of shape "
+                f"(n_samples, {n_symbols})."
+            )
+        # One sample stands for all: scikit-learn counts the features of the whole array.
+        validate_data(estimator, np.asarray(X[:1]), dtype=NUMBERS, allow_nd=True, reset=reset)
+        shape = find_symbol_shape(X.shape, n_symbols, self.symbol_shape)
+        return look_up_grid(X, shape)
 
     def _open(self, X: Any, n_symbols: int, estimator: Any, reset: bool) -> Samples:
         """Check samples that stay where they are."""

@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, open_features, read_mapping, widen
 from sknesy.layouts._base import Layout
+from sknesy.layouts._indexed import refuse_indexed
 from sknesy.layouts._sequences import JointSequenceLayout
 from sknesy.layouts._stored import check_inputs, is_stored, open_dataset, open_mapped, share
 from sknesy.nets import Joint, Samples, StoredJoint
@@ -62,6 +63,7 @@ class JointLayout(Layout):
         """Check samples; nothing is copied but where numbers become float32."""
         n_symbols = 1 if knowledge is None else knowledge.n_symbols
         shape = self.symbol_shape
+        refuse_indexed(X, self)
         if is_stored(X):
             return self._open(X, n_symbols, estimator, reset)
         if isinstance(X, Mapping) or isinstance(shape, Mapping):

@@ -15,19 +15,21 @@ from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge
 from sknesy.layouts._arrays import NUMBERS, as_tensor, forget_features, open_features, widen
 from sknesy.layouts._base import Layout
+from sknesy.layouts._indexed import IndexedImages, look_up_sequences, refuse_indexed
 from sknesy.layouts._stored import refuse_stored
 from sknesy.likelihoods import KnownSymbols, read_known, read_rows
 from sknesy.nets import JointSequences, Samples, Sequences, SymbolGroup
 
-__all__ = ["JointSequenceLayout", "SequenceLayout", "as_symbols"]
+__all__ = ["JointSequenceLayout", "SequenceLayout", "as_symbols", "find_image_shape"]
 
 
 class SequenceLayout(Layout):
     """Samples of any number of symbols, which a family of knowledge relates.
 
     X is a list or an array of objects, which are arrays of shape (length, *symbol_shape); or an
-    array, if all samples are of one length. The knowledge is unrolled to the length of the longest
-    sample. The symbols that others lack are in its last state, `END`, which no net predicts.
+    array, if all samples are of one length; or `IndexedImages`, if symbols recur. The knowledge is
+    unrolled to the length of the longest sample. The symbols that others lack are in its last
+    state, `END`, which no net predicts.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class SequenceLayout(Layout):
                     "Give it `n_symbols`, with X of one length, or emits=False."
                 )
             forget_features(estimator)  # axis 1 is the length
+        if isinstance(X, IndexedImages):
+            return look_up_sequences(X, find_image_shape(X, self.symbol_shape))
         return self._arrange(*read_sequences(X, self.symbol_shape, self._smallest))
 
     def _arrange(self, symbols: torch.Tensor, lengths: torch.Tensor) -> Samples:
@@ -150,6 +154,11 @@ class JointSequenceLayout(SequenceLayout):
 
     _smallest: ClassVar[int] = 0
 
+    def read(self, X: Any, knowledge: Knowledge | None, estimator: Any, reset: bool) -> Samples:
+        """Check samples, and put their symbols one after the other."""
+        refuse_indexed(X, self)
+        return super().read(X, knowledge, estimator, reset)
+
     def read_singles(self, X: Any) -> Samples:
         """Raise: what the net says of a symbol depends on the others."""
         raise ValueError(
@@ -201,6 +210,14 @@ def read_sequences(
             )
         symbols = check_array(joined, dtype=NUMBERS, allow_nd=True, ensure_2d=False, input_name="X")
     return as_tensor(symbols), torch.from_numpy(lengths)
+
+
+def find_image_shape(X: IndexedImages, symbol_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Find the shape of a symbol's features, which are an image; one of them stands for all."""
+    if not len(X):
+        raise ValueError("X must hold at least one sample, got none. Pass other samples.")
+    shape: tuple[int, ...] = as_symbols(X.images[:1], symbol_shape, "X.images").shape[1:]
+    return shape
 
 
 def as_symbols(

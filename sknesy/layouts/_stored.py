@@ -18,6 +18,7 @@ from sknesy.layouts._arrays import NUMBERS, forget_features, warn_of_rounding
 from sknesy.nets import Source, TensorSource
 
 __all__ = [
+    "check_finite",
     "check_inputs",
     "find_labels",
     "is_stored",
@@ -50,10 +51,16 @@ def open_mapped(X: npt.NDArray[Any], estimator: Any, reset: bool) -> npt.NDArray
     """Check a memory-mapped array, a piece at a time, and return it as it lies on disk."""
     warn_of_rounding(X)
     X = validate_data(estimator, X, dtype=None, allow_nd=True, ensure_all_finite=False, reset=reset)
+    check_finite(X, "X")
+    return X
+
+
+def check_finite(X: npt.NDArray[Any], name: str) -> None:
+    """Check the numbers of an array, a piece at a time."""
     n_rows = max(_AT_ONCE * len(X) // max(X.size, 1), 1)
     for start in range(0, len(X) if X.dtype.kind == "f" else 0, n_rows):
-        check_array(X[start : start + n_rows], dtype=None, allow_nd=True, input_name="X")
-    return X
+        piece = X[start : start + n_rows]
+        check_array(piece, dtype=None, allow_nd=True, ensure_2d=False, input_name=name)
 
 
 def share(array: npt.NDArray[Any], shape: tuple[int, ...]) -> Source:

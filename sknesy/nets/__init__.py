@@ -3,6 +3,7 @@
 from sknesy.nets._base import SymbolNet
 from sknesy.nets._default import default_module
 from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._indexed import Indexed
 from sknesy.nets._learner import Learner, LearnerNet
 from sknesy.nets._loss import SymbolLoss
 from sknesy.nets._make import make_net, open_processes
@@ -26,6 +27,7 @@ __all__ = [
     "RecurrentNet",
     "TransformerNet",
     "Grid",
+    "Indexed",
     "Learner",
     "LearnerNet",
     "Joint",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, Dataset, Subset
 
+from sknesy.nets._indexed import Indexed
 from sknesy.nets._inputs import Inputs, cast
 from sknesy.nets._samples import Samples
 
@@ -34,14 +35,16 @@ class SymbolDataset(Dataset[Any]):
         """Return a mini-batch in one indexing operation."""
         index = torch.tensor(indices)
         inputs = cast(self.samples.inputs(index), self.dtypes)
-        return SequenceBatch(inputs, index) if self.samples.is_sequence else (inputs, index)
+        is_uneven = self.samples.is_sequence or isinstance(self.samples, Indexed)
+        return SequenceBatch(inputs, index) if is_uneven else (inputs, index)
 
 
 @dataclass(frozen=True)
 class SequenceBatch:
     """A mini-batch that unpacks to (inputs, index), as long as it has samples.
 
-    skorch counts the rows of a tuple's inputs, which must all be equally many.
+    skorch counts the rows of a tuple's inputs, which must all be equally many. Its mean loss weighs
+    mini-batches by that count, and inputs that samples share would count once.
     """
 
     inputs: Inputs

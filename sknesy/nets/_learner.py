@@ -18,9 +18,9 @@ from sknesy._documentation import Documented
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
 from sknesy.nets._groups import SymbolGroup
+from sknesy.nets._indexed import Indexed
 from sknesy.nets._make import make_net
 from sknesy.nets._samples import Grid, Joint, Samples
-from sknesy.nets._sequences import Sequences
 from sknesy.nets._starter import StarterNet
 from sknesy.nets._weighted_fit import FittedStates, check_learner, fit_soft, seed_learner
 
@@ -131,7 +131,8 @@ class LearnerNet(SymbolNet):
             is_single = samples.n_symbols == 1 < len(n_states)
         mask = np.arange(max(n_states)) < np.array(n_states)[:, None]
         mask = mask[:1] | True if is_single else mask
-        prob = self._predict(_features(samples)).reshape(-1, *mask.shape) * mask
+        said = samples.spread(torch.from_numpy(self._predict(_features(samples))))
+        prob = said.numpy().reshape(-1, *mask.shape) * mask
         prob /= prob.sum(axis=-1, keepdims=True)
         with np.errstate(divide="ignore"):
             return samples.arrange(torch.from_numpy(np.log(prob)))
@@ -162,11 +163,10 @@ class LearnerNet(SymbolNet):
         index = torch.arange(len(samples))
         q = responsibilities(self.log_prob(samples), index, True)
         X = _features(samples)
+        targets = _targets(samples, q, torch.from_numpy(weight), self.group.is_shared)
         fits = [
-            fit_soft(clone(self._learner), X, target.numpy(), np.repeat(weight, repeats), before)
-            for (target, repeats), before in zip(
-                _targets(samples, q, self.group.is_shared), self._last_fits(), strict=False
-            )
+            fit_soft(clone(self._learner), X, target.numpy(), own.numpy(), before)
+            for (target, own), before in zip(targets, self._last_fits(), strict=False)
         ]
         self._fitted = [fitted for fitted, _ in fits]
         self._starter = None
@@ -290,15 +290,24 @@ def _features(samples: Samples) -> npt.NDArray[Any]:
     return inputs.flatten(1).numpy() if inputs.ndim > 1 else inputs[:, None].numpy()
 
 
-def _targets(samples: Samples, q: Tensor, is_shared: bool) -> Iterator[tuple[Tensor, Any]]:
-    """Yield targets (n_inputs, n_states) for each classifier, and the inputs of each sample."""
-    if isinstance(samples, Sequences):  # without the end, which is known
-        yield q[samples.is_symbol][:, :-1], samples.lengths.numpy()
-    elif is_shared:
-        yield q.flatten(0, 1), q.shape[1]
-    else:
+def _targets(
+    samples: Samples, q: Tensor, weight: Tensor, is_shared: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield targets (n_inputs, n_states) for each classifier, and weights (n_inputs,)."""
+    if not is_shared:
         for column in q.unbind(1):
-            yield column, 1
+            yield column, weight
+        return
+    lengths = getattr(samples, "lengths", None)
+    if lengths is None:
+        target, own = q.flatten(0, 1), weight.repeat_interleave(q.shape[1])
+    else:  # without the end, which is known
+        target, own = q[samples.is_symbol][:, :-1], weight.repeat_interleave(lengths)  # type: ignore[attr-defined]
+    if isinstance(samples, Indexed):  # what is known of an input is the mean over its symbols
+        total = samples.pool(own[:, None] * target)
+        own = samples.pool(own)
+        target = total / own.clamp(min=torch.finfo(own.dtype).tiny)[:, None]
+    yield target, own
 
 
 def _describe(group: SymbolGroup) -> dict[str, Any]:

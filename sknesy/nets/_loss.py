@@ -88,6 +88,8 @@ class SymbolLoss(nn.Module):
         assert self.responsibilities is not None, "a session comes first"
         assert self.weight is not None
         output = logits_of(output)
+        if self.samples is not None:
+            output = self.samples.spread(output, index)
         log_prob = self.log_prob(output)
         # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.
         is_broken = bool(log_prob.detach().isnan().any())

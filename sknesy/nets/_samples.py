@@ -147,6 +147,23 @@ class Samples(ABC):
         """
         return index
 
+    def spread(self, rows: Tensor, index: Tensor | None = None) -> Tensor:
+        """Return a row of the module's output for each input of the samples, where they share some.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_inputs, ...)
+            What the module says of the inputs of some samples, as `inputs` returns them.
+        index : Tensor of shape (n_batch,), int64, optional
+            The samples; None for all.
+
+        Returns
+        -------
+        Tensor of shape (n_spread, ...)
+            One sample after the other; here the same, as each input is of one sample.
+        """
+        return rows
+
     def arrange(self, log_prob: Tensor, index: Tensor | None = None) -> Tensor:
         """Bring log-probabilities into the form of engines.
 

@@ -121,7 +121,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         samples = self._as_samples(X)
         check_whole(samples, self._dtypes)
         try:
-            output = self._forward(samples)
+            output = samples.spread(self._forward(samples))
         except IndexError as error:  # as an embedding raises it
             raise refuse_integers(samples, error) from None
         if isinstance(samples, Grid) and samples.n_symbols == 1 < len(self.n_states):
@@ -191,7 +191,10 @@ class SkorchNet(SteppingMixin, SymbolNet):
         dataset = SymbolDataset(samples, self._dtypes)
         inputs = (dataset.__getitems__(batch)[0] for batch in batches)
         recompute_statistics(
-            self.net.module_, self.net.infer, (x for x in inputs if count(x) >= self._least)
+            self.net.module_,
+            self.net.infer,
+            (x for x in inputs if count(x) >= self._least),
+            samples.n_rows,
         )
 
     def find_batch_size(self, name: str, n_samples: int) -> int:

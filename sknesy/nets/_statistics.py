@@ -6,16 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sknesy.nets._inputs import Inputs
+from sknesy.nets._inputs import Inputs, count
 
 __all__ = ["recompute_statistics"]
 
 
 def recompute_statistics(
-    module: nn.Module, forward: Callable[[Inputs], Tensor], batches: Iterable[Inputs]
+    module: nn.Module,
+    forward: Callable[[Inputs], Tensor],
+    batches: Iterable[Inputs],
+    n_inputs: int,
 ) -> None:
     """Set running means and variances to their averages over batches, all else in evaluation mode.
 
+    Batches end once they have held as many inputs as there are, as some hold inputs in common.
     Training averages over weights that have changed since. Layers that the module keeps in
     evaluation mode, as frozen ones, stay as they are; so do layers without running statistics.
     """
@@ -36,6 +40,9 @@ def recompute_statistics(
                 layer.momentum = 1 / (n_seen + 1)  # the average of all batches so far
             with torch.no_grad():
                 forward(batch)
+            n_inputs -= count(batch)
+            if n_inputs <= 0:
+                break
         is_done = True
     finally:
         module.eval()

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknesy._arrays import check_unmasked, open_array
 from sknesy._documentation import Documented
-from sknesy.layouts import as_symbols
+from sknesy.layouts import IndexedImages, as_symbols, find_image_shape
 from sknesy.nets.modules import as_shape
 
 __all__ = ["EachSymbol"]
@@ -39,6 +39,8 @@ class _Symbols:
         Whether the symbols of a sample lie flat.
     axes : tuple of int
         The axes of an array that come before those of a symbol.
+    indexed : IndexedImages or None
+        What X is where its symbols are images that recur: `rows` are these.
     """
 
     rows: npt.NDArray[Any]
@@ -46,9 +48,12 @@ class _Symbols:
     lengths: list[int] | None
     is_flat: bool
     axes: Shape = ()
+    indexed: IndexedImages | None = None
 
     def restore(self, rows: npt.NDArray[Any], shape: Shape) -> Any:
         """Lay out rows, a symbol of this shape each, as X was; they are not copied."""
+        if self.indexed is not None:
+            return IndexedImages(rows.reshape(-1, *shape), self.indexed.index)
         if self.lengths is None:
             return rows.reshape(self.axes + ((-1,) if self.is_flat else shape))
         bags = np.split(rows.reshape(-1, *shape), np.cumsum(self.lengths)[:-1])
@@ -65,7 +70,7 @@ class EachSymbol(Documented, TransformerMixin, BaseEstimator, auto_wrap_output_k
 
     scikit-learn's transformers take rows of features. The symbols of all samples become the rows of
     one array, whichever sample they belong to, and come back as they lay: bags as a list of
-    arrays, an array as an array, flat samples flat.
+    arrays, an array as an array, flat samples flat. Of `IndexedImages` each image is a row, once.
 
     Parameters
     ----------
@@ -129,7 +134,7 @@ class EachSymbol(Documented, TransformerMixin, BaseEstimator, auto_wrap_output_k
 
         Parameters
         ----------
-        X : list of array-like of shape (length, *symbol_shape), or array-like
+        X : list of array-like of shape (length, *symbol_shape), array-like or IndexedImages
             Bags, in a list or an array of objects; or an array of shape
             (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features).
         y : object, optional
@@ -218,7 +223,8 @@ class EachSymbol(Documented, TransformerMixin, BaseEstimator, auto_wrap_output_k
     def _read(self, X: Any, shape: Shape | None, reset: bool) -> _Symbols:
         """Read symbols; the columns of a 2-D X are those of `fit`."""
         X, has_shape = _open(X), self.symbol_shape is not None
-        if getattr(X, "ndim", 2) == 2 and not _are_bags(X, has_shape):
+        is_indexed = isinstance(X, IndexedImages)
+        if getattr(X, "ndim", 2) == 2 and not is_indexed and not _are_bags(X, has_shape):
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         elif reset:  # no fixed number of columns, as in SequenceLayout
             for name in ("n_features_in_", "feature_names_in_"):
@@ -286,6 +292,9 @@ def _has_rows(x: Any) -> bool:
 
 def _read(X: Any, shape: Shape | None, has_shape: bool) -> _Symbols:
     """Lay out the symbols of samples as rows."""
+    if isinstance(X, IndexedImages):
+        X, shape = X.compact(), find_image_shape(X, shape)
+        return _Symbols(X.images.reshape(-1, prod(shape)), shape, None, False, indexed=X)
     if _are_bags(X, has_shape):
         if not len(X):
             raise ValueError("X must hold at least one sample, got none. Pass one array a sample.")
