@@ -7,6 +7,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import (
+    addition_peers,
     black_box,
     checkpoint,
     diagrams,
@@ -73,6 +74,7 @@ BENCHMARKS = {
     "hierarchies-fitted": lambda mnist, args: hierarchies_fitted.run(
         weak_data.find_folder(args.data)
     ),
+    "addition-peers": lambda mnist, args: addition_peers.run(mnist(), seed=args.seed),
     "peers": lambda mnist, args: peers.run(weak_data.find_folder(args.data), args.seeds),
     "identifiability": lambda mnist, args: identifiability.run(),
     "joint": lambda mnist, args: joint.run(repeats=args.repeats),
