@@ -49,7 +49,7 @@ BENCHMARKS = {
     "ratio": lambda mnist, args: long_addition.run_ratio(mnist(), repeats=args.repeats),
     "race": lambda mnist, args: long_addition.run_race(mnist(), seed=args.seed),
     "accuracy": lambda mnist, args: long_addition.run_accuracy(mnist(), seed=args.seed),
-    "wide": lambda mnist, args: long_addition.run_wide(mnist(), seed=args.seed),
+    "records": lambda mnist, args: long_addition.run_records(mnist(), args.lengths, args.seed),
     "starts": lambda mnist, args: starts.run(mnist, args.seeds, args.quick),
     "shortcuts": lambda mnist, args: shortcuts.run(mnist(), seed=args.seed),
     "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
@@ -96,6 +96,9 @@ def main():
     parser.add_argument("--mnist", help="an .npz of MNIST; default: SKNESY_MNIST, else OpenML")
     parser.add_argument("--sums", type=int, default=30_000, help="training sums of `addition`")
     parser.add_argument("--epochs", type=int, default=1, help="epochs of `addition`")
+    parser.add_argument(
+        "--lengths", type=int, nargs="+", default=(15, 100, 500), help="digits of `records`"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")
     parser.add_argument("--seeds", type=int, default=16, help="seeds of `starts`, `learners`")
