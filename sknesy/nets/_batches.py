@@ -12,7 +12,14 @@ from sknesy.nets._indexed import Indexed
 from sknesy.nets._inputs import Inputs, cast
 from sknesy.nets._samples import Samples
 
-__all__ = ["JoinedBatches", "SequenceBatch", "SymbolDataset", "as_is", "find_indices"]
+__all__ = [
+    "Batches",
+    "JoinedBatches",
+    "SequenceBatch",
+    "SymbolDataset",
+    "as_is",
+    "find_indices",
+]
 
 
 class SymbolDataset(Dataset[Any]):
@@ -89,6 +96,24 @@ class JoinedBatches(BatchSampler):
         n_last = n_samples % self.batch_size
         is_joined = 0 < n_last < self.least <= self.batch_size < n_samples
         return super().__len__() - int(is_joined and not self.drop_last)
+
+
+class Batches:
+    """What torch's DataLoader yields where no process helps it, without what that costs a batch."""
+
+    def __init__(self, dataset: Any, batch_sampler: Any, generator: torch.Generator) -> None:
+        self.dataset = dataset
+        self.batch_sampler = batch_sampler
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[Any]:
+        # A DataLoader draws a seed for its processes first: orders are the same with any number.
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)
+        for indices in self.batch_sampler:
+            yield self.dataset.__getitems__(indices)
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
 
 
 def as_is(batch: Any) -> Any:

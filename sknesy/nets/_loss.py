@@ -1,5 +1,6 @@
 """The objective of the M-step: soft targets, computed on the forward pass that they train."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,18 +92,21 @@ class SymbolLoss(nn.Module):
         if self.samples is not None:
             output = self.samples.spread(output, index)
         log_prob = self.log_prob(output)
-        # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN.
-        is_broken = bool(log_prob.detach().isnan().any())
-        if self.processes.any(is_broken):  # all processes stop, or others would wait for this one
-            raise _diverged(output if is_broken else None)
         if self.samples is not None:
             log_prob = self.samples.arrange(log_prob, index)
+        # A logit that is NaN or +inf, or a row of nothing but -inf, makes its row NaN. No entry is
+        # above 0: the sum is NaN if an entry is, else -inf if an entry is, else finite.
+        total = float(log_prob.detach().sum())
+        is_broken = math.isnan(total)
+        if self.processes.any(is_broken):  # all processes stop, or others would wait for this one
+            raise _diverged(output if is_broken else None)
         with torch.no_grad():
             q = self.responsibilities(log_prob.detach(), index, self.training)
-        # 0 * -inf of what is impossible would be NaN, and so would be its gradient.
-        log_prob = log_prob.masked_fill((q == 0) | (log_prob == -torch.inf), 0.0)
-        weight = self.weight[index]
-        return self._mean(-(weight[:, None, None] * q * log_prob).sum(), len(weight))
+            weighted = q * -self.weight[index][:, None, None]
+        if total == -math.inf:
+            # 0 * -inf of what is impossible would be NaN, and so would be its gradient.
+            log_prob = log_prob.masked_fill(log_prob == -math.inf, 0.0)
+        return self._mean((weighted * log_prob).sum(), len(index))
 
     def _mean(self, total: Tensor, n_samples: int) -> Tensor:
         """Divide a total by the samples of all processes; its gradient is that of its own."""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subse
 
 from sknesy.exceptions import InvalidNetError
 from sknesy.nets._base import Responsibilities, SymbolNet
-from sknesy.nets._batches import JoinedBatches, SymbolDataset, as_is, find_indices
+from sknesy.nets._batches import Batches, JoinedBatches, SymbolDataset, as_is, find_indices
 from sknesy.nets._callbacks import TrialFiles, check_callbacks
 from sknesy.nets._groups import SymbolGroup
 from sknesy.nets._inputs import Inputs, cast, count, logits_of, try_dtypes
@@ -155,7 +155,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
             if self._files is not None:
                 self._files.close()
             net.criterion_.responsibilities = net.criterion_.samples = None
-            net.criterion_.weight = self._files = None
+            net.criterion_.weight = self._files = self._step = None
             self._whole, self._datasets, self._iterators = None, {}, (None, None)
             net.criterion_.processes = ALONE
             net.callbacks_ = [
@@ -170,7 +170,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         train, valid = self._iterators
         net.criterion_.responsibilities = responsibilities
         self._begin_epoch()
-        net.run_single_epoch(train, training=True, prefix="train", step_fn=net.train_step)
+        net.run_single_epoch(train, training=True, prefix="train", step_fn=self._step)
         net.run_single_epoch(valid, training=False, prefix="valid", step_fn=net.validation_step)
         return self._end_epoch()
 
@@ -389,7 +389,7 @@ class SkorchNet(SteppingMixin, SymbolNet):
         self._whole = dataset
         self._split(train, valid)
         batch_size = self.find_batch_size("iterator_train", len(train))
-        if isinstance(self._iterators[0], DataLoader) and len(self._iterators[0]) == 0:
+        if isinstance(self._iterators[0], DataLoader | Batches) and len(self._iterators[0]) == 0:
             raise InvalidNetError(
                 f"batch_size must leave a mini-batch to train on, got {batch_size} for "
                 f"{len(train)} samples, of which drop_last drops all. Lower it, or leave out "
@@ -470,14 +470,16 @@ class SkorchNet(SteppingMixin, SymbolNet):
             given["batch_sampler"] = batches
             if n_processes > 1:
                 given["batch_sampler"] = Shares(batches, self.processes)
+        is_plain = given.keys() == {"collate_fn", "generator", "batch_sampler"}
+        if iterator is DataLoader and is_plain and given["collate_fn"] is as_is:
+            return Batches(dataset, given["batch_sampler"], given["generator"])
         return iterator(dataset, **given)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state["_order"] = self._order.get_state()
-        state.update(
-            _whole=None, _datasets={}, _iterators=(None, None), _files=None
-        )  # a session's own
+        state.update(_whole=None, _datasets={}, _iterators=(None, None))  # a session's own
+        state.update(_files=None, _step=None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

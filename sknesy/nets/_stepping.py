@@ -14,6 +14,7 @@ from sknesy.nets._inputs import count
 from sknesy.nets._processes import Processes, mean_buffers
 from sknesy.nets._random import RandomStream
 from sknesy.nets._samples import Samples
+from sknesy.nets._steps import find_step
 from sknesy.nets._trial import check_trainable
 
 __all__ = ["SteppingMixin"]
@@ -33,6 +34,7 @@ class SteppingMixin:
     _iterators: tuple[Any, Any]
     _least = 1  # inputs that a step needs; more where batch norm sees none of some samples
     _n_steps = 0  # of the epoch
+    _step: Callable[[Any], dict[str, Any]] | None = None  # makes those of the epoch
 
     def batches(self) -> Iterator[Tensor]:
         """Yield the samples of each mini-batch of an epoch, in the net's own order and size.
@@ -81,11 +83,12 @@ class SteppingMixin:
         self._n_steps += 1
         net.criterion_.responsibilities = responsibilities
         with torch.enable_grad():  # it may be within the loss of another net
-            net.run_single_epoch([batch], training=True, prefix="train", step_fn=net.train_step)
+            net.run_single_epoch([batch], training=True, prefix="train", step_fn=self._step)
 
     def _begin_epoch(self) -> None:
         self.net.notify("on_epoch_begin", **self._datasets)
         check_trainable(self.net)  # callbacks freeze parameters
+        self._step = find_step(self.net)
         if self.processes.n > 1:  # dropout of its own for each share
             self._stream.branch(self.processes.rank)
 
