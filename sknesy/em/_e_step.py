@@ -1,7 +1,7 @@
 """The E-step: transforms around an engine, under a likelihood."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.em._known_worlds import KnownWorlds
 from sknesy.em._run import Run
 from sknesy.inference import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.likelihoods import KnownSymbols, Likelihood, Observed, State, Statistics
@@ -49,6 +50,8 @@ class EStep:
     assumed : Tensor of shape (1, n_outputs, n_output_states), float64, or None
         Log-weights of the outputs by whose evidence that of y is divided: the objective is then
         log p(y, assumed | x) - log p(assumed | x). None divides by nothing.
+    worlds : KnownWorlds or None
+        Samples whose symbols are all known, made from `known`.
     """
 
     engine: InferenceEngine
@@ -60,6 +63,12 @@ class EStep:
     known: KnownSymbols | None = None
     rows: Tensor | None = None
     assumed: Tensor | None = None
+    worlds: KnownWorlds | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.known is not None and self.worlds is None:
+            worlds = KnownWorlds(self.known, len(self.compiled.output_states))
+            object.__setattr__(self, "worlds", worlds)
 
     def __repr__(self) -> str:
         """Return what it is made of; tensors are left out."""
@@ -82,6 +91,7 @@ class EStep:
             weight=self.weight.to(device),
             transforms=transforms,
             known=known,
+            worlds=None,  # made again, there
             rows=rows,
             assumed=None if self.assumed is None else self.assumed.to(device),
         )
@@ -136,15 +146,23 @@ class EStep:
         log_likelihood = self.likelihood.log_likelihood(self.observed, rows, run.noise)
         if self.assumed is not None:  # also where y says less
             log_likelihood = log_likelihood + self.assumed
-        log_share: Tensor | float = 0.0
-        if self.known is not None:  # behind the transforms: what is known is not flattened
-            log_prob, log_share = self.known.condition(log_prob, rows)
-        posterior = self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
-        if self.known is not None:
-            posterior = replace(posterior, log_evidence=posterior.log_evidence + log_share)
+        # Behind the transforms: what is known is not flattened.
+        posterior = self._infer(run, log_prob, log_likelihood, rows)
         for transform, memory in zip(self.transforms, run.memories, strict=True):
             posterior = transform.after(posterior, index, n_iter, memory)
         return posterior if self.assumed is None else self._divide(posterior, untouched, run)
+
+    def _infer(self, run: Run, log_prob: Tensor, log_likelihood: Tensor, rows: Tensor) -> Posterior:
+        """Compute the posterior given the label and the symbols that are known."""
+        if self.known is None or self.worlds is None:
+            return self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
+        posterior = self.worlds.find(log_prob, log_likelihood, rows)
+        if posterior is not None:
+            return posterior
+        left, log_share = self.known.condition(log_prob, rows)
+        posterior = self.engine.infer(self.compiled, left, log_likelihood, run.generator)
+        self.worlds.remember(posterior, rows)
+        return replace(posterior, log_evidence=posterior.log_evidence + log_share)
 
     def _divide(self, posterior: Posterior, log_prob: Tensor, run: Run) -> Posterior:
         """Divide the evidence by that of what is assumed.

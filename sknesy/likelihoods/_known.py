@@ -53,6 +53,13 @@ class KnownSymbols:
         known: npt.NDArray[np.bool_] = (self.code != 0).any(dim=1).cpu().numpy()
         return known
 
+    @property
+    def worlds(self) -> Tensor:
+        """State of each symbol that is known, int64 (n_samples, n_symbols); -1 of the others."""
+        is_single = self.allowed.sum(dim=1) == 1
+        state = torch.where(is_single, self.allowed.int().argmax(dim=1), -1)
+        return state[self.code]
+
     def condition(self, log_prob: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Compute what the net says, given the known symbols of some samples.
 

@@ -99,7 +99,7 @@ class JoinedBatches(BatchSampler):
 
 
 class Batches:
-    """What torch's DataLoader yields where no process helps it, without what that costs a batch."""
+    """Mini-batches of torch's DataLoader where no process helps it, without its cost a batch."""
 
     def __init__(self, dataset: Any, batch_sampler: Any, generator: torch.Generator) -> None:
         self.dataset = dataset
