@@ -3,6 +3,10 @@
 import numpy as np
 import torch
 
+from sknesy.numerics.factor_chain import ChainPotential
+from sknesy.numerics.factor_diagram import DiagramPotential
+from sknesy.numerics.factor_table import TablePotential
+
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -35,3 +39,22 @@ def weights_of(diagram, seed, n=5, scale=3.0, dead=0.1):
     counts = [counts[v] for v in range(diagram.n_symbols + diagram.n_outputs)]
     parts = counts[: diagram.n_symbols], counts[diagram.n_symbols :]
     return [random_weights(rng, n, part, scale, dead) for part in parts]
+
+
+def weigh_factor(factor, states):
+    """Weight of a joint state of all variables under a factor, by definition."""
+    own = [states[i] for i in factor.scope]
+    arrays = [array[0].numpy() for array in factor.potential.arrays]
+    match factor.potential:
+        case TablePotential():
+            return arrays[0][tuple(own)].item()
+        case ChainPotential():
+            product = np.ones((1, 1))
+            for weights, v in zip(arrays, own, strict=True):
+                product = product @ weights[:, v]
+            return product.item()
+        case DiagramPotential():
+            node = 0
+            for table, v in zip(arrays, own, strict=True):
+                node = table[node, v] if node >= 0 else -1
+            return float(node >= 0)

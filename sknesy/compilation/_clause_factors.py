@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,21 @@ from sknesy import sat
 from sknesy._validation import join_names
 from sknesy.compilation._clause_levels import read_relation
 from sknesy.compilation._clauses import check_outputs, warn_of_auxiliaries
+from sknesy.compilation._differences import (
+    excludes,
+    find_cliques,
+    make_all_different,
+    read_matching,
+)
 from sknesy.compilation._factors import Factors, compile_factors, link_levels
 from sknesy.compilation._multivalued import MultiClause, Relation
 from sknesy.compilation._sums import BoundedSum
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import ClauseKnowledge
 from sknesy.numerics.bounded_sum import unroll_sum
-from sknesy.numerics.factor_graph import Factor
+from sknesy.numerics.factor_chain import chain_factor
+from sknesy.numerics.factor_potential import Factor
+from sknesy.numerics.factor_table import table_factor
 
 __all__ = ["compile_clause_factors", "factorise"]
 
@@ -36,8 +45,9 @@ def compile_clause_factors(
 ) -> Factors:
     """Compile clauses and constraints to factors.
 
-    Propositions of a symbol are one variable of several states. Clauses and sums that share two
-    variables or more are one table, if it is small: side by side they would be a loop. Auxiliary
+    Propositions of a symbol are one variable of several states. Clauses that say that variables
+    differ, pair by pair, are one factor a group. Clauses and sums that share two variables or more
+    are one table, if it is small: side by side they would be a loop. Auxiliary
     propositions are eliminated by resolution, or are variables, if they are determined.
     """
     knowledge = knowledge.dense
@@ -71,7 +81,7 @@ def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Fa
         parts[tuple(i for i, _ in clause)].append(clause)
     for bounded in relation.sums:
         parts[tuple(i for i, _ in bounded.terms)].append(bounded)
-    factors: list[Factor] = []
+    factors = _take_differences(parts, relation, deadline)
     for scope, members in _merge(parts, relation.sizes, deadline).items():
         deadline.check()
         n_joint = math.prod(relation.sizes[i] for i in scope)
@@ -79,6 +89,31 @@ def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Fa
             factors.append(_make_table(scope, members, relation.sizes))
         else:
             factors.extend(_make_chain(part, relation.sizes, deadline) for part in members)
+    return factors
+
+
+def _take_differences(
+    parts: dict[tuple[int, ...], list[Part]], relation: Relation, deadline: sat.Deadline
+) -> list[Factor]:
+    """Turn clauses about pairs that say that groups of variables differ into one factor a group."""
+    exclusions: dict[tuple[int, int], list[MultiClause]] = {}
+    for scope, members in parts.items():
+        if len(scope) == 2:
+            found = [c for c in members if not isinstance(c, BoundedSum)]
+            exclusions[scope] = [c for c in found if excludes(c, relation.domains)]
+    matchings = {
+        pair: matching
+        for pair, clauses in exclusions.items()
+        if (matching := read_matching(clauses, relation.domains))
+    }
+    factors = []
+    for factor in make_all_different(find_cliques(matchings, relation, deadline)):
+        factors.append(factor)
+        for pair in combinations(factor.scope, 2):
+            rest = [part for part in parts.get(pair, []) if part not in exclusions[pair]]
+            parts.pop(pair, None)
+            if rest:
+                parts[pair] = rest
     return factors
 
 
@@ -178,7 +213,7 @@ def _make_table(scope: tuple[int, ...], parts: Iterable[Part], sizes: Sequence[i
         else:
             masks = (along(i, _bits(mask, sizes[i])) for i, mask in part)
             holds &= sum(masks, np.zeros(shape, np.int64)) > 0
-    return Factor(scope, (holds.astype(np.float64),))
+    return table_factor(scope, holds.astype(np.float64))
 
 
 def _make_chain(part: Part, sizes: Sequence[int], deadline: sat.Deadline) -> Factor:
@@ -192,7 +227,7 @@ def _make_chain(part: Part, sizes: Sequence[int], deadline: sat.Deadline) -> Fac
         terms.sort(key=lambda term: (sizes[term[0]], term[0]))
         part = BoundedSum(tuple(terms), 1, len(terms))
     weights = link_levels(_unroll(part, deadline))
-    return Factor(tuple(i for i, _ in terms), weights)
+    return chain_factor([i for i, _ in terms], weights)
 
 
 def _unroll(bounded: BoundedSum, deadline: sat.Deadline) -> list[IntArray]:

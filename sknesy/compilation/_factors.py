@@ -13,7 +13,10 @@ from sknesy.compilation._worlds import enumerate_worlds
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import Knowledge, StepKnowledge
 from sknesy.numerics.diagram import as_table, reduce_tables
-from sknesy.numerics.factor_graph import Factor, FactorGraph, build_factor_graph
+from sknesy.numerics.factor_chain import chain_factor
+from sknesy.numerics.factor_graph import FactorGraph, build_factor_graph
+from sknesy.numerics.factor_potential import Factor
+from sknesy.numerics.factor_table import table_factor
 
 __all__ = ["Factors", "compile_factors", "compile_step_factors", "link_levels"]
 
@@ -91,7 +94,7 @@ def compile_factors(knowledge: Knowledge, *, time_limit: float | None = None) ->
     _check_size(math.prod(n_states), knowledge)
     table = np.zeros(n_states)
     table[tuple(np.concatenate([worlds.rows, worlds.outputs], axis=1).T)] = 1.0
-    factor = Factor(tuple(range(len(n_states))), (table,))
+    factor = table_factor(range(len(n_states)), table)
     return Factors(tuple(n_states), _full(n_states), (factor,), worlds.output_states)
 
 
@@ -104,7 +107,7 @@ def compile_step_factors(knowledge: StepKnowledge, *, time_limit: float | None =
         sum(table.size * _width_below(tables, k) for k, table in enumerate(tables)), knowledge
     )
     n_states = [*knowledge.n_states.tolist(), *map(len, levels.output_states)]
-    factor = Factor(levels.variables, link_levels(list(map(as_table, tables))))
+    factor = chain_factor(levels.variables, link_levels(list(map(as_table, tables))))
     return Factors(tuple(n_states), _full(n_states), (factor,), levels.output_states)
 
 

@@ -12,6 +12,14 @@ and its marginals follow from messages on the edges, of variables to factors and
 which are sent by all at once until they no longer change. They are exact where no two variables are
 joined by two paths. Else they lead to Bethe's approximation: fixed points of the messages are its
 stationary points, and the marginals are its gradient.
+
+Where many loops are short, evidence that comes back on them is counted again and again, and beliefs
+end up far too sure. *Reweighted* messages count each factor g as a share r_g of one,
+
+    m_if(x_i) = p_i(x_i)  prod over all factors g of i  m_gi(x_i)^r_g  /  m_fi(x_i)
+
+with beliefs p_i prod_g m_gi^r_g. In the free energy, the entropy of a factor less those of its
+variables has the weight r. With r low enough it is convex, and log Z is an upper bound.
 """
 
 from typing import NamedTuple
@@ -19,15 +27,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sknesy.numerics.factor_arithmetic import LOG, PLAIN, Arithmetic
 from sknesy.numerics.factor_graph import FactorGraph
-from sknesy.numerics.factor_messages import (
-    LOG,
-    PLAIN,
-    Arithmetic,
-    find_underflow,
-    log_masses,
-    send_messages,
-)
+from sknesy.numerics.factor_messages import find_underflow, log_masses, send_messages
 
 __all__ = ["Beliefs", "propagate_beliefs"]
 
@@ -53,6 +55,7 @@ class _Settings(NamedTuple):
     max_iter: int
     tol: float
     damping: float
+    reweighting: float | None
 
 
 def propagate_beliefs(
@@ -62,6 +65,7 @@ def propagate_beliefs(
     max_iter: int = 100,
     tol: float = 1e-6,
     damping: float = 0.0,
+    reweighting: float | None = None,
 ) -> Beliefs:
     """Send messages until they come to rest, each sample for itself.
 
@@ -69,7 +73,8 @@ def propagate_beliefs(
     beyond the states of a variable is not looked at. Where the graph has loops, there are at most
     `max_iter` rounds; a sample is at rest when no message changes by more than `tol`, with 1 for
     its largest entry, and `damping` is the share of the old message in the logarithm of the new
-    one. Forests take as many rounds as their paths are long.
+    one. `reweighting`, in (0, 1], is the share that each factor counts; None is its own. Forests
+    take as many rounds as their paths are long, and are exact: neither applies to them.
 
     A round costs a few operations for each state of each edge, and for each weight of a factor. It
     is computed with plain numbers; samples in which products of these may fall below the smallest
@@ -87,8 +92,9 @@ def propagate_beliefs(
     --------
     Two variables of two states that differ; the first is in state 1 with probability 0.8:
 
-    >>> from sknesy.numerics.factor_graph import Factor, build_factor_graph
-    >>> differ = Factor((0, 1), (1 - torch.eye(2, dtype=torch.float64).numpy(),))
+    >>> from sknesy.numerics.factor_graph import build_factor_graph
+    >>> from sknesy.numerics.factor_table import table_factor
+    >>> differ = table_factor((0, 1), 1 - torch.eye(2, dtype=torch.float64).numpy())
     >>> graph = build_factor_graph([2, 2], [differ], [[True, True]] * 2)
     >>> weights = torch.tensor([[[0.2, 0.8], [0.5, 0.5]]], dtype=torch.float64)
     >>> beliefs = propagate_beliefs(graph, weights.log())
@@ -98,9 +104,9 @@ def propagate_beliefs(
     tensor([[[0.2000, 0.8000],
              [0.8000, 0.2000]]], dtype=torch.float64)
     """
-    settings = _Settings(max_iter, tol, damping)
+    settings = _Settings(max_iter, tol, damping, reweighting)
     if graph.n_rounds is not None:
-        settings = _Settings(max(graph.n_rounds, 1), 0.0, 0.0)
+        settings = _Settings(max(graph.n_rounds, 1), 0.0, 0.0, 1.0)
     found = _Found(log_weights)
     everyone = torch.arange(len(log_weights), device=log_weights.device)
     lost = [everyone[:0]]
@@ -155,9 +161,10 @@ def _iterate(
         for prior, block in zip(priors, graph.blocks, strict=True)
     ]
     batch = _Batch(rows, priors, silence, [])
+    shares = _read_shares(graph, settings)
     lost: list[Tensor] = []
     for n_iter in range(1, settings.max_iter + 1):
-        log_sent = _collect(graph, batch.priors, batch.messages)
+        log_sent = _collect(graph, batch.priors, batch.messages, shares)
         sent = [arithmetic.from_log(x) for x in log_sent]
         at_rest = _is_at_rest(batch, sent, settings.tol, arithmetic)
         answers = send_messages(graph, sent, arithmetic)
@@ -172,15 +179,23 @@ def _iterate(
             break
         found.n_iter = max(found.n_iter, n_iter)
         if n_iter == settings.max_iter:
-            _record(graph, answered, at_rest, arithmetic, found)
+            _record(graph, answered, at_rest, settings, arithmetic, found)
             break
         damping = settings.damping if n_iter > 1 else 0.0
         damped = _damp(answered.messages, batch.messages, damping)
         batch = answered._replace(messages=damped)
         if bool(at_rest.any()):
-            _record(graph, answered.select(at_rest), at_rest[at_rest], arithmetic, found)
+            done = answered.select(at_rest)
+            _record(graph, done, at_rest[at_rest], settings, arithmetic, found)
             batch = batch.select(~at_rest)
     return lost
+
+
+def _read_shares(graph: FactorGraph, settings: _Settings) -> Blocks:
+    """Return what the factor of each edge counts, (n_edges, 1, 1) for each block."""
+    if settings.reweighting is None:
+        return [block.shares for block in graph.blocks]
+    return [torch.full_like(block.shares, settings.reweighting) for block in graph.blocks]
 
 
 def _read_weights(graph: FactorGraph, log_weights: Tensor, rows: Tensor) -> Blocks:
@@ -194,25 +209,27 @@ def _read_weights(graph: FactorGraph, log_weights: Tensor, rows: Tensor) -> Bloc
     ]
 
 
-def _collect(graph: FactorGraph, priors: Blocks, messages: Blocks) -> Blocks:
+def _collect(graph: FactorGraph, priors: Blocks, messages: Blocks, shares: Blocks) -> Blocks:
     """Compute log-messages of variables to factors, of which the largest entry is 0.
 
     The product of all messages but one is the product of all over that one; where that one is
     zero, zeros are counted, and the product is of the others.
     """
     sent = []
-    for block, prior, message in zip(graph.blocks, priors, messages, strict=True):
+    blocks = zip(graph.blocks, priors, messages, shares, strict=True)
+    for block, prior, message, share in blocks:
         if not message.numel():
             sent.append(message)
             continue
         if float(prior.amin()) > -torch.inf and float(message.amin()) > -torch.inf:
-            out = prior.index_add(0, block.ends, message).index_select(0, block.ends)
+            out = prior.index_add(0, block.ends, share * message).index_select(0, block.ends)
             out.sub_(message).sub_(out.amax(-1, keepdim=True))
             sent.append(out)
             continue
         belief, n_zeros = _split_zeros(prior)
         factor, own_zero = _split_zeros(message)
-        out = belief.index_add_(0, block.ends, factor).index_select(0, block.ends).sub_(factor)
+        belief.index_add_(0, block.ends, share * factor)
+        out = belief.index_select(0, block.ends).sub_(factor)
         n_others = n_zeros.index_add_(0, block.ends, own_zero).index_select(0, block.ends)
         out.masked_fill_(n_others.sub_(own_zero) > 0, -torch.inf)
         peak = out.amax(-1, keepdim=True)
@@ -248,6 +265,7 @@ def _record(
     graph: FactorGraph,
     batch: _Batch,
     at_rest: Tensor,
+    settings: _Settings,
     arithmetic: Arithmetic,
     found: _Found,
 ) -> None:
@@ -259,25 +277,27 @@ def _record(
     log_evidence = batch.priors[0].new_zeros(len(rows))
     is_impossible = torch.zeros_like(at_rest)
     marginals = []
-    for block, prior, message, out in zip(
-        graph.blocks, batch.priors, batch.messages, batch.sent, strict=True
+    shares = _read_shares(graph, settings)
+    for block, prior, message, out, share in zip(
+        graph.blocks, batch.priors, batch.messages, batch.sent, shares, strict=True
     ):
-        belief = prior.index_add(0, block.ends, message)
+        belief = prior.index_add(0, block.ends, share * message)
         mass = belief.logsumexp(-1)
         is_impossible |= (mass == -torch.inf).any(0)
-        share = (belief - torch.where(mass > -torch.inf, mass, 0.0)[..., None]).exp_()
-        marginals.append(share.transpose(0, 1))
+        marginal = (belief - torch.where(mass > -torch.inf, mass, 0.0)[..., None]).exp_()
+        marginals.append(marginal.transpose(0, 1))
         on_edges = (arithmetic.to_log(out) + message).logsumexp(-1)
-        for part, sign in ((mass, 1), (on_edges, -1)):
-            log_evidence += sign * part.masked_fill(part == -torch.inf, 0.0).sum(0)
-    for part in log_masses(graph, batch.sent, arithmetic):
+        for part, count in ((mass, 1.0), (on_edges, -share[..., 0])):
+            log_evidence += (count * part.masked_fill(part == -torch.inf, 0.0)).sum(0)
+    for group, part in zip(graph.groups, log_masses(graph, batch.sent, arithmetic), strict=True):
         is_impossible |= (part == -torch.inf).any(0)
-        log_evidence += part.masked_fill(part == -torch.inf, 0.0).sum(0)
+        count = group.share if settings.reweighting is None else settings.reweighting
+        log_evidence += count * part.masked_fill(part == -torch.inf, 0.0).sum(0)
     found.log_evidence[rows] = log_evidence.masked_fill_(is_impossible, -torch.inf)
     found.has_converged[rows] = at_rest | is_impossible
-    for block, share in zip(graph.blocks, marginals, strict=True):
-        share = share.masked_fill(is_impossible[:, None, None], 0.0)
-        found.marginals[rows[:, None], block.variables, : block.size] = share
+    for block, marginal in zip(graph.blocks, marginals, strict=True):
+        marginal = marginal.masked_fill(is_impossible[:, None, None], 0.0)
+        found.marginals[rows[:, None], block.variables, : block.size] = marginal
 
 
 def _split(rows: Tensor, most: int, per_row: int) -> tuple[Tensor, ...]:

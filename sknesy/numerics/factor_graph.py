@@ -1,13 +1,11 @@
 """Factor graphs as plain arrays: variables, factors over a few of them, and the edges between.
 
-A *table factor* holds a weight for each joint state of its variables. A *chain factor* is a product
-of matrices, one for each variable and chosen by its state: it reads its variables one after the
-other and remembers one of a few things, as a clause remembers whether it holds yet, and a bounded
-sum how much it came to.
+How a factor weighs the joint states of its variables is its `Potential`: a table, a chain of
+matrices, or a decision diagram. Another kind is another file.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -19,28 +17,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-__all__ = ["Block", "Branch", "Factor", "FactorGraph", "FactorGroup", "build_factor_graph"]
+from sknesy.numerics.factor_arithmetic import PLAIN
+from sknesy.numerics.factor_potential import Factor, Potential
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["Block", "Branch", "FactorGraph", "FactorGroup", "build_factor_graph"]
 
 _MIN_SHARED = 8  # factors of the same weights that are worth a group of their own
 
 _USUAL_ROUNDS = 30  # where there are loops
-
-
-class Factor(NamedTuple):
-    """Weights of the joint states of some variables."""
-
-    scope: tuple[int, ...]  # The variables, each once
-    # A table factor has one, with an axis for each variable. A chain factor has one for each
-    # variable, of shape (n_before, n_states, n_after), whose product over the variables is the
-    # weight; the first has ``n_before`` 1 and the last ``n_after`` 1.
-    weights: tuple[FloatArray, ...]
-
-    @property
-    def is_chain(self) -> bool:
-        """True for a chain factor."""
-        return len(self.weights) > 1 or self.weights[0].ndim != len(self.scope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +35,12 @@ class Block:
     variables: Tensor  # (n_variables,): The variables
     domain: Tensor  # (n_variables, size): The states that each can be in
     ends: Tensor  # (n_edges,): For each edge, the position of its variable in `variables`
+    shares: Tensor  # (n_edges, 1, 1): What the factor of each edge counts, where there are loops
 
     def to(self, device: torch.device | str) -> "Block":
         """Return the block on a device."""
-        return Block(self.size, *(t.to(device) for t in (self.variables, self.domain, self.ends)))
+        tensors = (self.variables, self.domain, self.ends, self.shares)
+        return Block(self.size, *(t.to(device) for t in tensors))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +48,15 @@ class FactorGroup:
     """Factors of one shape, evaluated at once."""
 
     n_factors: int  # How many
-    is_chain: bool  # Whether they are chain factors
-    # As in `Factor`, with an axis in front: the factors, or 1 where all have the same weights
-    weights: tuple[Tensor, ...]
+    potential: Potential  # of all of them
     # For each variable of a factor, the block of its edges and the first of them: those of the
     # group are next to each other, in the order of the factors
     slots: tuple[tuple[int, int], ...]
+    share: float = 1.0  # What each counts where there are loops
 
     def to(self, device: torch.device | str) -> "FactorGroup":
         """Return the group on a device."""
-        return replace(self, weights=tuple(t.to(device) for t in self.weights))
+        return replace(self, potential=self.potential.to(device))
 
 
 class Branch(NamedTuple):
@@ -133,11 +118,7 @@ class FactorGraph:
     @property
     def n_weights(self) -> int:
         """Weights that one sample's messages are multiplied with."""
-        return sum(
-            group.n_factors * w[0].numel() * (1 if group.is_chain else w[0].ndim)
-            for group in self.groups
-            for w in group.weights
-        )
+        return sum(group.n_factors * group.potential.n_weights for group in self.groups)
 
     @cached_property
     def trees(self) -> Trees:
@@ -183,7 +164,8 @@ def build_factor_graph(
     --------
     Two variables of three states that differ, and one of two states that is free:
 
-    >>> differ = Factor((0, 1), (1 - np.eye(3),))
+    >>> from sknesy.numerics.factor_table import table_factor
+    >>> differ = table_factor((0, 1), 1 - np.eye(3))
     >>> build_factor_graph([3, 3, 2], [differ], [[True] * 3, [True] * 3, [True] * 2])
     FactorGraph(3 variables, 1 factors, 2 edges, forest)
     """
@@ -191,13 +173,14 @@ def build_factor_graph(
     kept = []
     for factor in factors:
         if len(factor.scope) == 1:
-            allowed[factor.scope[0]] &= factor.weights[0].reshape(-1) > 0
+            allowed[factor.scope[0]] &= _read_alone(factor)
         else:
             kept.append(factor)
     sizes = sorted(set(n_states))
     variables = [[i for i, n in enumerate(n_states) if n == size] for size in sizes]
     place = {i: (b, k) for b, block in enumerate(variables) for k, i in enumerate(block)}
     ends: list[list[int]] = [[] for _ in sizes]
+    shares: list[list[float]] = [[] for _ in sizes]
     groups = []
     for members, is_shared in _group(kept):
         slots = []
@@ -205,20 +188,20 @@ def build_factor_graph(
             b = place[scope[0]][0]
             slots.append((b, len(ends[b])))
             ends[b].extend(place[i][1] for i in scope)
-        stacked = members[:1] if is_shared else members
-        weights = tuple(
-            torch.from_numpy(np.stack(w).astype(np.float64, copy=False))
-            for w in zip(*(factor.weights for factor in stacked), strict=True)
-        )
-        groups.append(FactorGroup(len(members), members[0].is_chain, weights, tuple(slots)))
+            shares[b].extend([members[0].share] * len(scope))
+        potential = members[0].potential
+        if not is_shared:
+            potential = potential.stack([factor.potential for factor in members[1:]])
+        groups.append(FactorGroup(len(members), potential, tuple(slots), members[0].share))
     blocks = tuple(
         Block(
             size,
             torch.tensor(block, dtype=torch.int64),
             torch.from_numpy(np.stack([allowed[i] for i in block])),
             torch.tensor(end, dtype=torch.int64),
+            torch.tensor(share, dtype=torch.float64)[:, None, None],
         )
-        for size, block, end in zip(sizes, variables, ends, strict=True)
+        for size, block, end, share in zip(sizes, variables, ends, shares, strict=True)
     )
     is_forest = _is_forest(len(n_states), [factor.scope for factor in kept])
     return FactorGraph(len(n_states), blocks, tuple(groups), is_forest)
@@ -226,17 +209,26 @@ def build_factor_graph(
 
 def _group(factors: Iterable[Factor]) -> list[tuple[list[Factor], bool]]:
     """Find factors of equal shapes, and whether their weights are equal, too."""
-    equal: dict[tuple[object, ...], list[Factor]] = defaultdict(list)
+    equal: dict[tuple[Hashable, Hashable], list[Factor]] = defaultdict(list)
     for factor in factors:
-        shape = tuple(w.shape for w in factor.weights)
-        equal[factor.is_chain, shape, *(w.tobytes() for w in factor.weights)].append(factor)
+        potential = factor.potential
+        kind = factor.share, type(potential), potential.shape
+        equal[kind, potential.key].append(factor)
     groups, single = [], defaultdict(list)
     for key, members in equal.items():
         if len(members) >= _MIN_SHARED:
             groups.append((members, True))
         else:
-            single[key[:2]].extend(members)
+            single[key[0]].extend(members)
     return groups + [(members, len(members) == 1) for members in single.values()]
+
+
+def _read_alone(factor: Factor) -> npt.NDArray[np.bool_]:
+    """Tell which states the factor of a single variable allows."""
+    silence = torch.ones((1, 1, 1), dtype=torch.float64)
+    found = factor.potential.answer_one([], [], silence, PLAIN)
+    allowed: npt.NDArray[np.bool_] = (found > 0).numpy().reshape(-1)
+    return allowed
 
 
 def _is_forest(n_variables: int, scopes: Sequence[Sequence[int]]) -> bool:

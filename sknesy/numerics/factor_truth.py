@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.batches import in_parts
-from sknesy.numerics.factor_graph import Branch, FactorGraph, FactorGroup
-from sknesy.numerics.factor_messages import FINITE_LOG, LOWEST, send_message
+from sknesy.numerics.factor_arithmetic import FINITE_LOG, LOWEST
+from sknesy.numerics.factor_graph import Branch, FactorGraph
+from sknesy.numerics.factor_potential import Potential
 
 __all__ = ["infer_truth"]
 
@@ -72,14 +73,14 @@ def _read_trees(graph: FactorGraph, log_weights: Tensor) -> Pair:
         allowed = block.domain[:, None, :]
         a, b = weights.masked_fill(~allowed, LOWEST), weights.masked_fill(allowed, LOWEST)
         own.update(zip(block.variables.tolist(), zip(a, b, strict=True), strict=True))
-    complements = [_complement(group) for group in graph.groups]
+    sides = [(g.potential, g.potential.complement()) for g in graph.groups]
     pairs: dict[int, Pair] = {}  # of each variable and all that is below it, (n_samples, size)
     for wave in graph.trees.waves:
         parts = {i: [own[i]] for i in wave.variables}
         for branch in wave.branches:
             passed = _pass_on(
                 branch,
-                (graph.groups[branch.group].weights, complements[branch.group]),
+                sides[branch.group],
                 [_stack(pairs[i] for i in names) for names in branch.below],
             )
             for i, pair in zip(branch.above, zip(*passed, strict=True), strict=True):
@@ -93,10 +94,10 @@ def _read_trees(graph: FactorGraph, log_weights: Tensor) -> Pair:
     return _join([_sum_states(pairs[i]) for i in graph.trees.roots])
 
 
-def _pass_on(branch: Branch, sides: Iterable[Sequence[Tensor]], below: list[Pair]) -> Pair:
+def _pass_on(branch: Branch, sides: Iterable[Potential], below: list[Pair]) -> Pair:
     """Compute the pairs that factors pass on to variables above, (n_factors, n_samples, size).
 
-    `sides` are the weights of the factors, and of their complements.
+    `sides` are the potentials of the factors, and their complements.
     """
     sums = [_sum_states(pair) for pair in below]
     _, lost = _join(sums)  # whatever the factor says
@@ -104,9 +105,9 @@ def _pass_on(branch: Branch, sides: Iterable[Sequence[Tensor]], below: list[Pair
     before, after = log_a[: branch.position], log_a[branch.position :]
     silence = torch.ones_like(lost)[..., None]
     passed = []
-    for tables in sides:
-        own = [w if len(w) == 1 else w[branch.members] for w in tables]
-        passed.append(send_message(own, before, after, silence, FINITE_LOG))
+    for potential in sides:
+        own = potential.select(branch.members)
+        passed.append(own.answer_one(before, after, silence, FINITE_LOG))
     return passed[0], torch.logaddexp(passed[1], lost[..., None])
 
 
@@ -127,23 +128,3 @@ def _stack(pairs: Iterable[Pair]) -> Pair:
 
 def _sum_states(pair: Pair) -> Pair:
     return pair[0].logsumexp(-1), pair[1].logsumexp(-1)
-
-
-def _complement(group: FactorGroup) -> list[Tensor]:
-    """Return weights of 1 where those of factors are 0, and 0 where they are 1.
-
-    A chain goes on in one more node once it failed, and ends there.
-    """
-    if not group.is_chain:
-        return [1.0 - group.weights[0]]
-    extended = []
-    last = len(group.weights) - 1
-    for k, weights in enumerate(group.weights):
-        failed = 1.0 - weights.sum(-1, keepdim=True)
-        stay = weights if k < last else weights[..., :0]  # all that is left must fail
-        extended.append(torch.cat([stay, failed], -1))
-        if k:
-            dead = torch.zeros_like(extended[k][:, :1])
-            dead[..., -1] = 1.0
-            extended[k] = torch.cat([extended[k], dead], 1)
-    return extended

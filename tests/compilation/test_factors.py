@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import SMALL_PROBLEMS
-from puzzles import addition, sudoku
+from puzzles import addition
+from weights import weigh_factor
 
 from sknesy.compilation import compile_factors
 from sknesy.compilation._clause_factors import factorise
@@ -20,16 +21,6 @@ from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, LinearConstrain
 
 SIZES = (2, 3, 2, 4, 2, 2, 3)
 FULL = tuple((1 << size) - 1 for size in SIZES)
-
-
-def holds(factor, states):
-    own = [states[i] for i in factor.scope]
-    if not factor.is_chain:
-        return factor.weights[0][tuple(own)]
-    product = np.ones((1, 1))
-    for weights, v in zip(factor.weights, own, strict=True):
-        product = product @ weights[:, v]
-    return product.item()
 
 
 @st.composite
@@ -59,7 +50,7 @@ def test_factors_hold_where_clauses_and_sums_do(relation, max_merged):
         expected = all(any(mask >> world[i] & 1 for i, mask in c) for c in relation.clauses)
         for s in relation.sums:
             expected &= s.low <= sum(added[world[i]] for i, added in s.terms) <= s.high
-        assert math.prod(holds(factor, world) for factor in factors) == expected
+        assert math.prod(weigh_factor(factor, world) for factor in factors) == expected
 
 
 @pytest.mark.parametrize("problem", SMALL_PROBLEMS, ids=lambda p: p.name)
@@ -73,7 +64,7 @@ def test_each_world_counts_once(problem):
     counts = dict.fromkeys(itertools.product(*map(range, problem.n_states)), 0)
     for states in itertools.product(*map(range, factors.n_states)):
         if all(domain[v] for domain, v in zip(factors.domains, states, strict=True)):
-            weight = math.prod(holds(factor, states) for factor in factors.factors)
+            weight = math.prod(weigh_factor(factor, states) for factor in factors.factors)
             counts[states[: len(problem.n_states)]] += weight
     for world, count in counts.items():
         concluded = problem.conclude(world)
@@ -84,12 +75,14 @@ def test_each_world_counts_once(problem):
 
 
 def test_parallel_clauses_are_one_table():
-    graph = compile_factors(sudoku(2)).to_graph()
-    # 4 x 3 rows, columns and boxes of 6 pairs, of which boxes share 2 x 4 pairs each with the
-    # rows and the columns.
-    assert graph.n_factors == 3 * 4 * 6 - 2 * 8
+    # Neighbours in a ring of four have different states of four: groups of two.
+    cell = np.arange(1, 17).reshape(4, 4)
+    pairs = [(i, (i + 1) % 4) for i in range(4)]
+    clauses = [[-int(cell[i, v]), -int(cell[j, v])] for i, j in pairs for v in range(4)]
+    graph = compile_factors(ClauseKnowledge(clauses, cell.tolist())).to_graph()
+    assert graph.n_factors == 4
     (group,) = graph.groups
-    np.testing.assert_array_equal(group.weights[0][0], 1 - np.eye(4))
+    np.testing.assert_array_equal(group.potential.arrays[0][0], 1 - np.eye(4))
 
 
 def test_sums_of_digits_in_clauses_are_a_forest():
@@ -103,14 +96,14 @@ def test_a_long_clause_is_a_chain_that_remembers_one_thing():
     (factor,) = compile_factors(
         ClauseKnowledge([range(1, 41)], [[p] for p in range(1, 41)])
     ).factors
-    assert [w.shape for w in factor.weights[1:-1]] == [(2, 2, 2)] * 38
+    assert [w.shape[1:] for w in factor.potential.arrays[1:-1]] == [(2, 2, 2)] * 38
 
 
 def test_a_long_sum_is_a_chain_of_what_it_came_to():
     at_most = LinearConstraint.at_most(range(1, 31), 3)
     knowledge = ClauseKnowledge([], [[p] for p in range(1, 31)], constraints=[at_most])
     (factor,) = compile_factors(knowledge).factors
-    assert max(w.shape[0] for w in factor.weights) == 4
+    assert max(w.shape[1] for w in factor.potential.arrays) == 4
 
 
 def test_open_auxiliaries_are_refused_with_what_to_do():

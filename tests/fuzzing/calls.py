@@ -1113,6 +1113,7 @@ ENGINE_PARAMETERS = {
         "max_iter": ["1"],
         "tol": ["0", "1"],
         "damping": ["0", "1", ".5"],
+        "reweighting": ["1", "0", "'none'"],
         "time_limit": ["1"],
     },
     "SamplingEngine": {

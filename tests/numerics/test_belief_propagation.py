@@ -8,21 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weights import random_weights
+from weights import random_weights, weigh_factor
 
 from sknesy.numerics.belief_propagation import propagate_beliefs
-from sknesy.numerics.factor_graph import Factor, build_factor_graph
+from sknesy.numerics.factor_chain import chain_factor
+from sknesy.numerics.factor_diagram import diagram_factor
+from sknesy.numerics.factor_graph import build_factor_graph
+from sknesy.numerics.factor_table import table_factor
 
-
-def weigh(factor, states):
-    """Weight of a joint state of all variables, by definition."""
-    own = [states[i] for i in factor.scope]
-    if not factor.is_chain:
-        return factor.weights[0][tuple(own)]
-    product = np.ones((1, 1))
-    for weights, v in zip(factor.weights, own, strict=True):
-        product = product @ weights[:, v]
-    return product.item()
+KINDS = ["table", "chain", "diagram"]
 
 
 def brute_force(n_states, factors, domains, weights):
@@ -32,25 +26,31 @@ def brute_force(n_states, factors, domains, weights):
         if not all(domain[v] for domain, v in zip(domains, states, strict=True)):
             continue
         mass = math.prod(float(w[v]) for w, v in zip(weights, states, strict=True))
-        mass *= math.prod(weigh(factor, states) for factor in factors)
+        mass *= math.prod(weigh_factor(factor, states) for factor in factors)
         total += mass
         for i, v in enumerate(states):
             masses[i][v] += mass
     return total, [m / total if total else m for m in masses]
 
 
-def random_factor(rng, scope, n_states, is_chain):
+def random_factor(rng, scope, n_states, kind):
     """Weights of which some are zero."""
 
     def draw(*shape):
         return rng.random(shape) * (rng.random(shape) < 0.7)
 
-    if not is_chain:
-        return Factor(scope, (draw(*(n_states[i] for i in scope)),))
+    counts = [n_states[i] for i in scope]
+    if kind == "table":
+        return table_factor(scope, draw(*counts))
     widths = [1, *rng.integers(1, 4, len(scope) - 1), 1]
-    return Factor(
-        scope, tuple(draw(widths[k], n_states[i], widths[k + 1]) for k, i in enumerate(scope))
-    )
+    if kind == "chain":
+        shapes = zip(widths, counts, widths[1:], strict=False)
+        return chain_factor(scope, [draw(*shape) for shape in shapes])
+    tables = [
+        np.where(rng.random((before, n)) < 0.7, rng.integers(after, size=(before, n)), -1)
+        for before, n, after in zip(widths, counts, widths[1:], strict=False)
+    ]
+    return diagram_factor(scope, tables)
 
 
 @st.composite
@@ -66,7 +66,7 @@ def forests(draw):
         fresh = list(range(len(tree), len(tree) + count))
         scope = fresh if is_apart and count > 1 else [first, *fresh]
         scope = tuple(int(i) for i in rng.permutation(scope))
-        factors.append(random_factor(rng, scope, n_states, draw(st.booleans())))
+        factors.append(random_factor(rng, scope, n_states, draw(st.sampled_from(KINDS))))
         tree.extend(fresh)
     domains = [rng.random(n) < 0.9 for n in n_states]
     return n_states, factors, domains, rng
@@ -93,29 +93,29 @@ def test_forests_are_exact(forest, scale):
 
 def test_factors_that_allow_nothing_leave_no_evidence():
     shapes = {(0, 1): 0.3, (0, 2): 0.0, (3, 2): 0.0, (3, 5, 4): 0.0}
-    factors = [Factor(scope, (np.full([1] * len(scope), w),)) for scope, w in shapes.items()]
+    factors = [table_factor(scope, np.full([1] * len(scope), w)) for scope, w in shapes.items()]
     graph = build_factor_graph([1] * 6, factors, [np.ones(1, dtype=bool)] * 6)
     beliefs = propagate_beliefs(graph, torch.zeros(2, 6, 1, dtype=torch.float64))
     assert (beliefs.log_evidence == -torch.inf).all()
 
 
 def differ(n):
-    return (1.0 - np.eye(n),)
+    return 1.0 - np.eye(n)
 
 
 def ring(n, n_states=3):
     """Neighbours in a ring differ; all factors are the same table."""
-    factors = [Factor((i, (i + 1) % n), differ(n_states)) for i in range(n)]
+    factors = [table_factor((i, (i + 1) % n), differ(n_states)) for i in range(n)]
     return build_factor_graph([n_states] * n, factors, [[True] * n_states] * n)
 
 
 def test_what_is_told_apart_is_loops_rounds_and_shared_tables():
-    path = [Factor((i, i + 1), differ(3)) for i in range(9)]
+    path = [table_factor((i, i + 1), differ(3)) for i in range(9)]
     graph = build_factor_graph([3] * 10, path, [[True] * 3] * 10)
     assert graph.n_rounds == 9
-    assert [len(group.weights[0]) for group in graph.groups] == [1]  # one for all
+    assert [len(group.potential.arrays[0]) for group in graph.groups] == [1]  # one for all
     assert ring(10).n_rounds is None
-    twice = [Factor((0, 1), differ(3)), Factor((1, 0), differ(3))]
+    twice = [table_factor((0, 1), differ(3)), table_factor((1, 0), differ(3))]
     assert build_factor_graph([3] * 2, twice, [[True] * 3] * 2).n_rounds is None
 
 
@@ -127,7 +127,7 @@ def test_one_loop_comes_close(rng):
     for i, weights in enumerate(log_weights.exp()):
         product = torch.eye(3, dtype=torch.float64)
         for w in weights:
-            product = product @ (torch.diag(w) @ torch.from_numpy(differ(3)[0]))
+            product = product @ (torch.diag(w) @ torch.from_numpy(differ(3)))
         # The second eigenvalue is at most half as large: 2 * 2**-8 is left of a round trip.
         np.testing.assert_allclose(beliefs.log_evidence[i], product.trace().log(), atol=0.02)
 
@@ -186,8 +186,8 @@ def test_weights_that_plain_numbers_cannot_hold_are_not_impossible(low):
     for state, v in np.ndindex(2, 2):
         is_odd[state, v, state ^ v] = 1.0
     last = is_odd[:, :, 1:]
-    chain = Factor((0, 1, 2, 3), (is_odd[:1], is_odd, is_odd, last))
-    tables = [Factor((i, i + 1), differ(2)) for i in range(3)]
+    chain = chain_factor((0, 1, 2, 3), (is_odd[:1], is_odd, is_odd, last))
+    tables = [table_factor((i, i + 1), differ(2)) for i in range(3)]
     log_weights = torch.tensor([[[0.0, low]] * 4], dtype=torch.float64)
     domains = [[True, True]] * 4
     odd = propagate_beliefs(build_factor_graph(n_states, [chain], domains), log_weights)
@@ -201,17 +201,21 @@ def test_weights_that_plain_numbers_cannot_hold_are_not_impossible(low):
 
 
 @pytest.mark.parametrize("low", [-40.0, -300.0, -600.0])
-@pytest.mark.parametrize("is_chain", [False, True])
-def test_products_that_plain_numbers_cannot_hold_are_not_impossible(low, is_chain):
+@pytest.mark.parametrize("kind", KINDS)
+def test_products_that_plain_numbers_cannot_hold_are_not_impossible(low, kind):
     """Six variables are in the same state: each is probable enough, and their product is not."""
-    if is_chain:
+    if kind == "chain":
         same = np.zeros((2, 2, 2))
         same[[0, 1], [0, 1], [0, 1]] = 1.0
-        weights = (same.sum(0)[None], *[same] * 4, same.sum(2)[..., None])
+        factor = chain_factor(range(6), (same.sum(0)[None], *[same] * 4, same.sum(2)[..., None]))
+    elif kind == "diagram":
+        same = np.array([[0, -1], [-1, 1]])
+        factor = diagram_factor(range(6), [np.array([[0, 1]]), *[same] * 4, same.clip(max=0)])
     else:
-        weights = (np.zeros((2,) * 6),)
-        weights[0][(0,) * 6] = weights[0][(1,) * 6] = 1.0
-    graph = build_factor_graph([2] * 6, [Factor(tuple(range(6)), weights)], [[True, True]] * 6)
+        table = np.zeros((2,) * 6)
+        table[(0,) * 6] = table[(1,) * 6] = 1.0
+        factor = table_factor(range(6), table)
+    graph = build_factor_graph([2] * 6, [factor], [[True, True]] * 6)
     log_weights = torch.tensor([[-torch.inf, 0.0], *[[0.0, low]] * 5], dtype=torch.float64)
     beliefs = propagate_beliefs(graph, log_weights[None])
     np.testing.assert_allclose(beliefs.log_evidence, [5 * low], rtol=1e-12)
