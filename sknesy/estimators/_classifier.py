@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils.metaestimators import available_if
 
 from sknesy._arrays import as_weight
 from sknesy.estimators._base import BaseEMNeSy
@@ -11,6 +12,13 @@ from sknesy.estimators._prediction import PredictionMixin
 from sknesy.knowledge import Knowledge
 
 __all__ = ["EMNeSyClassifier"]
+
+
+def _has_two_labels(estimator) -> bool:
+    """Tell whether a label is one of two, as far as it is known."""
+    if estimator.target == "symbols" or has_several_outputs(estimator.knowledge):
+        return False
+    return len(getattr(estimator, "classes_", range(2))) == 2
 
 
 class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
@@ -382,6 +390,31 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         proba = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return list(map(np.log, proba)) if isinstance(proba, list) else np.log(proba)
+
+    @available_if(_has_two_labels)
+    def decision_function(self, X):
+        """Compute the log-odds of the second of two labels.
+
+        They have all digits where `predict_proba` is 0 or 1, and order samples where it does not.
+        For a threshold other than 0 there are scikit-learn's `FixedThresholdClassifier`, and
+        `TunedThresholdClassifierCV`, which finds one. It exists for two labels only.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_symbols, *symbol_shape) or (n_samples, n_features)
+            Features; with knowledge of any number of symbols a list of sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+            log p(y = classes_[1] | X) - log p(y = classes_[0] | X), in nats; inf or -inf where one
+            of them is impossible.
+
+        Notes
+        -----
+        Takes an E-step for each of the labels.
+        """
+        return self._log_odds(self._look(X))
 
     def score(self, X, y, sample_weight=None):
         """Compute how far predicted labels agree with what was observed.

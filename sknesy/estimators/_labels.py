@@ -151,6 +151,10 @@ class SingleLabel(LabelSpace):
         """Return the evidence that it is one of the classes, unknown which."""
         return observe(self._labels, compiled.output_states).amax(dim=0, keepdim=True)
 
+    def alone(self, k: int, compiled: Compiled) -> Tensor:
+        """Return the evidence that it is the class `k`, (1, 1, n_states)."""
+        return observe([self._labels[k]], compiled.output_states)
+
     def in_order(
         self, output_marginals: npt.NDArray[np.float64], compiled: Compiled
     ) -> npt.NDArray[np.float64]:

@@ -256,6 +256,20 @@ class PredictionMixin:
             _warn_of_dead(posterior.log_evidence)
         return posterior.numpy()
 
+    def _log_odds(self, seen):
+        """Compute the log-odds of the second of two labels, (n_samples,)."""
+        labels, device = self._fit_state.labels, self._fit_state.net.device
+        first, second = (
+            self._condition(seen, labels.alone(k, seen.compiled).to(device) == 0) for k in range(2)
+        )
+        log_evidence = first.log_evidence.logaddexp(second.log_evidence)
+        if first.kind == second.kind == "exact":
+            seen.check(log_evidence)
+        else:
+            _warn_of_dead(log_evidence)
+        odds = second.log_evidence - first.log_evidence
+        return odds.nan_to_num(0.0, posinf=torch.inf, neginf=-torch.inf).cpu().numpy()
+
     def _mode(self, seen):
         """Find the most probable worlds and their outputs.
 
