@@ -57,9 +57,8 @@ BENCHMARKS = {
     "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
     "scaling": lambda mnist, args: scaling.run(),
     "black-box": lambda mnist, args: black_box.run(mnist(), seed=args.seed),
-    "sudoku": lambda mnist, args: (
-        sudoku.run_small(mnist(), seed=args.seed),
-        sudoku.run_large(mnist(), seed=args.seed),
+    "sudoku": lambda mnist, args: sudoku.run(
+        mnist(), weak_data.find_folder(args.data), seed=args.seed
     ),
     "paths": lambda mnist, args: paths.run(seed=args.seed),
     "formula-kinds": lambda mnist, args: formula_kinds.run(

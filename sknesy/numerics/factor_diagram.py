@@ -71,7 +71,8 @@ class DiagramPotential(Potential):
 
     @property
     def n_weights(self) -> int:
-        return sum(int((table >= 0).sum()) for table in self.arrays)
+        # Each edge is read on the way on, on the way back, and for an answer.
+        return 3 * sum(int((table >= 0).sum()) for table in self.arrays)
 
     def answer(self, received: Sequence[Tensor], arithmetic: Arithmetic) -> Iterator[Tensor]:
         answers: list[list[Tensor]] = [[] for _ in received]
