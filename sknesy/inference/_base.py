@@ -5,18 +5,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sknesy._arrays import check_dense
 from sknesy._documentation import Documented
 from sknesy._validation import check_number, check_option, is_label, plain, take
 from sknesy.exceptions import InconsistentLabelError
+from sknesy.inference._evidence import Variables, read_evidence
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import observe
 from sknesy.numerics import mask_states
@@ -69,8 +68,9 @@ class Posterior:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_option(self.kind, "kind", [kind.value for kind in Kind])
-        object.__setattr__(self, "kind", Kind(self.kind))
+        if not isinstance(self.kind, Kind):
+            check_option(self.kind, "kind", [kind.value for kind in Kind])
+            object.__setattr__(self, "kind", Kind(self.kind))
 
     def __repr__(self) -> str:
         """Return shapes, the kind, and the mean log-evidence; arrays may be large."""
@@ -120,6 +120,12 @@ class Compiled:
     form: Any
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
+
+    @cached_property
+    def _variables(self) -> tuple[Variables, Variables]:
+        """Symbols and outputs, as `infer` checks arrays against them."""
+        n_output_states = tuple(map(len, self.output_states))
+        return Variables.of("symbol", self.n_states), Variables.of("output", n_output_states)
 
     def estimate_cost(self, n_samples: int) -> float:
         """Estimate the cost of `infer` for a batch.
@@ -251,7 +257,9 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         before normalising it: float32 has seven.
         """
         check_generator(generator)
-        log_prob, log_likelihood, shift = _read_evidence(compiled, log_prob, log_likelihood)
+        log_prob, log_likelihood, shift = read_evidence(
+            compiled._variables, log_prob, log_likelihood
+        )
         posterior = self._infer(compiled, log_prob, log_likelihood, generator)
         if shift is not None:
             posterior = replace(posterior, log_evidence=posterior.log_evidence + shift)
@@ -295,7 +303,9 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         """
         if "mode" not in self.supports:
             raise _refuse(self, "mode", "find most probable worlds")
-        log_prob, log_likelihood, shift = _read_evidence(compiled, log_prob, log_likelihood)
+        log_prob, log_likelihood, shift = read_evidence(
+            compiled._variables, log_prob, log_likelihood
+        )
         log_joint, worlds, outputs = self._mode(compiled, log_prob, log_likelihood)
         return log_joint if shift is None else log_joint + shift, worlds, outputs
 
@@ -342,7 +352,7 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
             raise _refuse(self, "sample", "draw worlds")
         check_number(n_draws, "n_draws", int, 1, example=100)
         check_generator(generator)
-        log_prob, log_likelihood, _ = _read_evidence(compiled, log_prob, log_likelihood)
+        log_prob, log_likelihood, _ = read_evidence(compiled._variables, log_prob, log_likelihood)
         return self._sample(compiled, log_prob, log_likelihood, n_draws, generator)
 
     def _sample(
@@ -478,98 +488,3 @@ def check_generator(generator: Any) -> None:
             f"generator must be a torch.Generator or None, got {generator!r}. Pass "
             "torch.Generator().manual_seed(0)."
         )
-
-
-def _read_evidence(
-    compiled: Any, log_prob: Any, log_likelihood: Any
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Check and cast the arrays that an engine is handed: float64, padded with -inf.
-
-    The third is what was subtracted from a sample's log-weights, None if nothing; see `_lift`.
-    """
-    n_output_states = tuple(map(len, compiled.output_states))
-    arrays = (
-        _read_weights(log_prob, "log_prob", compiled.n_states, "symbol"),
-        _read_weights(log_likelihood, "log_likelihood", n_output_states, "output"),
-    )
-    if len(arrays[0]) != len(arrays[1]):
-        raise ValueError(
-            f"log_prob and log_likelihood must hold equally many samples, got {len(arrays[0])} "
-            f"and {len(arrays[1])}. Pass one row of each a sample."
-        )
-    log_prob, of_symbols = _lift(arrays[0], "log_prob")
-    log_likelihood, of_outputs = _lift(arrays[1], "log_likelihood")
-    shifts = [shift for shift in (of_symbols, of_outputs) if shift is not None]
-    return log_prob, log_likelihood, sum(shifts[1:], shifts[0]) if shifts else None
-
-
-def _read_weights(values: Any, name: str, n_states: tuple[int, ...], what: str) -> Tensor:
-    """Check and cast log-weights of the states of variables."""
-    if isinstance(values, Tensor):
-        check_dense(values, name)  # what a sparse one leaves out would be probability one
-        array = values.detach()
-    else:
-        if np.ma.is_masked(values):
-            raise TypeError(
-                f"{name} must hold a number everywhere, got masked entries. Fill them: -inf where "
-                "a state is impossible."
-            )
-        try:
-            numbers = np.asarray(values)
-        except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
-            numbers = np.array(None)
-        if numbers.dtype.kind not in "fiu":
-            raise TypeError(
-                f"{name} must hold log-probabilities, got {numbers.dtype}. Pass floats in one "
-                "array: 0.0 where a state is certain, -inf where it is impossible."
-            )
-        array = torch.from_numpy(numbers.astype(np.float64))
-    if array.dtype != torch.float64:
-        if array.is_complex() or array.dtype == torch.bool:
-            raise TypeError(
-                f"{name} must hold log-probabilities, got {array.dtype}. Pass floats: 0.0 where a "
-                "state is certain, -inf where it is impossible."
-            )
-        array = array.double()
-    widest = max(n_states)
-    if array.ndim != 3 or array.shape[1:] != (len(n_states), widest):
-        raise ValueError(
-            f"{name} must have the shape (n_samples, {len(n_states)}, {widest}): each {what} with "
-            f"its states, got {tuple(array.shape)}. Pad with -inf."
-        )
-    # NaN fails the comparison, too. One pass over the array, one answer from the device.
-    if not bool((array < torch.inf).all()):
-        raise ValueError(
-            f"{name} must not hold NaN or +inf. Probability zero is -inf; check what the net "
-            "computes."
-        )
-    if min(n_states) < widest:
-        array = array.masked_fill(_padding(tuple(n_states), array.device), -torch.inf)
-    return array
-
-
-def _lift(array: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
-    """Remove the largest log-weight of each variable where it would leave no digits to others.
-
-    Returns the log-weights, and what was subtracted in all, (n_samples,), None if nothing. Beside
-    numbers such as -1e17, which a label far from any other has, states would all look alike.
-    """
-    peak = array.amax(-1) if array.numel() else array.new_zeros(array.shape[:2])
-    peak = torch.where(peak > -torch.inf, peak, 0.0)
-    if not bool((peak.abs() > _LARGE).any()):
-        return array, None
-    if bool((peak.abs() > _LARGEST).any()):
-        raise ValueError(
-            f"{name} must hold log-weights between -1e100 and 1e100 for at least one state, got "
-            f"{peak[peak.abs() > _LARGEST][0]:g} as the largest. Subtract a constant."
-        )
-    return array - peak[:, :, None], peak.sum(-1)
-
-
-_LARGE, _LARGEST = 1e9, 1e100  # float64 has seven digits behind the point beside the first
-
-
-@lru_cache(maxsize=64)
-def _padding(n_states: tuple[int, ...], device: torch.device) -> Tensor:
-    """Mark the states that variables do not have, (n_variables, widest)."""
-    return ~mask_states(torch.tensor(n_states, device=device))

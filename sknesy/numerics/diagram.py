@@ -23,6 +23,7 @@ from torch import Tensor
 from sknesy.numerics.rows import merge_rows
 from sknesy.numerics.segments import Segment, find_segments
 from sknesy.numerics.sizes import say_size
+from sknesy.numerics.small_batches import ArrayPasses, TooManyPathsError
 
 __all__ = ["Diagram", "Forced", "as_table", "build_diagram", "edges_of", "reduce_tables"]
 
@@ -120,6 +121,14 @@ class Diagram:
         return find_segments(
             self.levels, self.widths, self.n_states, self.variables, self.n_symbols
         )
+
+    @cached_property
+    def array_passes(self) -> ArrayPasses | None:
+        """Passes in numpy, for small batches; None where blocks have too many paths."""
+        try:
+            return ArrayPasses(self.segments, self.n_symbols, self.n_outputs)
+        except TooManyPathsError:
+            return None
 
     @cached_property
     def tables(self) -> tuple[Tensor | Forced, ...]:

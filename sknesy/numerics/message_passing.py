@@ -15,8 +15,11 @@ and it matters only where what was kept is hardly larger. Samples in which that 
 without any path, are computed again in log space. Marginals below 1e-50 may come out as 0.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,15 +27,16 @@ from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
 from sknesy.numerics.log_messages import infer_in_log_space
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
+from sknesy.numerics.small_batches import LEVELS_PER_RESCALE, LOST, LOWEST, TINY
 
 __all__ = ["infer_diagram"]
 
-_LOWEST = -1e300  # a logarithm of nothing that can be subtracted
-_TINY = 1e-250  # below, lost terms of up to 1e-300 could be seen
-_LEVELS_PER_RESCALE = 4
+Infer = Callable[[Diagram, Tensor, Tensor], list[Any]]
+
 # Columns (samples times repetitions) evaluated at once: a few rows of them fit into the cache.
 _MAX_COLUMNS = 8192
 _MAX_ENTRIES = 1 << 24  # messages kept at once: 128 MB
+_MAX_EDGES = 12_000  # of all samples, in a mean level, beyond which passes in numpy never pay
 
 # Microseconds, on one core: a call on a slice, and an edge of one column by either way.
 _RUN_CALL, _RUN_EDGE, _LIST_CALLS, _LIST_EDGE = 6.0, 0.6e-3, 20.0, 2.4e-3
@@ -54,8 +58,48 @@ def infer_diagram(
     if not diagram.widths[0]:  # nothing is possible
         nothing = torch.full_like(log_prob[:, 0, 0], -torch.inf)
         return nothing, torch.zeros_like(log_prob), torch.zeros_like(log_likelihood)
-    compute = partial(_infer_chunk, diagram)
+    if _prefers_arrays(diagram, log_prob, log_likelihood):
+        return _infer_chunk(diagram, _infer_arrays, log_prob, log_likelihood)
+    compute = partial(_infer_chunk, diagram, _infer_tensors)
     return in_parts(compute, _chunk_size(diagram), log_prob, log_likelihood)
+
+
+def _prefers_arrays(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> bool:
+    """Tell whether passes in numpy are faster: on a CPU, for few samples or few edges."""
+    n = len(log_prob)
+    if log_prob.device.type != "cpu" or not 0 < n * diagram.n_edges < _MAX_EDGES * diagram.n_levels:
+        return False
+    passes = diagram.array_passes
+    if passes is None:
+        return False
+    is_named = False
+    if passes.has_blocks:
+        possible = np.count_nonzero(log_likelihood.detach().numpy() > -np.inf)
+        is_named = bool(possible <= n * diagram.n_outputs)
+    return n <= passes.max_samples(is_named, diagram.estimate_cost)
+
+
+def _infer_chunk(
+    diagram: Diagram, infer: Infer, log_prob: Tensor, log_likelihood: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute with plain numbers, and again in log space where something could be lost."""
+    *found, redo = infer(diagram, log_prob, log_likelihood)
+    if redo is not None:
+        again = infer_in_log_space(diagram, log_prob[redo], log_likelihood[redo])
+        for result, repaired in zip(found, again, strict=True):
+            result[redo] = repaired
+    return tuple(found)
+
+
+def _infer_arrays(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Any]:
+    """Compute what `_infer_tensors` does, in numpy."""
+    assert diagram.array_passes is not None
+    *found, least = diagram.array_passes.infer(
+        log_prob.detach().numpy(), log_likelihood.detach().numpy()
+    )
+    is_sure = least >= TINY  # NaN is not
+    redo = None if is_sure.all() else torch.from_numpy(~is_sure).nonzero()[:, 0]
+    return [*map(torch.from_numpy, found), redo]
 
 
 def _chunk_size(diagram: Diagram) -> int:
@@ -72,7 +116,7 @@ class _Weights:
         self.by_kind = []
         for log_weight in (log_prob, log_likelihood):
             # Finite, so that weights that are all zero stay so: -inf - -inf would be NaN.
-            peak = log_weight.amax(-1, keepdim=True).clamp_(min=_LOWEST)
+            peak = log_weight.amax(-1, keepdim=True).clamp_(min=LOWEST)
             self.log_scale = self.log_scale + peak.sum((1, 2))
             # (variable, state, sample): operations run along samples, which are many
             self.by_kind.append((log_weight - peak).permute(1, 2, 0).contiguous().exp_())
@@ -93,6 +137,7 @@ class _Scale:
     def __init__(self, like: Tensor) -> None:
         self.log = torch.zeros_like(like)
         self.least = torch.ones_like(like)
+        self.lost = torch.full_like(like, LOST)  # more than any message lacks by underflow
 
     def divide(self, message: Tensor, peak: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
         """Divide a message by its peak, whose last axis is the samples; return what by."""
@@ -105,9 +150,8 @@ class _Scale:
         return safe
 
 
-def _infer_chunk(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _infer_tensors(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Any]:
+    """Compute log-evidence, marginals, and which samples to compute again, None if none."""
     weights = _Weights(log_prob, log_likelihood)
     scale = _Scale(weights.log_scale)
     flows = [torch.zeros_like(weights.by_kind[kind]) for kind in (SYMBOL, OUTPUT)]
@@ -133,14 +177,10 @@ def _infer_chunk(
     for flow in flows:
         level_total = flow.sum(1, keepdim=True)
         least = torch.minimum(least, level_total.amin((0, 1)))
-        flow.div_(level_total.clamp(min=_TINY))
-        marginals.append(flow.permute(2, 0, 1))
-    symbol_marginals, output_marginals = marginals
-    redo = torch.nonzero(~(least >= _TINY)).squeeze(1)
-    if len(redo):
-        again = infer_in_log_space(diagram, log_prob[redo], log_likelihood[redo])
-        log_evidence[redo], symbol_marginals[redo], output_marginals[redo] = again
-    return log_evidence, symbol_marginals.contiguous(), output_marginals.contiguous()
+        flow.div_(level_total.clamp(min=TINY))
+        marginals.append(flow.permute(2, 0, 1).contiguous())
+    redo = (~(least / scale.lost >= TINY / LOST)).nonzero()[:, 0]  # also where it is NaN
+    return [log_evidence, *marginals, redo if len(redo) else None]
 
 
 class _Chain:
@@ -157,7 +197,7 @@ class _Chain:
         for i, (step, weight) in enumerate(zip(self.segment.steps, self.weights, strict=True), 1):
             self.messages.append(message)
             message = _step_forward(step, message, weight)
-            if i % _LEVELS_PER_RESCALE == 0 and i < len(self.weights):
+            if i % LEVELS_PER_RESCALE == 0 and i < len(self.weights):
                 self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0)).log()
         return message
 
@@ -168,7 +208,7 @@ class _Chain:
             if weight is not None:
                 flow = flows[step.kind][self.segment.variables[i], : step.n_states]
             message = _step_backward(step, self.messages[i], message, weight, flow)
-            if i and i % _LEVELS_PER_RESCALE == 0:
+            if i and i % LEVELS_PER_RESCALE == 0:
                 self.scale.divide(message, message.amax(0))
         return message
 
@@ -199,17 +239,21 @@ class _Repeat:
         eye = torch.eye(width, dtype=message.dtype, device=message.device)
         inner = eye[:, :, None].expand(-1, -1, repeats * n).contiguous()
         log_scale = torch.zeros_like(self.scale.log)
+        # Products of products: what one lacks is handed on, and rescaling makes it larger.
+        lost = torch.full_like(log_scale, LOST)
         for i, (step, weight) in enumerate(zip(self.segment.steps, self.weights, strict=True), 1):
             self.inner.append(inner)
             inner = _step_forward(step, inner, weight)
-            if i % _LEVELS_PER_RESCALE == 0 and i < len(self.weights):
-                factor = self.scale.divide(inner, inner.amax((0, 1)))
-                log_scale = log_scale + factor.log().view(repeats, n).sum(0)
+            if i % LEVELS_PER_RESCALE == 0 and i < len(self.weights):
+                factor = self.scale.divide(inner, inner.amax((0, 1))).view(repeats, n)
+                log_scale = log_scale + factor.log().sum(0)
+                lost = (lost + LOST) / factor.amin(0)
         matrices = inner.view(width, width, repeats, n).permute(2, 1, 0, 3).contiguous()
         while True:
             peak = matrices.amax((1, 2))
             factor = self.scale.divide(matrices, peak, (len(matrices), 1, 1, n))
             log_scale = log_scale + factor.log().sum(0)
+            lost = (2.0 * lost + LOST) / factor.amin(0)
             self.tree.append(matrices)
             if len(matrices) == 1:
                 break
@@ -222,7 +266,7 @@ class _Repeat:
             if len(matrices) % 2:
                 product = torch.cat([product, matrices[-1:]])
             matrices = product
-        self.start = message
+        self.start, self.lost = message, lost
         message = (message[:, None] * self.tree[-1][0]).sum(0)
         self.scale.log = self.scale.log + log_scale
         self.scale.log = self.scale.log + self.scale.divide(message, message.sum(0)).log()
@@ -247,7 +291,7 @@ class _Repeat:
             if flow is not None:
                 rows = flow.view(step.n_states, repeats, n).transpose(0, 1)
                 flows[step.kind][self.segment.variables[i], : step.n_states] = rows
-            if i and i % _LEVELS_PER_RESCALE == 0:
+            if i and i % LEVELS_PER_RESCALE == 0:
                 self.scale.divide(message, message.amax(0))
         before = before[: self.n_before]
         self.scale.divide(before, before.amax(0))
@@ -255,7 +299,7 @@ class _Repeat:
 
     def _spread(self, end: Tensor) -> tuple[Tensor, Tensor]:
         """Compute forward messages at starts, backward ones at ends, (repeat, node, n)."""
-        starts, ends = self.start[None], end[None]
+        starts, ends, lost = self.start[None], end[None], self.lost
         for depth, matrices in enumerate(reversed(self.tree[:-1]), 1):
             pairs = len(matrices) // 2
             left, right = matrices[0 : 2 * pairs : 2], matrices[1 : 2 * pairs : 2]
@@ -268,10 +312,12 @@ class _Repeat:
                 next_ends[-1] = ends[-1]
             next_starts[1::2] = (starts[:pairs, :, None] * left).sum(1)
             next_ends[0 : 2 * pairs : 2] = (right * ends[:pairs, None]).sum(2)
-            starts, ends = next_starts, next_ends
-            if depth % _LEVELS_PER_RESCALE == 0:
-                self.scale.divide(starts, starts.sum(1, keepdim=True))
-                self.scale.divide(ends, ends.amax(1, keepdim=True))
+            starts, ends, lost = next_starts, next_ends, lost + self.lost
+            if depth % LEVELS_PER_RESCALE == 0:
+                by_start = self.scale.divide(starts, starts.sum(1, keepdim=True))
+                by_end = self.scale.divide(ends, ends.amax(1, keepdim=True))
+                lost = lost / torch.minimum(by_start.amin((0, 1)), by_end.amin((0, 1)))
+        self.scale.lost = torch.maximum(self.scale.lost, lost)
         return starts, ends
 
 

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from levels import paths_of, random_diagram, random_tables
 from weights import seeded, weights_of
@@ -17,6 +17,27 @@ from sknesy.numerics.diagram import build_diagram, reduce_tables
 from sknesy.numerics.log_messages import infer_in_log_space, mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
 from sknesy.numerics.rows import merge_rows
+
+
+def by_arrays(diagram, *weights):
+    return message_passing._infer_chunk(diagram, message_passing._infer_arrays, *weights)
+
+
+def by_tensors(diagram, *weights):
+    return message_passing._infer_chunk(diagram, message_passing._infer_tensors, *weights)
+
+
+WAYS = (by_arrays, by_tensors, infer_in_log_space)
+
+
+def assert_equal_log_space(diagram, *weights):
+    expected = infer_in_log_space(diagram, *weights)
+    # A logarithm of -1e4 has twelve digits behind the point: beyond, log space is the worse one.
+    largest = expected[0].clamp(min=-1e5).abs().max()
+    tolerance = 1e-12 * max(1.0, float(largest) / 1e3)
+    for infer in (by_arrays, by_tensors):
+        for got, wanted in zip(infer(diagram, *weights), expected, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 
 def by_paths(tables, diagram, log_prob, log_likelihood):
@@ -95,7 +116,7 @@ def test_messages_equal_sums_over_paths(seed, n_symbols, n_outputs, n_hidden):
     assert diagram.count() == len(paths_of(tables))
     weights = weights_of(diagram, seed)
     expected = by_paths(tables, diagram, *weights)
-    for infer in (infer_diagram, infer_in_log_space):
+    for infer in WAYS if diagram.widths[0] else [infer_diagram]:
         log_evidence, *marginals = infer(diagram, *weights)
         for i, (total, shares, _) in enumerate(expected):
             np.testing.assert_allclose(log_evidence[i].exp(), total, rtol=1e-11)
@@ -129,22 +150,53 @@ def repeated_tables(rng, n_repeats, width, period):
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n_repeats=st.integers(6, 23),
-    width=st.integers(1, 4),
-    period=st.integers(1, 3),
+    n_repeats=st.integers(6, 17),
+    width=st.integers(1, 3),
+    kinds=st.lists(st.sampled_from("soa"), min_size=1, max_size=4),
+    is_named=st.booleans(),
+    is_extreme=st.booleans(),
 )
-def test_repeated_blocks_equal_log_space(seed, n_repeats, width, period):
+@example(  # products of products lost what mattered, and nobody noticed
+    seed=192, n_repeats=15, width=3, kinds=["s", "a"], is_named=False, is_extreme=True
+)
+def test_repeated_blocks_equal_log_space(seed, n_repeats, width, kinds, is_named, is_extreme):
+    """Blocks of symbols, outputs and variables without weight, under labels of both kinds."""
     rng = np.random.default_rng(seed)
-    tables = repeated_tables(rng, n_repeats, width, period)
-    n_levels = len(tables)
-    variables = np.concatenate([rng.permutation(n_levels - 1), [n_levels - 1]])
-    diagram = build_diagram(tables, variables.tolist(), n_levels - 1, 1)
+    tables = repeated_tables(rng, n_repeats, width, len(kinds))
+    kinds = np.array(["s", *(kinds * n_repeats), "o"])
+    variables = np.full(len(kinds), -1)
+    counts = [(kinds == kind).sum() for kind in "so"]
+    variables[kinds == "s"] = rng.permutation(counts[0])
+    variables[kinds == "o"] = counts[0] + rng.permutation(counts[1])
+    diagram = build_diagram(tables, variables.tolist(), *map(int, counts))
     if not diagram.widths[0]:
         return
     weights = weights_of(diagram, seed, n=3, dead=0.02)
-    expected = infer_in_log_space(diagram, *weights)
-    for got, wanted in zip(infer_diagram(diagram, *weights), expected, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+    if is_extreme:
+        weights = make_extreme(weights, rng)
+    if is_named:
+        best = weights[1].argmax(-1, keepdim=True)
+        weights[1] = torch.full_like(weights[1], -torch.inf).scatter(2, best, -0.5)
+    assert_equal_log_space(diagram, *weights)
+
+
+def make_extreme(weights, rng):
+    """Log-weights of which most are e^-350 to e^-2000, or nothing."""
+    levels = np.array([0.0, -1.0, -300.0, -460.0, -700.0, -2000.0, -np.inf])
+    drawn = [levels[rng.integers(len(levels), size=array.shape)] for array in weights]
+    return [
+        torch.where(array > -torch.inf, torch.from_numpy(new), array)
+        for array, new in zip(weights, drawn, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n_symbols=st.integers(1, 8), n_outputs=st.integers(1, 3))
+def test_nothing_is_lost_where_plain_numbers_fail(seed, n_symbols, n_outputs):
+    _, diagram = random_diagram(seed, n_symbols, n_outputs, density=0.9)
+    if diagram.widths[0]:
+        weights = make_extreme(weights_of(diagram, seed), np.random.default_rng(seed))
+        assert_equal_log_space(diagram, *weights)
 
 
 def parity(n_symbols):
@@ -188,11 +240,8 @@ def test_small_probabilities_are_as_exact_in_long_diagrams(low):
     log_prob[1, :7, 1] = -torch.inf
     log_prob[2] = torch.randn(200, 2, generator=seeded(0))
     log_likelihood = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(3, -1, -1)
-    log_evidence, symbols, outputs = infer_diagram(diagram, log_prob, log_likelihood)
-    expected = infer_in_log_space(diagram, log_prob, log_likelihood)
-    np.testing.assert_allclose(log_evidence, expected[0], rtol=1e-12)
-    np.testing.assert_allclose(symbols, expected[1], rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(outputs, expected[2], rtol=1e-10)
+    assert_equal_log_space(diagram, log_prob, log_likelihood)
+    log_evidence, symbols, _ = infer_diagram(diagram, log_prob, log_likelihood)
     np.testing.assert_allclose(log_evidence[1], low, rtol=1e-12)
     np.testing.assert_allclose(symbols[1, 7], [0.0, 1.0])
 
@@ -204,6 +253,7 @@ def test_parts_of_a_batch_equal_the_whole(monkeypatch):
     modes = mode_diagram(diagram, *weights)
     monkeypatch.setattr(message_passing, "_MAX_COLUMNS", 4)
     monkeypatch.setattr("sknesy.numerics.log_messages._MAX_ENTRIES", 100)
+    monkeypatch.setattr(message_passing, "_prefers_arrays", lambda *args: False)
     for got, wanted in zip(infer_diagram(diagram, *weights), whole, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-14)
     for got, wanted in zip(mode_diagram(diagram, *weights), modes, strict=True):
@@ -212,14 +262,40 @@ def test_parts_of_a_batch_equal_the_whole(monkeypatch):
 
 def test_both_ways_to_sum_edges_agree(monkeypatch):
     for seed in range(5):
-        _, diagram = random_diagram(seed, 3, 2, 1)
+        _, diagram = random_diagram(seed, 3, 2, 1, density=1.0)
         weights = weights_of(diagram, seed)
         results = []
         for prefers in (True, False):
             monkeypatch.setattr(message_passing, "_prefers_runs", lambda *args, p=prefers: p)
-            results.append(infer_diagram(diagram, *weights))
+            results.append(by_tensors(diagram, *weights))
         for a, b in zip(*results, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_a_small_batch_goes_through_numpy_and_a_large_one_through_tensors(monkeypatch):
+    taken = []
+    for name in ("_infer_arrays", "_infer_tensors"):
+        way = getattr(message_passing, name)
+        monkeypatch.setattr(
+            message_passing, name, lambda *args, f=way, n=name: taken.append(n) or f(*args)
+        )
+    diagram = parity(3)
+    for n in (2, 2000):
+        infer_diagram(diagram, *weights_of(diagram, 0, n=n))
+    assert taken == ["_infer_arrays", "_infer_tensors"]
+
+
+def test_a_block_of_too_many_paths_goes_through_tensors():
+    rng = np.random.default_rng(0)
+    block = [rng.integers(4, size=(4, 9)) for _ in range(4)]  # 4 * 9^4 paths
+    tables = [np.arange(4)[None], *(block * 6), np.eye(4, dtype=np.int64) - 1]
+    diagram = build_diagram(tables, range(26), 25, 1)
+    assert diagram.array_passes is None
+    weights = weights_of(diagram, 0, n=1)
+    for got, wanted in zip(
+        infer_diagram(diagram, *weights), infer_in_log_space(diagram, *weights), strict=True
+    ):
+        np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-12)
 
 
 def test_empty_batches():
