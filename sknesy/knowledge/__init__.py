@@ -22,6 +22,7 @@ from sknesy.knowledge._function import FunctionKnowledge
 from sknesy.knowledge._identity import IdentityKnowledge
 from sknesy.knowledge._in_parallel import conclude_in_parallel
 from sknesy.knowledge._steps import StepKnowledge
+from sknesy.knowledge._totals import Totals
 from sknesy.knowledge._transitions import END, Transitions
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Parity",
     "ClassCounts",
     "END",
+    "Totals",
     "Transitions",
     "from_cpmpy",
     "read_dimacs",

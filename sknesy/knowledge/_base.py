@@ -21,6 +21,7 @@ from sknesy._validation import (
     stack_columns,
 )
 from sknesy.exceptions import UnsupportedKnowledgeError
+from sknesy.knowledge._totals import Totals
 from sknesy.knowledge._written import count_symbols
 
 __all__ = ["Knowledge"]
@@ -81,6 +82,14 @@ class Knowledge(ABC):
             return None
         is_answer = all(isinstance(label, bool) for label in self.output_states[0])
         return True if is_answer else None
+
+    @property
+    def totals(self) -> Totals | None:
+        """Sum that alone decides the label; None if the label depends on more, or totals are many.
+
+        `SumEngine` serves knowledge that has it.
+        """
+        return None
 
     @property
     def is_family(self) -> bool:

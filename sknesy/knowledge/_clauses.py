@@ -16,6 +16,7 @@ from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._constraints import LinearConstraint, encode_constraint, merge_terms, renumber
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._states import MAX_SYMBOLS, as_answers
+from sknesy.knowledge._totals import Totals
 from sknesy.knowledge._written import count_symbols
 from sknesy.sat import Variable, deduce
 
@@ -218,6 +219,20 @@ class ClauseKnowledge(Knowledge):
             clauses.extend(encoded)
         return tuple(clauses)
 
+    @cached_property
+    def totals(self) -> Totals | None:
+        """Sum that alone decides the label; None unless a constraint on symbols says it all."""
+        if self.given_clauses or self.outputs is not None or len(self.constraints) != 1:
+            return None
+        (constraint,) = self.constraints
+        weights = dict(constraint.coefficients)
+        if not weights.keys() <= self._named():
+            return None
+        added = [[weights.get(x, 0) for x in variable] for variable in self.symbol_variables]
+        name = _Within(*constraint.limits, self.output_states[0])
+        totals = Totals(tuple(map(tuple, added)), self.n_symbols, name)
+        return totals if totals.is_listable else None
+
     @property
     def auxiliaries(self) -> tuple[int, ...]:
         """Propositions of `clauses` that are neither a symbol's nor an output's."""
@@ -280,7 +295,9 @@ class ClauseKnowledge(Knowledge):
         return [self._numbers[p - 1] for p in propositions]
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
-        """Give the label of each world, by asking the SAT solver."""
+        """Give the label of each world, by asking the SAT solver where it takes more than a sum."""
+        if self.totals is not None:
+            return self.totals.conclude(worlds, self.n_states)
         array = as_worlds(worlds, self.n_states)
         dense = self.dense
         variables = dense.symbol_variables
@@ -330,6 +347,18 @@ class ClauseKnowledge(Knowledge):
             name[v] for name, v in zip(self.output_states, states, strict=True) if v is not None
         )
         return names[0] if len(names) == 1 else names
+
+
+@dataclass(frozen=True)
+class _Within:
+    """Label of a total: whether it is within bounds."""
+
+    low: int
+    high: int
+    names: tuple[Hashable, ...]
+
+    def __call__(self, total: int) -> Hashable:
+        return self.names[self.low <= total <= self.high]
 
 
 def _as_variable(propositions: tuple[int, ...]) -> Variable:

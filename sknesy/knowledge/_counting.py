@@ -1,15 +1,18 @@
 """Small machines: sums, counts and thresholds of symbols, for any number of symbols."""
 
+import math
 import operator
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from fractions import Fraction
+from functools import cached_property, partial
 from numbers import Rational
 from typing import Any
 
 from sknesy._validation import MAX_STATES, as_count, as_names, is_hashable, join_names, take
 from sknesy.knowledge._states import as_answers
 from sknesy.knowledge._steps import StepKnowledge
+from sknesy.knowledge._totals import Totals
 from sknesy.knowledge._written import write_names
 
 __all__ = ["AllOf", "AnyOf", "AtLeast", "AtMost", "Count", "Exactly", "Parity", "SymbolSum"]
@@ -52,6 +55,27 @@ class _Answer:
 
     def __call__(self, state: Any) -> Hashable:
         return self.names[self.test(state)]
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Total that was counted in parts of one."""
+
+    n_parts: int
+
+    def __call__(self, total: int) -> Hashable:
+        whole, rest = divmod(total, self.n_parts)
+        return Fraction(total, self.n_parts) if rest else whole
+
+
+@dataclass(frozen=True)
+class _None:
+    """Label of a count of what should not be there."""
+
+    final: Callable[[bool], Hashable]
+
+    def __call__(self, count: int) -> Hashable:
+        return self.final(count == 0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,15 @@ class _Question(StepKnowledge):
         """Label where the answer is yes: the second of `names`."""
         return self.names[1]
 
+    @cached_property
+    def totals(self) -> Totals | None:
+        """Sum that alone decides the label: the count. None for parities."""
+        if isinstance(self.step, _CountUp):
+            return _count_totals(self, self.final[0])
+        if isinstance(self.step, _Still):
+            return _count_totals(self, _None(self.final[0]), are_wrong=True)
+        return None
+
     def _arguments(self) -> list[str]:
         names = [] if self.names == _BOOLEAN else [f"names={write_names(self.names)}"]
         return [*self._threshold(), *self._length, *_write_counted(self), *names]
@@ -148,6 +181,14 @@ class SymbolSum(StepKnowledge):
                 )
         super().__init__(_add, names, n_symbols)
 
+    @cached_property
+    def totals(self) -> Totals | None:
+        """Sum that alone decides the label, which it is; None if totals are many."""
+        names: list[Any] = list(self._own_states)
+        n_parts = math.lcm(*(int(x.denominator) for x in names))
+        added = [int(x * n_parts) for x in names]
+        return _as_totals(self, added, _Scaled(n_parts))
+
     def _arguments(self) -> list[str]:
         states = self._own_states
         written = [] if states == tuple(range(10)) else [f"states={write_names(states)}"]
@@ -187,6 +228,11 @@ class Count(StepKnowledge):
     ) -> None:
         names = as_names(states, "states")
         super().__init__(_CountUp(_as_counted(of, names)), names, n_symbols)
+
+    @cached_property
+    def totals(self) -> Totals | None:
+        """Sum that alone decides the label: the count."""
+        return _count_totals(self, int)
 
     def _arguments(self) -> list[str]:
         return [*self._length, *_write_counted(self)]
@@ -458,6 +504,27 @@ def _as_counted(of: object, states: tuple[Hashable, ...]) -> tuple[Hashable, ...
             "others."
         )
     return tuple(name for name in states if _is_state(name, tuple(wanted)))
+
+
+def _count_totals(
+    knowledge: StepKnowledge, name: Callable[[int], Hashable], are_wrong: bool = False
+) -> Totals | None:
+    """Return the sum that counts the symbols in the states that a machine counts, or the others."""
+    counted = knowledge.step.of  # type: ignore[attr-defined]
+    added = [int((state in counted) != are_wrong) for state in knowledge._own_states]
+    return _as_totals(knowledge, added, name)
+
+
+def _as_totals(
+    knowledge: StepKnowledge, added: list[int], name: Callable[[int], Hashable]
+) -> Totals | None:
+    """Return the sum of what the states of each symbol add, if its totals can be kept."""
+    if knowledge.is_family:
+        return None
+    has_end = knowledge.is_padded
+    row = (*added, 0) if has_end else tuple(added)
+    totals = Totals((row,), knowledge.n_symbols, name, has_end)
+    return totals if totals.is_listable else None
 
 
 def _is_state(name: object, states: tuple[object, ...]) -> bool:

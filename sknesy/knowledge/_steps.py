@@ -201,6 +201,8 @@ class StepKnowledge(Knowledge):
     @property
     def output_states(self) -> tuple[tuple[Hashable, ...], ...]:
         """Names of the states of each output, as found by trying all states."""
+        if self.totals is not None:
+            return (self.totals.labels,)
         found = dict(zip(self.emission_order, self.transitions().output_states, strict=True))
         return tuple(found[o] for o in range(len(found)))
 
@@ -292,6 +294,8 @@ class StepKnowledge(Knowledge):
 
     def conclude(self, worlds: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Give the label of each world, by running the machine on all of them at once."""
+        if self.totals is not None:
+            return self.totals.conclude(worlds, self.n_states)
         array = as_worlds(worlds, self.n_states)
         labels = np.empty(len(array), dtype=object)
         try:
@@ -318,7 +322,8 @@ class StepKnowledge(Knowledge):
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out what is derived."""
-        return {name: value for name, value in self.__dict__.items() if name != "_transitions"}
+        derived = ("_transitions", "totals")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def _arguments(self) -> list[str]:
         written = [write_function(self.step)]

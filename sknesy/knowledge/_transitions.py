@@ -19,6 +19,7 @@ __all__ = [
     "NoWorldError",
     "Reader",
     "Transitions",
+    "order_names",
     "read_off",
     "unroll_machine",
 ]
@@ -260,19 +261,25 @@ def _trim(
     )
 
 
+def order_names(names: Iterable[Hashable]) -> list[Hashable]:
+    """Return different names sorted by value, or as they appear if they have no order."""
+    appeared: list[Any] = list(dict.fromkeys(names))
+    try:
+        ordered = sorted(appeared)
+    except TypeError:
+        return appeared
+    # Sets compare, but have no order.
+    return ordered if all(a < b for a, b in pairwise(ordered)) else appeared
+
+
 def _in_order(names: Iterable[Hashable]) -> tuple[list[Hashable], IntArray]:
-    """Return names sorted by value, or as they appear if they have no order; the new place of each.
+    """Return names in order, and the new place of each.
 
     The order of states decides how regular a diagram is: sums and counters that are sorted lead
     neighbours to neighbours, and repeated positions look alike.
     """
-    appeared: list[Any] = list(names)
-    try:
-        ordered = sorted(appeared)
-        if not all(a < b for a, b in pairwise(ordered)):
-            ordered = appeared  # sets compare, but have no order
-    except TypeError:
-        ordered = appeared
+    appeared = list(names)
+    ordered = order_names(appeared)
     place = {name: i for i, name in enumerate(ordered)}
     rank = np.array([place[name] for name in appeared] or [0], dtype=np.int64)
     return ordered, rank
