@@ -4,11 +4,13 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from oracle import conclude_clauses, holds
 
 from sknesy.knowledge import (
     END,
+    AllOf,
     AtLeast,
     ClassCounts,
     ClauseKnowledge,
@@ -16,6 +18,7 @@ from sknesy.knowledge import (
     FunctionKnowledge,
     IdentityKnowledge,
     Knowledge,
+    LinearConstraint,
     Parity,
     StepKnowledge,
     SymbolSum,
@@ -287,6 +290,32 @@ def class_counts():
     )
 
 
+def all_of_bags():
+    """Bags of up to four instances in three states, filled up with END, which is state 3."""
+    family = AllOf(of=["a", "b"], states=["a", "b", "c"])
+
+    def conclude(world):
+        if any(v == 3 and w != 3 for v, w in pairwise(world)):
+            return None
+        return (int(2 not in world),)
+
+    return Problem("all of bags", family.unroll(4), ((False, True),), conclude)
+
+
+def bounded():
+    """A bound on a sum of unlike weights, some negative; symbols of two and of three states."""
+    symbols = [[1], [2, 3, 4], [5], [6, 7]]
+    weights = {1: 5, 2: -2, 4: 3, 5: -4, 7: 2}
+    constraint = LinearConstraint(weights.keys(), weights.values(), "<=", 1)
+    knowledge = ClauseKnowledge([], symbols, constraints=[constraint])
+
+    def conclude(world):
+        total = 5 * world[0] + (-2, 0, 3)[world[1]] - 4 * world[2] + 2 * world[3]
+        return (int(total <= 1),)
+
+    return Problem("bounded", knowledge, ((False, True),), conclude)
+
+
 SMALL_PROBLEMS = [
     addition(),
     mixed(),
@@ -307,6 +336,8 @@ SMALL_PROBLEMS = [
     transducer(),
     sequences(),
     class_counts(),
+    all_of_bags(),
+    bounded(),
 ]
 
 __all__ = ["SMALL_PROBLEMS", "Problem", "add", "holds"]

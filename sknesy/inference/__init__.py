@@ -18,6 +18,7 @@ from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_s
 from sknesy.inference._probabilities import pad_symbols, true_state
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
 from sknesy.inference._sdd import SDDEngine
+from sknesy.inference._sums import SumEngine
 
 __all__ = [
     "AutoEngine",
@@ -41,6 +42,7 @@ __all__ = [
     "Search",
     "SearchLimits",
     "Selection",
+    "SumEngine",
     "WorldDistance",
     "compile_knowledge",
     "compile_search",

@@ -33,6 +33,7 @@ from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._mode import ModeEngine
 from sknesy.inference._pilot import Budget, guess_distance, run_pilot
 from sknesy.inference._sampling import SamplingEngine
+from sknesy.inference._sums import SumEngine
 from sknesy.knowledge import Knowledge
 
 __all__ = ["AutoEngine", "Selection"]
@@ -68,9 +69,10 @@ def _choose(engine: InferenceEngine, compiled: Compiled, reason: str) -> Compile
 class AutoEngine(InferenceEngine):
     """Choice of an engine among several; ``inference="auto"`` stands for it.
 
-    Exact engines compile the knowledge, one after the other: to a decision diagram, and to a table
-    of its worlds where these are few, or too wide for a diagram. The one whose evaluation is
-    estimated to be the cheapest is kept. `ClassCounts` has an engine of its own, `CountsEngine`.
+    Exact engines compile the knowledge, one after the other: to a sum, where the label depends on
+    nothing else, to a decision diagram, and to a table of its worlds where these are few, or too
+    wide for a diagram. The one whose evaluation is estimated to be the cheapest is kept.
+    `ClassCounts` has an engine of its own, `CountsEngine`.
 
     Where nothing exact reaches, engines that approximate are tried on made-up evidence: belief
     propagation, weighted draws, and the most probable world. The one that is best by its own
@@ -166,9 +168,9 @@ class AutoEngine(InferenceEngine):
             return _choose(reuse.engine, compiled, reuse.reason)
         budget = Budget(self.time_limit)
         candidates = self._candidates()
-        exact = [e for e in candidates if e.kind == Kind.EXACT and e.made_for is None]
+        exact = [e for e in candidates if e.kind == Kind.EXACT and e.takes(knowledge)]
         # What is made for this knowledge has no rival.
-        exact = [e for e in candidates if e.made_for and isinstance(knowledge, e.made_for)] or exact
+        exact = [e for e in exact if e.made_for is not None] or exact
         rivals: list[tuple[InferenceEngine, Compiled]] = []
         refusals: list[tuple[InferenceEngine, SknesyError]] = []
         for engine in exact:
@@ -191,6 +193,7 @@ class AutoEngine(InferenceEngine):
         if self.engines is not None:
             return [clone(engine) for engine in self.engines]
         return [
+            SumEngine(),
             DiagramEngine(
                 max_width=self.max_width, max_edges=self.max_edges, time_limit=self.time_limit
             ),

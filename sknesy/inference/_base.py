@@ -388,6 +388,21 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         """
         return float(posterior.kind == Kind.EXACT)
 
+    def takes(self, knowledge: Knowledge) -> bool:
+        """Tell whether knowledge is of a kind that the engine is for.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+            What is to be compiled.
+
+        Returns
+        -------
+        bool
+            False where `compile` would refuse the kind. `AutoEngine` then leaves the engine out.
+        """
+        return self.made_for is None or isinstance(knowledge, self.made_for)
+
     def may_beat(self, rival: Compiled) -> bool:
         """Tell whether compiling is worth while, where a rival is exact already.
 

@@ -10,9 +10,12 @@ from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.log_messages import mode_diagram, sample_diagram
 from sknesy.numerics.message_passing import infer_diagram
+from sknesy.numerics.weighted_sum import WeightedSum
 from sknesy.sat import Deadline
 
 __all__ = ["DiagramEngine"]
+
+_MAX_RIVAL = 20_000  # edges; with more, a sum is the faster form
 
 
 class DiagramEngine(ExactEngine):
@@ -121,6 +124,10 @@ class DiagramEngine(ExactEngine):
         level = diagram.variables.tolist().index(diagram.n_symbols)
         states = diagram.levels[level][1].unique().tolist()  # every edge is on a path
         check_labels(labels, [compiled.output_states[0][v] for v in states])
+
+    def may_beat(self, rival: Compiled) -> bool:
+        """Tell whether a diagram may be smaller than what a sum costs."""
+        return not isinstance(rival.form, WeightedSum) or rival.form.n_edges <= _MAX_RIVAL
 
     def describe(self, compiled: Compiled) -> str:
         """Return the number of edges, in words."""

@@ -8,6 +8,7 @@ from sknesy.inference import (
     ModeEngine,
     SamplingEngine,
     SDDEngine,
+    SumEngine,
 )
 
 EXACT = [
@@ -18,6 +19,7 @@ EXACT = [
     SDDEngine(),
     SDDEngine(vtree="right"),
     CountsEngine(),
+    SumEngine(),
 ]
 
 # Never above the exact log-evidence.
@@ -36,4 +38,7 @@ LOOPY = [BeliefPropagationEngine()]
 REFUSED = {"BeliefPropagationEngine": {"at most"}}
 
 # The names of the problems that an engine takes, where it refuses all others.
-TAKEN = {"CountsEngine": {"class counts"}}
+TAKEN = {
+    "CountsEngine": {"class counts"},
+    "SumEngine": {"symbol sum", "at least", "all of bags", "bounded"},
+}
