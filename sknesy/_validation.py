@@ -4,6 +4,7 @@ import math
 import sys
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
+from contextlib import suppress
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -447,6 +448,9 @@ def check_labels(
     """
     known = set(possible)
     given = take(labels, where, 10**9)
+    with suppress(TypeError):  # of what has no hash
+        if known.issuperset(given):
+            return
     for label in given:
         if not is_hashable(label):
             raise InconsistentLabelError(

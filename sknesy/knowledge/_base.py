@@ -185,7 +185,11 @@ class Knowledge(ABC):
         """
         if self.n_outputs == 1:
             return as_column(as_labels(y))
-        rows = as_rows(y, self.n_outputs)
+        array = as_array(y)
+        is_table = array.shape == (len(array), self.n_outputs) and len(array) > 0
+        if is_table and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
+            return array.astype(np.int64)  # nothing else can be in it
+        rows = as_rows(array, self.n_outputs)
         if not rows:
             return np.empty((0, self.n_outputs), dtype=object)
         return stack_columns(zip(*rows, strict=True))

@@ -38,6 +38,7 @@ __all__ = [
 
 Entry = Hashable
 _KNOWN_TYPES = {bool, int, str}
+_INEXACT = {type(None), frozenset}  # of cells in normal form
 _GAPLESS = "biuSU"  # kinds of arrays that cannot hold a gap
 
 
@@ -115,8 +116,11 @@ class Entries:
         for o, states in enumerate(output_states):
             position = {name: v for v, name in enumerate(states)}
             rows: list[int] = []
-            columns: list[Hashable] = []
-            for e, cell in enumerate(self.cells(o)):
+            columns: list[Any] = []
+            cells = self.cells(o)
+            if _is_whole(cells):  # without a loop over all entries
+                rows, columns, cells = list(range(len(cells))), cells, []
+            for e, cell in enumerate(cells):
                 if cell is None:
                     mask[e, o, : len(states)] = True
                 elif isinstance(cell, frozenset):
@@ -328,5 +332,5 @@ def _is_partial(row: Any, n_outputs: int) -> bool:
 
 
 def _is_whole(entry: Any) -> bool:
-    """Tell whether an entry of several outputs is an exact label."""
-    return not any(cell is None or isinstance(cell, frozenset) for cell in entry)
+    """Tell whether an entry of several outputs is an exact label; so for cells of several rows."""
+    return _INEXACT.isdisjoint(map(type, entry))
