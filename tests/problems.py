@@ -10,6 +10,7 @@ from oracle import conclude_clauses, holds
 
 from sknesy.knowledge import (
     END,
+    AllDifferent,
     AllOf,
     AtLeast,
     ClassCounts,
@@ -316,12 +317,75 @@ def bounded():
     return Problem("bounded", knowledge, ((False, True),), conclude)
 
 
+def all_different():
+    """Two scopes that share a symbol; states are named alike in part, and one is known."""
+    states = [["a", "b"], ["b", "c", "a"], ["c"], ["b", "d", "c"]]
+    scopes = [[0, 1, 3], [1, 2]]
+    knowledge = AllDifferent(symbol_states=states, scopes=scopes)
+
+    def conclude(world):
+        names = [states[s][v] for s, v in enumerate(world)]
+        return (int(all(len({names[s] for s in scope}) == len(scope) for scope in scopes)),)
+
+    return Problem("all different", knowledge, ((False, True),), conclude)
+
+
+def _is_small(total):
+    return total <= 4
+
+
+def three_rules():
+    """All different, a machine that reads in another order, and clauses with an auxiliary."""
+    n_symbols, states = 4, range(4)
+    ends_small = StepKnowledge(
+        _add_weighted, states, n_symbols, final=_is_small, reading_order=[2, 0, 3, 1]
+    )
+    symbols = [[4 * s + v + 1 for v in states] for s in range(n_symbols)]
+    # Auxiliary 17: symbol 0 is in state 3. Then symbol 1 is in state 0, or symbol 2 is.
+    linked = ClauseKnowledge([[-4, 17], [4, -17], [-17, 5, 9]], symbols)
+
+    def conclude(world):
+        total = 0
+        for position, s in enumerate([2, 0, 3, 1]):
+            total = _add_weighted(total, world[s], position)
+        linked_holds = world[0] != 3 or world[1] == 0 or world[2] == 0
+        return (int(len({*world}) == 4 and total <= 4 and linked_holds),)
+
+    knowledge = AllDifferent(4, states) & (ends_small & linked)
+    return Problem("three rules", knowledge, ((False, True),), conclude)
+
+
+def _add_weighted(total, symbol, position):
+    return (total + (1 + position % 2) * symbol) % 11
+
+
+def _rise(last, symbol, position):
+    """Symbols never fall; a world in which one does cannot occur."""
+    return symbol if symbol >= last else None
+
+
+def _is_two(last):
+    return last == 2
+
+
+def possible_rules():
+    """Two rules, of which one rules worlds out: these have neither label."""
+    rises_to_two = StepKnowledge(_rise, range(3), 3, final=_is_two)
+    knowledge = rises_to_two & AtLeast(1, 3, of=0, states=range(3))
+
+    def conclude(world):
+        if list(world) != sorted(world):
+            return None
+        return (int(world[-1] == 2 and 0 in world),)
+
+    return Problem("possible rules", knowledge, ((False, True),), conclude)
+
+
 SMALL_PROBLEMS = [
     addition(),
     mixed(),
     identity(),
     random_cnf(seed=0),
-    random_cnf(n=6, m=20, seed=3),
     any_of(),
     colouring(),
     two_outputs(),
@@ -338,6 +402,9 @@ SMALL_PROBLEMS = [
     class_counts(),
     all_of_bags(),
     bounded(),
+    all_different(),
+    three_rules(),
+    possible_rules(),
 ]
 
 __all__ = ["SMALL_PROBLEMS", "Problem", "add", "holds"]

@@ -4,6 +4,11 @@ from sknesy.compilation._circuits import SddOptions, compile_circuit, compile_cl
 from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import check_clauses, enumerate_clause_worlds
+from sknesy.compilation._conjunctions import (
+    compile_conjunction_factors,
+    compile_conjunction_levels,
+    enumerate_conjunction,
+)
 from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
 from sknesy.compilation._failures import Failures, read_failures
 from sknesy.compilation._levels import Levels, Limits, compile_levels
@@ -23,11 +28,14 @@ __all__ = [
     "compile_clause_circuit",
     "compile_clause_factors",
     "compile_clause_levels",
+    "compile_conjunction_factors",
+    "compile_conjunction_levels",
     "compile_factors",
     "compile_levels",
     "compile_step_factors",
     "compile_step_levels",
     "enumerate_clause_worlds",
+    "enumerate_conjunction",
     "enumerate_step_worlds",
     "enumerate_worlds",
     "read_failures",

@@ -18,13 +18,16 @@ from sknesy.compilation._differences import (
     make_all_different,
     read_matching,
 )
+from sknesy.compilation._distinct import DistinctValues
 from sknesy.compilation._factors import Factors, compile_factors, link_levels
 from sknesy.compilation._multivalued import MultiClause, Relation
 from sknesy.compilation._sums import BoundedSum
+from sknesy.compilation._tables import Tabled
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge import ClauseKnowledge
 from sknesy.numerics.bounded_sum import unroll_sum
 from sknesy.numerics.factor_chain import chain_factor
+from sknesy.numerics.factor_diagram import diagram_factor
 from sknesy.numerics.factor_potential import Factor
 from sknesy.numerics.factor_table import table_factor
 
@@ -77,11 +80,13 @@ def factorise(relation: Relation, deadline: sat.Deadline = sat.NEVER) -> list[Fa
     Domains are left to whoever reads the factors.
     """
     parts: dict[tuple[int, ...], list[Part]] = defaultdict(list)
-    for clause in relation.clauses:
+    pairs = (pair for part in relation.distinct for pair in part.list_pairs(relation.domains))
+    for clause in (*relation.clauses, *pairs):
         parts[tuple(i for i, _ in clause)].append(clause)
     for bounded in relation.sums:
         parts[tuple(i for i, _ in bounded.terms)].append(bounded)
-    factors = _take_differences(parts, relation, deadline)
+    factors = [diagram_factor(part.scope, part.tables) for part in relation.tables]
+    factors += _take_differences(parts, relation, deadline)
     for scope, members in _merge(parts, relation.sizes, deadline).items():
         deadline.check()
         n_joint = math.prod(relation.sizes[i] for i in scope)
@@ -119,8 +124,7 @@ def _take_differences(
 
 def _drop_unused(relation: Relation, n_named: int) -> tuple[Relation, list[int]]:
     """Drop auxiliary variables that nothing mentions; return the positions of those kept, too."""
-    used = {i for clause in relation.clauses for i, _ in clause}
-    used.update(i for bounded in relation.sums for i, _ in bounded.terms)
+    used = {i for scope in relation.scopes for i in scope}
     kept = sorted(i for i in used if i >= n_named)
     name = {i: k for k, i in enumerate([*range(n_named), *kept])}
     renamed = Relation(
@@ -131,6 +135,11 @@ def _drop_unused(relation: Relation, n_named: int) -> tuple[Relation, list[int]]
             BoundedSum(tuple((name[i], w) for i, w in s.terms), s.low, s.high)
             for s in relation.sums
         ),
+        tuple(
+            DistinctValues(tuple((name[i], values) for i, values in part.terms))
+            for part in relation.distinct
+        ),
+        tuple(Tabled(tuple(name[i] for i in part.scope), part.tables) for part in relation.tables),
     )
     return renamed, [i - n_named for i in kept]
 

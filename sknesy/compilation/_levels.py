@@ -1,6 +1,6 @@
 """Compilation of knowledge to decision diagrams: the generic function, and the way by worlds."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -61,6 +61,33 @@ class Limits:
                     f"more than {name}={limit}. Raise the engine's `{name}`, choose another order "
                     "of the symbols, or another engine."
                 )
+
+    def watch(
+        self, deadline: Deadline, n_levels: int, done: str = "levels done"
+    ) -> Callable[[int, int, int], None]:
+        """Return what a diagram in the making calls as it goes on.
+
+        Parameters
+        ----------
+        deadline : Deadline
+            When to give up.
+        n_levels : int
+            Levels in all, for the message.
+        done : str, default="levels done"
+            What is said of those that are made, in the message.
+
+        Returns
+        -------
+        callable
+            It is told the nodes of a cut, the edges so far and the levels above the cut; it raises
+            when a limit is reached.
+        """
+
+        def check(width: int, n_edges: int, level: int) -> None:
+            self.check(width, n_edges, level, n_levels)
+            deadline.check(f" ({level} of {n_levels} {done}, {width} nodes side by side)")
+
+        return check
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from sknesy.compilation._distinct import DistinctValues
 from sknesy.compilation._sums import BoundedSum
+from sknesy.compilation._tables import Tabled
 from sknesy.sat import NEVER, Clauses, Deadline, Variable
 
 __all__ = ["ClauseIndex", "MultiClause", "Relation", "condense", "read_clauses", "simplify"]
@@ -24,13 +26,22 @@ _MAX_SUBSETS = 64  # of the variables of a clause, looked up to find what subsum
 
 @dataclass(frozen=True)
 class Relation:
-    """Clauses, sums and domains of variables, which together relate them."""
+    """Clauses, sums and other parts, and domains of variables, which together relate them."""
 
     sizes: tuple[int, ...]  # Number of states of each variable
     domains: tuple[int, ...]  # For each variable, the set of states that are not ruled out
     # What else must hold. Their sets of states are parts of the domains.
     clauses: tuple[MultiClause, ...]
     sums: tuple[BoundedSum, ...] = ()  # Likewise
+    distinct: tuple[DistinctValues, ...] = ()  # Likewise
+    tables: tuple[Tabled, ...] = ()  # Likewise
+
+    @property
+    def scopes(self) -> set[tuple[int, ...]]:
+        """Variables of each clause and part."""
+        terms = [*(part.terms for part in self.sums), *(part.terms for part in self.distinct)]
+        found = {tuple(i for i, _ in pairs) for pairs in (*self.clauses, *terms)}
+        return found | {part.scope for part in self.tables}
 
 
 class ClauseIndex:

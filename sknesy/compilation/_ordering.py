@@ -1,7 +1,9 @@
 """Orders of variables for decision diagrams: the size of a diagram depends on little else."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from itertools import pairwise
 
 import numpy as np
@@ -28,14 +30,15 @@ def order_variables(
     keeps the symbols in their order. An auxiliary follows as soon as all other variables of one of
     its clauses are there, an output when all symbols and auxiliaries of all its clauses are.
     "force" starts from there and brings the variables of each clause together. "auto" takes the
-    one of lesser `estimate_log_size`. Returns all symbols and outputs, and the auxiliaries that
+    one of lesser `estimate_log_size`. Machines have an order of their own, which leaves none of
+    these choices. Returns all symbols and outputs, and the auxiliaries that
     clauses mention.
     """
-    scopes = sorted(
-        {tuple(i for i, _ in clause) for clause in relation.clauses}
-        | {tuple(i for i, _ in total.terms) for total in relation.sums}
-    )
-    orders = [_natural_order(scopes, n_symbols, n_outputs)]
+    scopes = sorted(relation.scopes)
+    fixed = [part.scope for part in relation.tables if part.is_fixed]
+    if fixed:
+        return _natural_order(scopes, _merge_orders(fixed, n_symbols), n_outputs)
+    orders = [_natural_order(scopes, range(n_symbols), n_outputs)]
     if order != "natural":
         orders.append(_force_order(scopes, orders[0], deadline))
     if order == "force":
@@ -50,9 +53,10 @@ def estimate_log_size(
 ) -> float:
     """Bound the number of nodes of a diagram, from what is open at each cut.
 
-    A cut has at most as many nodes as there are sets of open clauses times values of sums, and as
-    there are assignments of the variables above it in clauses and sums that reach below. Returns
-    the logarithm to base 2.
+    A cut has at most as many nodes as what is open of each part allows: sets of open clauses,
+    values of sums, sets of values taken and nodes of tables are multiplied. It also has at most as
+    many as there are assignments of the variables above it in parts that reach below. Returns the
+    logarithm to base 2.
     """
     position = {i: level for level, i in enumerate(order)}
     log_open = np.zeros(len(order) + 1)  # like the next, first as differences between cuts
@@ -87,6 +91,21 @@ def estimate_log_size(
             largest = min(largest + added, total.high)
             log_open[level + 1] += np.log2(largest + 1)
             log_open[below + 1] -= np.log2(largest + 1)
+    for part in relation.distinct:
+        levels = sorted(position[i] for i, _ in part.terms)
+        for k, (level, below) in enumerate(pairwise(levels), start=1):
+            reach[level] = max(reach[level], levels[-1])
+            # So many values are taken: as many sets of them as there are choices.
+            log_sets = math.log2(math.comb(max(part.n_values, k), k))
+            log_open[level + 1] += log_sets
+            log_open[below + 1] -= log_sets
+    for diagram in relation.tables:
+        levels = sorted(position[i] for i in diagram.scope)
+        for k, (level, below) in enumerate(pairwise(levels), start=1):
+            reach[level] = max(reach[level], levels[-1])
+            log_width = np.log2(max(1, len(diagram.tables[k])))  # as in its own order
+            log_open[level + 1] += log_width
+            log_open[below + 1] -= log_width
     for level, last in reach.items():
         log_states = np.log2(relation.domains[order[level]].bit_count())
         log_frontier[level + 1] += log_states
@@ -95,8 +114,33 @@ def estimate_log_size(
     return float(np.logaddexp2.reduce(log_widths))
 
 
-def _natural_order(scopes: Scopes, n_symbols: int, n_outputs: int) -> list[int]:
+def _merge_orders(orders: Sequence[Sequence[int]], n_symbols: int) -> list[int]:
+    """Return the symbols in an order that agrees with several, of symbols and others.
+
+    Of the symbols that may come next, the first in number does. Where orders contradict each
+    other, what must wait for itself comes last.
+    """
+    before = dict.fromkeys(range(n_symbols), 0)
+    after = defaultdict(list)
+    for order in orders:
+        for s, t in pairwise(i for i in order if i < n_symbols):
+            before[t] += 1
+            after[s].append(t)
+    ready = [s for s, n in before.items() if not n]
+    merged: list[int] = []
+    while ready:
+        s = heappop(ready)
+        merged.append(s)
+        for t in after[s]:
+            before[t] -= 1
+            if not before[t]:
+                heappush(ready, t)
+    return [*merged, *sorted(before.keys() - {*merged})]
+
+
+def _natural_order(scopes: Scopes, symbols: Sequence[int], n_outputs: int) -> list[int]:
     """Keep symbols in their order, and place others as soon as they may be determined."""
+    n_symbols = len(symbols)
     n_named = n_symbols + n_outputs
     outputs = range(n_symbols, n_named)
     order: list[int] = []
@@ -121,7 +165,7 @@ def _natural_order(scopes: Scopes, n_symbols: int, n_outputs: int) -> list[int]:
                 if waiting[scope] == 1:
                     stack.extend(j for j in scope if j >= n_named and j not in placed)
 
-    for i in range(n_symbols):
+    for i in symbols:
         place(i)
     for i in sorted(i for i in of if i >= n_named):
         place(i)

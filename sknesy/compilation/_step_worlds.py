@@ -1,4 +1,4 @@
-"""Worlds of a state machine, read off its decision diagram where combinations are too many."""
+"""Worlds read off a decision diagram, where combinations are too many to try."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -8,8 +8,7 @@ import numpy.typing as npt
 import torch
 
 from sknesy._validation import check_labels
-from sknesy.compilation._levels import Limits
-from sknesy.compilation._step_levels import compile_step_levels
+from sknesy.compilation._levels import Limits, compile_levels
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 from sknesy.exceptions import InvalidKnowledgeError, TooManyWorldsError, TooWideError
 from sknesy.knowledge import Knowledge, StepKnowledge
@@ -21,9 +20,9 @@ __all__ = ["enumerate_step_worlds"]
 IntArray = npt.NDArray[np.int64]
 
 
-@enumerate_worlds.register
+@enumerate_worlds.register(StepKnowledge)
 def enumerate_step_worlds(
-    knowledge: StepKnowledge,
+    knowledge: Knowledge,
     labels: Sequence[Hashable] | None = None,
     *,
     max_worlds: int | None = None,
@@ -37,7 +36,7 @@ def enumerate_step_worlds(
         try_all = enumerate_worlds.dispatch(Knowledge)
         return try_all(knowledge, labels, max_worlds=max_worlds, time_limit=time_limit)
     try:
-        levels = compile_step_levels(knowledge, limits=Limits(max_worlds, None, time_limit))
+        levels = compile_levels(knowledge, limits=Limits(max_worlds, None, time_limit))
     except TooWideError as error:
         raise TooManyWorldsError(_refusal("too many states at one position", max_worlds)) from error
     diagram = levels.to_diagram()

@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sknesy.knowledge import LinearConstraint
+from sknesy.numerics.descent import BoolArray, IntArray, Remainder
 from sknesy.sat import Variable
 
 __all__ = ["BoundedSum", "Totals", "read_sums", "tabulate_sums"]
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class BoundedSum:
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Bounded sums in an order of the variables."""
+class Totals(Remainder):
+    """Bounded sums in an order of the variables. A node is the sums so far."""
 
     # (n_sums, n_states): For each level, what each state adds to each sum
     added: tuple[IntArray, ...]
@@ -44,23 +42,24 @@ class Totals:
     dtype: np.dtype[np.integer[Any]]  # The least that holds any sum
 
     def start(self) -> npt.NDArray[np.integer[Any]]:
-        """Return the sums at the root, (n_sums, 1)."""
+        """Return the sums at the root."""
         return np.zeros((len(self.low), 1), dtype=self.dtype)
 
     def advance(
-        self, level: int, totals: npt.NDArray[np.integer[Any]], state: IntArray
+        self, level: int, nodes: npt.NDArray[np.integer[Any]], state: IntArray
     ) -> tuple[npt.NDArray[np.integer[Any]], BoolArray]:
-        """Add what the edges of a level add to the sums of their upper nodes, (n_sums, n_edges).
-
-        Returns the sums below, the same number for all that fit whatever comes. Returns also
-        whether every sum can still be within its bounds, (n_edges,).
-        """
-        after = totals + self.added[level][:, state]
+        """Add what the edges of a level add, and tell which sums can still be within bounds."""
+        after = nodes + self.added[level][:, state]
         least, largest = after, after + self.largest[level + 1][:, None]
         low, high = self.low[:, None], self.high[:, None]
         fits: BoolArray = ((least <= high) & (largest >= low)).all(axis=0)
+        # All sums that fit whatever comes are the same number: what they are no longer matters.
         is_sure = (least >= low) & (largest <= high)
         return np.where(is_sure, low, after).astype(self.dtype), fits
+
+    def size(self, level: int) -> int:
+        """Return how many bytes an edge of a level takes while it is worked on."""
+        return 8 * len(self.low)
 
 
 def read_sums(

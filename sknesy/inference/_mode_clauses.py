@@ -23,7 +23,7 @@ from sknesy.inference._mode_search import (
     search_one_by_one,
 )
 from sknesy.inference._mode_violations import find_best_failing
-from sknesy.knowledge import ClauseKnowledge
+from sknesy.knowledge import ClauseKnowledge, Conjunction, Knowledge
 
 __all__ = ["ClauseSearch", "compile_clause_search"]
 
@@ -172,3 +172,14 @@ def compile_clause_search(
     search = ClauseSearch(knowledge)
     search.check_labels(labels, deadline)
     return search
+
+
+@compile_search.register
+def compile_conjunction_search(
+    knowledge: Conjunction, labels: Sequence[Hashable] | None, limits: SearchLimits
+) -> Search:
+    """Make rules ready for a search: as clauses, or where worlds are ruled out as a black box."""
+    if knowledge.possible:
+        black_box: Search = compile_search.dispatch(Knowledge)(knowledge, labels, limits)
+        return black_box
+    return compile_clause_search(knowledge.to_clauses(), labels, limits)

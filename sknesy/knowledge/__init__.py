@@ -1,9 +1,12 @@
 """Knowledge about the symbols and the label."""
 
 from sknesy._validation import as_names, as_worlds, check_labels, encode_labels
+from sknesy.knowledge._all_different import AllDifferent
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._class_counts import ClassCounts
 from sknesy.knowledge._clauses import ClauseKnowledge
+from sknesy.knowledge._conjunction import Conjunction
+from sknesy.knowledge._constraint import Constraint
 from sknesy.knowledge._constraints import LinearConstraint
 from sknesy.knowledge._counting import (
     AllOf,
@@ -16,8 +19,10 @@ from sknesy.knowledge._counting import (
     SymbolSum,
 )
 from sknesy.knowledge._cpmpy import from_cpmpy
+from sknesy.knowledge._diagram_constraint import DiagramConstraint
 from sknesy.knowledge._digit_addition import DigitAddition
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
+from sknesy.knowledge._distinct import DistinctConstraint
 from sknesy.knowledge._function import FunctionKnowledge
 from sknesy.knowledge._identity import IdentityKnowledge
 from sknesy.knowledge._in_parallel import conclude_in_parallel
@@ -30,7 +35,12 @@ __all__ = [
     "IdentityKnowledge",
     "FunctionKnowledge",
     "ClauseKnowledge",
+    "AllDifferent",
+    "Conjunction",
+    "Constraint",
     "LinearConstraint",
+    "DistinctConstraint",
+    "DiagramConstraint",
     "StepKnowledge",
     "DigitAddition",
     "SymbolSum",

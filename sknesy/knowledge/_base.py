@@ -318,6 +318,12 @@ class Knowledge(ABC):
         """
         return as_array(rows)
 
+    def __and__(self, other: object) -> "Knowledge":
+        """Return the knowledge that both rules hold, which must be about the same symbols."""
+        from sknesy.knowledge._conjunction import Conjunction
+
+        return Conjunction(self, other) if isinstance(other, Knowledge) else NotImplemented
+
     def __repr__(self) -> str:
         """Return the call that makes it, in one line; where that is long, sizes in its place."""
         return f"{type(self).__name__}({', '.join(self._arguments())})"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from sknesy._validation import MAX_STATES, as_names, as_worlds, take
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
-from sknesy.knowledge._constraints import LinearConstraint, encode_constraint, merge_terms, renumber
+from sknesy.knowledge._constraint import Constraint
+from sknesy.knowledge._constraints import LinearConstraint, merge_terms
 from sknesy.knowledge._dimacs import read_dimacs, write_dimacs
 from sknesy.knowledge._states import MAX_SYMBOLS, as_answers
 from sknesy.knowledge._totals import Totals
@@ -39,8 +40,9 @@ class ClauseKnowledge(Knowledge):
         The clauses. A pysat Formula is encoded, a file may be compressed (.cnf.gz, .cnf.xz).
     symbols : sequence of sequences of int
         ``symbols[s][v]`` is the proposition that is true when symbol s is in state v. A symbol of
-        one proposition is Boolean, with the states False and True. Where `clauses` is a pysat
-        Formula, a proposition may be given as a pysat Atom.
+        one proposition is Boolean, with the states False and True, unless `symbol_states` names
+        one state for it. Where `clauses` is a pysat Formula, a proposition may be given as a pysat
+        Atom.
     outputs : sequence of sequences of int, optional
         The same for the outputs, which the symbols must determine. A world in which the clauses
         cannot hold is ruled out. With several outputs a label is a tuple. With None, the label
@@ -49,9 +51,9 @@ class ClauseKnowledge(Knowledge):
         Names of the states of each symbol; by default 0, 1, 2, ..., or False and True.
     output_states : sequence of sequences of hashable, optional
         Names of the states of each output, by the same rule: these are the labels in y.
-    constraints : sequence of LinearConstraint, optional
-        What must hold along with the clauses: bounds on weighted sums of literals. A decision
-        diagram counts them; for a SAT solver they are encoded as clauses.
+    constraints : sequence of LinearConstraint and DistinctConstraint, optional
+        What must hold along with the clauses: bounds on weighted sums of literals, and variables
+        that differ. A decision diagram counts them; for a SAT solver they are encoded as clauses.
     names : pair of hashable, optional
         The labels without outputs: where the clauses do not hold, and where they do; by default
         False and True.
@@ -85,7 +87,7 @@ class ClauseKnowledge(Knowledge):
     """
 
     given_clauses: tuple[tuple[int, ...], ...]
-    constraints: tuple[LinearConstraint, ...]
+    constraints: tuple[Constraint, ...]
     symbols: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...] | None
     _symbol_states: tuple[tuple[Hashable, ...], ...]
@@ -100,7 +102,7 @@ class ClauseKnowledge(Knowledge):
         symbol_states: Sequence[Iterable[Hashable]] | None = None,
         output_states: Sequence[Iterable[Hashable]] | None = None,
         *,
-        constraints: Sequence[LinearConstraint] = (),
+        constraints: Sequence[Constraint] = (),
         names: Iterable[Hashable] | None = None,
     ) -> None:
         # Atoms are looked up before the formula is encoded: both steps number propositions in
@@ -138,7 +140,7 @@ class ClauseKnowledge(Knowledge):
         values = {
             # Said once, whatever form they came in: engines may rely on literals that differ.
             "given_clauses": _normalise(_as_clauses(clauses)),
-            "constraints": tuple(map(merge_terms, _as_constraints(constraints))),
+            "constraints": _as_constraints(constraints),
             "symbols": symbols_,
             "outputs": outputs_,
             "_numbers": None,
@@ -169,12 +171,13 @@ class ClauseKnowledge(Knowledge):
     @property
     def symbol_variables(self) -> tuple[Variable, ...]:
         """Literals that are true in the states of each symbol."""
-        return tuple(map(_as_variable, self.symbols))
+        states = self.symbol_states
+        return tuple(_as_variable(p, len(s)) for p, s in zip(self.symbols, states, strict=True))
 
     @property
     def output_variables(self) -> tuple[Variable, ...]:
         """Literals that are true in the states of each output; none without outputs."""
-        return tuple(map(_as_variable, self.outputs or ()))
+        return tuple(_as_variable(p) for p in self.outputs or ())
 
     @cached_property
     def clauses(self) -> tuple[tuple[int, ...], ...]:
@@ -214,7 +217,7 @@ class ClauseKnowledge(Knowledge):
             *((-p, p) for p in auxiliaries),
         ]
         for i, constraint in enumerate(self.constraints):
-            encoded = encode_constraint(constraint, variables, first, f"constraints[{i}]", check)
+            encoded = constraint.encode(variables, first, f"constraints[{i}]", check)
             first = max(first, *(abs(x) + 1 for clause in encoded for x in clause), 0)
             clauses.extend(encoded)
         return tuple(clauses)
@@ -225,6 +228,8 @@ class ClauseKnowledge(Knowledge):
         if self.given_clauses or self.outputs is not None or len(self.constraints) != 1:
             return None
         (constraint,) = self.constraints
+        if not isinstance(constraint, LinearConstraint):
+            return None
         weights = dict(constraint.coefficients)
         if not weights.keys() <= self._named():
             return None
@@ -242,7 +247,7 @@ class ClauseKnowledge(Knowledge):
     @property
     def given_auxiliaries(self) -> tuple[int, ...]:
         """Auxiliary propositions without those that encode constraints."""
-        groups = [*self.given_clauses, *(constraint.literals for constraint in self.constraints)]
+        groups = [*self.given_clauses, *(x.propositions for x in self.constraints)]
         used = {abs(literal) for group in groups for literal in group}
         return tuple(sorted(used - self._named()))
 
@@ -267,7 +272,7 @@ class ClauseKnowledge(Knowledge):
 
         values = {
             "given_clauses": renumbered(self.given_clauses),
-            "constraints": tuple(renumber(x, to) for x in self.constraints),
+            "constraints": tuple(x.renumber(to) for x in self.constraints),
             "symbols": renumbered(self.symbols),
             "outputs": None if self.outputs is None else renumbered(self.outputs),
             "_numbers": numbers,
@@ -361,9 +366,9 @@ class _Within:
         return self.names[self.low <= total <= self.high]
 
 
-def _as_variable(propositions: tuple[int, ...]) -> Variable:
+def _as_variable(propositions: tuple[int, ...], n_states: int = 2) -> Variable:
     """Return the literals that are true in each state; one proposition is a Boolean variable."""
-    if len(propositions) == 1:
+    if len(propositions) == 1 and n_states == 2:
         return (-propositions[0], propositions[0])
     return propositions
 
@@ -425,20 +430,20 @@ def _normalise(clauses: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...
     return tuple(kept.values())
 
 
-def _as_constraints(constraints: Any) -> tuple[LinearConstraint, ...]:
-    if isinstance(constraints, LinearConstraint) or not isinstance(constraints, Iterable):
+def _as_constraints(constraints: Any) -> tuple[Constraint, ...]:
+    if isinstance(constraints, Constraint) or not isinstance(constraints, Iterable):
         raise TypeError(
             f"constraints must be a sequence of LinearConstraint, got {constraints!r}. Pass for "
             "example [LinearConstraint.at_most([1, 2, 3], 1)]."
         )
     checked = tuple(take(constraints, "constraints", _MAX_CLAUSES))
     for i, constraint in enumerate(checked):
-        if not isinstance(constraint, LinearConstraint):
+        if not isinstance(constraint, Constraint):
             raise TypeError(
-                f"constraints[{i}] must be a LinearConstraint, got {constraint!r}. Pass "
-                "LinearConstraint.at_most([1, 2, 3], 1)."
+                f"constraints[{i}] must be a LinearConstraint or a DistinctConstraint, got "
+                f"{constraint!r}. Pass LinearConstraint.at_most([1, 2, 3], 1)."
             )
-    return checked
+    return tuple(merge_terms(x) if isinstance(x, LinearConstraint) else x for x in checked)
 
 
 def _as_propositions(groups: Sequence[Sequence[Any]], where: str) -> tuple[tuple[int, ...], ...]:
@@ -517,7 +522,7 @@ def _name_states(
             "Give one collection of names for each."
         )
     for s, (states, count) in enumerate(zip(named, counts, strict=True)):
-        if len(states) != count:
+        if len(states) != count and not (len(states) == len(groups[s]) == 1 and not are_labels):
             raise ValueError(
                 f"{where}[{s}] must hold {count} names, got {len(states)}. Give one for each "
                 "proposition; a single proposition has two states, first the false one."

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sknesy._validation import take
 from sknesy.exceptions import TooWideError
+from sknesy.knowledge._constraint import Constraint
 from sknesy.numerics.bounded_sum import unroll_sum
 from sknesy.sat import Variable
 
@@ -25,7 +26,7 @@ _TRUE = 2**40  # a literal, so that it is negated as others are
 
 
 @dataclass(frozen=True, repr=False)
-class LinearConstraint:
+class LinearConstraint(Constraint):
     """Bound on a weighted sum of the literals that are true.
 
     It holds where ``sum(w for literal, w in zip(literals, weights) if literal is true)`` is at
@@ -172,6 +173,32 @@ class LinearConstraint:
         high = bound if self.relation != ">=" else 2 * _MAX_TOTAL
         return low, high
 
+    @property
+    def propositions(self) -> frozenset[int]:
+        """Propositions that it is about."""
+        return frozenset(map(abs, self.literals))
+
+    @property
+    def encoding_size(self) -> int:
+        """Bound on the number of nodes that `encode` needs: partial sums of each term."""
+        total = sum(abs(weight) for _, weight in self.coefficients)
+        return len(self.coefficients) * (1 + total)
+
+    def renumber(self, to: Mapping[int, int]) -> "LinearConstraint":
+        """Return the same constraint on other literals."""
+        literals = [to[literal] for literal in self.literals]
+        return LinearConstraint(literals, self.weights, self.relation, self.bound)
+
+    def encode(
+        self,
+        variables: Iterable[Variable],
+        first: int,
+        where: str = "The constraint",
+        check: Callable[[], object] = lambda: None,
+    ) -> list[tuple[int, ...]]:
+        """Return it as clauses: those of a decision diagram of its partial sums."""
+        return _encode(self, variables, first, where, check)
+
     def __repr__(self) -> str:
         terms = []
         for literal, weight in zip(self.literals, self.weights, strict=True):
@@ -197,18 +224,12 @@ def merge_terms(constraint: LinearConstraint) -> LinearConstraint:
     )
 
 
-def renumber(constraint: LinearConstraint, to: Mapping[int, int]) -> LinearConstraint:
-    """Return the same constraint on other literals."""
-    literals = [to[literal] for literal in constraint.literals]
-    return LinearConstraint(literals, constraint.weights, constraint.relation, constraint.bound)
-
-
-def encode_constraint(
+def _encode(
     constraint: LinearConstraint,
     variables: Iterable[Variable],
     first: int,
-    where: str = "The constraint",
-    check: Callable[[], object] = lambda: None,
+    where: str,
+    check: Callable[[], object],
 ) -> list[tuple[int, ...]]:
     """Return a constraint as clauses, with auxiliary propositions that are always determined.
 

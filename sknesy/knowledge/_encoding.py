@@ -56,11 +56,11 @@ _Row = dict[int | None, Any]  # of a node: for each value of its number, the nex
 class Encoder:
     """Collection of clauses, which numbers the propositions they need."""
 
-    def __init__(self, max_clauses: int) -> None:
+    def __init__(self, max_clauses: int, first: int = 1) -> None:
         self.max_clauses = max_clauses  # and nodes of a fold
         self.clauses: list[tuple[int, ...]] = []
         self.is_contradictory = False  # whether there is an empty clause
-        self._numbers = count(1)
+        self._numbers = count(first)
         self._known: dict[Hashable, int] = {}
 
     def new(self) -> int:

@@ -15,7 +15,7 @@ from sknesy import sat
 from sknesy._validation import check_labels
 from sknesy.compilation import check_clauses
 from sknesy.exceptions import TimeLimitError
-from sknesy.knowledge import ClauseKnowledge
+from sknesy.knowledge import ClauseKnowledge, Conjunction, Knowledge
 from sknesy.numerics.importance import count_finished
 from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sampler
 from sknesy.sampling._black_box import BlackBoxSampler
@@ -278,3 +278,17 @@ def compile_clause_sampler(
         options,
         violations,
     )
+
+
+@compile_sampler.register
+def compile_conjunction_sampler(
+    knowledge: Conjunction,
+    labels: Sequence[Hashable] | None = None,
+    *,
+    options: SamplerOptions,
+) -> Sampler:
+    """Make rules ready for drawing worlds: as clauses, or where some are ruled out by trying."""
+    if knowledge.possible:
+        black_box: Sampler = compile_sampler.dispatch(Knowledge)(knowledge, labels, options=options)
+        return black_box
+    return compile_clause_sampler(knowledge.to_clauses(), labels, options=options)

@@ -25,10 +25,10 @@ class Guide:
             self._literals[i, : len(variable)] = variable
         self._top = int(np.abs(self._literals).max())
         self._deadline = deadline
-        units = [clause[0] for clause in clauses if len(clause) == 1]
+        clauses = [*clauses, *exactly_one(variables)]
         # Assumed, as consequences of unit clauses are not reported.
-        self._units = units
-        bootstrap = [*(c for c in clauses if len(c) > 1), *exactly_one(variables)]
+        self._units = [clause[0] for clause in clauses if len(clause) == 1]
+        bootstrap = [clause for clause in clauses if len(clause) > 1]
         # Two solvers: what solving learns would change what propagation reports, and the same
         # literals are to have the same consequences, whatever was asked before.
         self._propagator = Solver(SOLVER, bootstrap_with=bootstrap)

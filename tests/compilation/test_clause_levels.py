@@ -179,7 +179,7 @@ def test_long_addition_is_as_wide_for_many_digits_as_for_two():
 @pytest.mark.parametrize("knowledge", [queens(6), addition(2, base=4)], ids=["queens", "addition"])
 def test_a_level_worked_on_in_parts_comes_out_the_same(knowledge, monkeypatch):
     whole = quiet_levels(knowledge)
-    monkeypatch.setattr("sknesy.compilation._descent._MAX_CELLS", 100)
+    monkeypatch.setattr("sknesy.numerics.descent._MAX_CELLS", 100)
     parts = quiet_levels(knowledge)
     assert parts.variables == whole.variables
     assert all(map(np.array_equal, parts.tables, whole.tables))

@@ -11,7 +11,7 @@ import pytest
 from sknesy import sat
 from sknesy.compilation._circuits import SddOptions, compile_circuit
 from sknesy.compilation._clause_factors import factorise
-from sknesy.compilation._descent import descend
+from sknesy.compilation._clause_remainder import ClauseRemainder
 from sknesy.compilation._determinism import leaves_outputs_open
 from sknesy.compilation._elimination import eliminate
 from sknesy.compilation._levels import Levels, Limits
@@ -19,7 +19,6 @@ from sknesy.compilation._multivalued import read_clauses
 from sknesy.compilation._ordering import order_variables
 from sknesy.compilation._projection import project
 from sknesy.compilation._residuals import build_residuals
-from sknesy.compilation._sums import tabulate_sums
 from sknesy.exceptions import IntractableError, TimeLimitError, UnsupportedKnowledgeError
 from sknesy.inference import (
     AutoEngine,
@@ -29,6 +28,7 @@ from sknesy.inference import (
     SDDEngine,
 )
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, LinearConstraint
+from sknesy.numerics.descent import descend
 
 
 def bounded(n):
@@ -55,7 +55,6 @@ OVER = sat.Deadline(-1.0, "Compiling")
 VARIABLES = [(-p, p) for p in range(1, 41)]
 RELATION = read_clauses(features(40), VARIABLES, [range(2)] * 40)
 ORDER = order_variables(RELATION, "auto", 40, 0)
-TOTALS = tabulate_sums((), ORDER, RELATION.sizes, RELATION.domains)
 TABLES = [np.zeros((1, 2), dtype=np.int64)] * 40
 
 PHASES = {
@@ -66,7 +65,9 @@ PHASES = {
     "elimination": lambda: eliminate(RELATION, range(30, 40), deadline=OVER),
     "order": lambda: order_variables(RELATION, "force", 40, 0, OVER),
     "residuals": lambda: build_residuals(RELATION, ORDER, OVER),
-    "descent": lambda: descend(build_residuals(RELATION, ORDER), TOTALS, Limits(), OVER),
+    "descent": lambda: descend(
+        [ClauseRemainder(build_residuals(RELATION, ORDER))], [2] * 40, Limits().watch(OVER, 40)
+    ),
     "projection": lambda: project(TABLES, [True] * 40, Limits(), OVER),
     "outputs": lambda: leaves_outputs_open(TABLES, [True] * 40, OVER),
     "reduction": lambda: Levels(tuple(range(40)), tuple(TABLES), ()).to_diagram(OVER),

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from levels import paths_of
 
 from sknesy.compilation import Limits
-from sknesy.compilation._descent import merge_rows
 from sknesy.compilation._projection import project
 from sknesy.exceptions import TooWideError
 from sknesy.numerics.diagram import reduce_tables
+from sknesy.numerics.rows import merge_rows
 from sknesy.sat import Deadline
 
 

@@ -236,9 +236,9 @@ def test_open_output_is_named():
         ),
         ({"symbol_states": [["a", "b"]]}, ValueError, "3 variables, got 1"),
         (
-            {"symbol_states": [["a"]] * 3},
+            {"symbol_states": [["a", "b", "c"]] * 3},
             ValueError,
-            r"symbol_states\[0\] must hold 2 names, got 1",
+            r"symbol_states\[0\] must hold 2 names, got 3",
         ),
         ({"output_states": [["a", "b"]]}, ValueError, "outputs=None.*names=\\('no', 'yes'\\)"),
         ({"names": ["a"]}, ValueError, "names must be a pair of labels.* got \\['a'\\]"),

@@ -11,7 +11,6 @@ from oracle import holds
 
 from sknesy.exceptions import TooWideError
 from sknesy.knowledge import ClauseKnowledge, LinearConstraint, read_dimacs
-from sknesy.knowledge._constraints import encode_constraint
 
 RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
@@ -41,7 +40,7 @@ def constraints(draw, n_propositions=5):
 @settings(max_examples=80, deadline=None)
 @given(constraints())
 def test_encoding_has_one_model_where_the_constraint_holds_and_none_elsewhere(constraint):
-    clauses = encode_constraint(constraint, VARIABLES, 6)
+    clauses = constraint.encode(VARIABLES, 6)
     auxiliaries = sorted({abs(x) for clause in clauses for x in clause if abs(x) > 5})
     for states in itertools.product(*map(range, (3, 2, 2))):
         literals = {v[i] for v, i in zip(VARIABLES, states, strict=True)}
@@ -147,7 +146,11 @@ def test_wrong_arguments_are_named(arguments, error, message):
     ("constraints", "error", "message"),
     [
         (LinearConstraint.at_most([1], 1), TypeError, r"must be a sequence of.*for example \["),
-        ([[1, 2]], TypeError, r"constraints\[0\] must be a LinearConstraint, got \[1, 2\]"),
+        (
+            [[1, 2]],
+            TypeError,
+            r"must be a LinearConstraint or a DistinctConstraint, got \[1, 2\]",
+        ),
     ],
 )
 def test_wrong_constraints_are_named(constraints, error, message):
