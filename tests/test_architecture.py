@@ -96,7 +96,7 @@ def test_every_room_has_a_floor():
 
 @pytest.mark.parametrize(
     ("package", "home"),
-    [("pysat", "sat"), ("skorch", "nets"), ("cpmpy", "knowledge"), ("pysdd", "compilation")],
+    [("pysat", "sat"), ("skorch", "nets"), ("cpmpy", "knowledge")],
 )
 def test_package_is_imported_in_one_room_only(package, home):
     rooms = {

@@ -6,7 +6,7 @@ from counting import CountingNet
 from learners import ADDITION, blobs, make
 
 from sknesy import EMNeSyClassifier
-from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine, SDDEngine
+from sknesy.inference import AutoEngine, DiagramEngine, EnumerationEngine
 from sknesy.inspection import SuspectLabels
 from sknesy.knowledge import AnyOf, DigitAddition, SymbolSum
 from sknesy.likelihoods import AnnotatorLikelihood, ConfusionLikelihood
@@ -30,7 +30,7 @@ def test_a_posterior_says_its_shape_and_its_mean(clf):
     )
 
 
-@pytest.mark.parametrize("engine", [DiagramEngine(), EnumerationEngine(), SDDEngine()])
+@pytest.mark.parametrize("engine", [DiagramEngine(), EnumerationEngine()])
 def test_what_an_engine_compiled_says_its_sizes(engine):
     compiled = engine.compile(SymbolSum(3, states=range(3)))
     written = repr(compiled)

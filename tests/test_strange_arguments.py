@@ -88,7 +88,11 @@ CASES = [
         ValueError,
         ["log_prob must hold", "1e+200", "Subtract a constant"],
     ),
-    ("SDDEngine().compile([[1, 2]])", TypeError, ["knowledge must", "[[1, 2]]", "SymbolSum(2)"]),
+    (
+        "CircuitEngine().compile([[1, 2]])",
+        TypeError,
+        ["knowledge must", "[[1, 2]]", "SymbolSum(2)"],
+    ),
     ("AutoEngine().compile(K, 4)", TypeError, ["labels must be a collection", "4", "Pass a list"]),
     ("ModeEngine().compile(K, [{1}])", ValueError, ["labels must hold", "{1}", "tuple"]),
     (

@@ -1,6 +1,6 @@
 """Compilation of knowledge to worlds, decision diagrams, circuits and factors."""
 
-from sknesy.compilation._circuits import SddOptions, compile_circuit, compile_clause_circuit
+from sknesy.compilation._circuits import CircuitOptions, compile_circuit, compile_clause_circuit
 from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import check_clauses, enumerate_clause_worlds
@@ -17,11 +17,11 @@ from sknesy.compilation._step_worlds import enumerate_step_worlds
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 
 __all__ = [
+    "CircuitOptions",
     "Failures",
     "Factors",
     "Levels",
     "Limits",
-    "SddOptions",
     "Worlds",
     "check_clauses",
     "compile_circuit",

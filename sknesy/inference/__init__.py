@@ -3,6 +3,7 @@
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._circuit import CircuitEngine
 from sknesy.inference._compile import compile_knowledge
 from sknesy.inference._condition import condition, decide
 from sknesy.inference._conditioner import Conditioner
@@ -17,13 +18,13 @@ from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
 from sknesy.inference._probabilities import pad_symbols, true_state
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
-from sknesy.inference._sdd import SDDEngine
 from sknesy.inference._sums import SumEngine
 
 __all__ = [
     "AutoEngine",
     "BeliefPropagationEngine",
     "BlackBoxSearch",
+    "CircuitEngine",
     "ClauseSearch",
     "Compiled",
     "Conditioner",
@@ -37,7 +38,6 @@ __all__ = [
     "Kind",
     "ModeEngine",
     "Posterior",
-    "SDDEngine",
     "SamplingEngine",
     "Search",
     "SearchLimits",

@@ -27,6 +27,7 @@ from sknesy.inference._base import (
     read_request,
 )
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._circuit import CircuitEngine
 from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
@@ -41,6 +42,7 @@ __all__ = ["AutoEngine", "Selection"]
 _LOGGER = logging.getLogger(__name__)
 
 _BATCH = 32  # samples, as in the estimator's mini-batch
+_FEW_WORLDS = 10_000
 _LIMITS = ("max_worlds", "max_width", "max_edges")
 
 
@@ -70,9 +72,9 @@ class AutoEngine(InferenceEngine):
     """Choice of an engine among several; ``inference="auto"`` stands for it.
 
     Exact engines compile the knowledge, one after the other: to a sum, where the label depends on
-    nothing else, to a decision diagram, and to a table of its worlds where these are few, or too
-    wide for a diagram. The one whose evaluation is estimated to be the cheapest is kept.
-    `ClassCounts` has an engine of its own, `CountsEngine`.
+    nothing else, to a decision diagram, to a table of its worlds where these are few, and, where
+    clauses are too wide for a diagram, to a circuit. The one whose evaluation is estimated to be
+    the cheapest is kept. `ClassCounts` has an engine of its own, `CountsEngine`.
 
     Where nothing exact reaches, engines that approximate are tried on made-up evidence: belief
     propagation, weighted draws, and the most probable world. The one that is best by its own
@@ -172,7 +174,7 @@ class AutoEngine(InferenceEngine):
         # What is made for this knowledge has no rival.
         exact = [e for e in exact if e.made_for is not None] or exact
         rivals: list[tuple[InferenceEngine, Compiled]] = []
-        refusals: list[tuple[InferenceEngine, SknesyError]] = []
+        refused: dict[type[InferenceEngine], tuple[InferenceEngine, SknesyError]] = {}
         for engine in exact:
             if any(not engine.may_beat(rival) for _, rival in rivals):
                 continue
@@ -181,7 +183,8 @@ class AutoEngine(InferenceEngine):
                 limited = budget.limit(engine, 1.0 if is_last else 0.5)
                 rivals.append((engine, limited.compile(knowledge, labels)))
             except (IntractableError, UnsupportedKnowledgeError) as error:
-                refusals.append((engine, error))
+                refused[type(engine)] = engine, error
+        refusals = list(refused.values())
         if rivals:
             choice = _take_cheapest(rivals, refusals)
             _LOGGER.debug("auto takes %r: %s", choice.engine, choice.reason)
@@ -198,6 +201,11 @@ class AutoEngine(InferenceEngine):
                 max_width=self.max_width, max_edges=self.max_edges, time_limit=self.time_limit
             ),
             CountsEngine(exact_only=self.exact_only),
+            # Few worlds are listed sooner than a search for a circuit may end, and many are not.
+            EnumerationEngine(
+                max_worlds=min(self.max_worlds, _FEW_WORLDS), time_limit=self.time_limit
+            ),
+            CircuitEngine(time_limit=self.time_limit),
             EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit),
             BeliefPropagationEngine(time_limit=self.time_limit),
             SamplingEngine(time_limit=self.time_limit),

@@ -7,6 +7,7 @@ from sknesy.compilation import enumerate_worlds
 from sknesy.inference._base import Compiled, count_worlds, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
+from sknesy.numerics import Circuit, Table
 from sknesy.numerics.table import infer_table, mode_table, sample_table
 
 __all__ = ["CompiledWorlds", "EnumerationEngine"]
@@ -114,6 +115,8 @@ class EnumerationEngine(ExactEngine):
 
     def may_beat(self, rival: Compiled) -> bool:
         """Tell whether the worlds are few enough for a table to be the faster form."""
+        if isinstance(rival.form, Circuit | Table):
+            return False  # a table is what there is already, and circuits are for many worlds
         n_worlds = count_worlds(rival)
         return n_worlds is None or n_worlds <= min(_MAX_RIVAL, self.max_worlds)
 

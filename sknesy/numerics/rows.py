@@ -1,9 +1,11 @@
-"""Equal rows of an array, found by hashing and proved by comparing."""
+"""Rows of arrays: equal ones, found by hashing and proved by comparing, and ragged ones."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["merge_rows"]
+__all__ = ["merge_rows", "ragged_range"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -32,3 +34,12 @@ def merge_rows(rows: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return first[order], rank[name.ravel()]
+
+
+def ragged_range(
+    starts: npt.NDArray[np.integer[Any]], ends: npt.NDArray[np.integer[Any]]
+) -> IntArray:
+    """Return the numbers from each start up to its end, one range after the other."""
+    lengths = ends - starts
+    offsets = lengths.cumsum() - lengths
+    return np.repeat(starts - offsets, lengths) + np.arange(int(lengths.sum()))

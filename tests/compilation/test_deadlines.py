@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sknesy import sat
-from sknesy.compilation._circuits import SddOptions, compile_circuit
+from sknesy.compilation._circuits import CircuitOptions, compile_circuit
 from sknesy.compilation._clause_factors import factorise
 from sknesy.compilation._clause_remainder import ClauseRemainder
 from sknesy.compilation._determinism import leaves_outputs_open
@@ -23,9 +23,9 @@ from sknesy.exceptions import IntractableError, TimeLimitError, UnsupportedKnowl
 from sknesy.inference import (
     AutoEngine,
     BeliefPropagationEngine,
+    CircuitEngine,
     DiagramEngine,
     EnumerationEngine,
-    SDDEngine,
 )
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, LinearConstraint
 from sknesy.numerics.descent import descend
@@ -74,7 +74,7 @@ PHASES = {
     "factors": lambda: factorise(RELATION, OVER),
     "encoding": lambda: bounded(20).encode(OVER.check),
     "circuits": lambda: compile_circuit(
-        ClauseKnowledge(features(40), [[p] for p in range(1, 41)]), SddOptions(time_limit=1e-9)
+        ClauseKnowledge(features(40), [[p] for p in range(1, 41)]), CircuitOptions(time_limit=1e-9)
     ),
 }
 
@@ -94,9 +94,9 @@ def test_every_phase_looks_at_the_clock(phase):
         BeliefPropagationEngine,
         DiagramEngine,
         EnumerationEngine,
-        SDDEngine,
+        CircuitEngine,
     ],
-    ids=["auto", "belief propagation", "diagram", "enumeration", "SDD"],
+    ids=["auto", "belief propagation", "diagram", "enumeration", "circuit"],
 )
 def test_large_knowledge_ends_in_time(engine, kind):
     if kind == "features":
@@ -110,9 +110,7 @@ def test_large_knowledge_ends_in_time(engine, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "engine", [EnumerationEngine, DiagramEngine, SDDEngine, BeliefPropagationEngine]
-)
+@pytest.mark.parametrize("engine", [EnumerationEngine, DiagramEngine, BeliefPropagationEngine])
 def test_a_slow_function_meets_the_limit_before_its_second_dozen_of_calls(engine):
     def add_slowly(a, b):
         time.sleep(0.4)

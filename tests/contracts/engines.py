@@ -1,23 +1,26 @@
 """The engines that the contract tests hold to account, by kind. A new engine adds a line."""
 
+from problems import SMALL_PROBLEMS
+
 from sknesy.inference import (
     BeliefPropagationEngine,
+    CircuitEngine,
     CountsEngine,
     DiagramEngine,
     EnumerationEngine,
     ModeEngine,
     SamplingEngine,
-    SDDEngine,
     SumEngine,
 )
+from sknesy.knowledge import ClauseKnowledge
 
 EXACT = [
     EnumerationEngine(),
     DiagramEngine(),
     DiagramEngine(symbol_order="natural"),
     DiagramEngine(symbol_order="force"),
-    SDDEngine(),
-    SDDEngine(vtree="right"),
+    CircuitEngine(branching="degree"),
+    CircuitEngine(branching="elimination"),
     CountsEngine(),
     SumEngine(),
 ]
@@ -41,4 +44,5 @@ REFUSED = {"BeliefPropagationEngine": {"at most"}}
 TAKEN = {
     "CountsEngine": {"class counts"},
     "SumEngine": {"symbol sum", "at least", "all of bags", "bounded"},
+    "CircuitEngine": {p.name for p in SMALL_PROBLEMS if isinstance(p.knowledge, ClauseKnowledge)},
 }

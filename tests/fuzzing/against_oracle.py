@@ -18,12 +18,12 @@ from sknesy.exceptions import (
 from sknesy.inference import (
     AutoEngine,
     BeliefPropagationEngine,
+    CircuitEngine,
     CountsEngine,
     DiagramEngine,
     EnumerationEngine,
     ModeEngine,
     SamplingEngine,
-    SDDEngine,
 )
 
 ENGINES = (
@@ -31,7 +31,7 @@ ENGINES = (
     DiagramEngine(),
     DiagramEngine(symbol_order="natural"),
     EnumerationEngine(),
-    SDDEngine(),
+    CircuitEngine(),
     CountsEngine(),
     BeliefPropagationEngine(),
     ModeEngine(n_worlds=2),

@@ -72,7 +72,7 @@ ENGINES = [
     "DiagramEngine()",
     "EnumerationEngine()",
     "EnumerationEngine(max_worlds=2)",
-    "SDDEngine()",
+    "CircuitEngine()",
     "BeliefPropagationEngine()",
     "SamplingEngine(10)",
     "ModeEngine()",
@@ -1103,9 +1103,8 @@ ENGINE_PARAMETERS = {
         "time_limit": ["1", "None"],
     },
     "EnumerationEngine": {"max_worlds": ["10"], "time_limit": ["1", "None"]},
-    "SDDEngine": {
-        "vtree": ["'right'", "'balanced'"],
-        "symbol_order": ["'natural'"],
+    "CircuitEngine": {
+        "branching": ["'degree'", "'elimination'"],
         "max_size": ["10", "None"],
         "time_limit": ["1", "None"],
     },

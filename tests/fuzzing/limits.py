@@ -22,7 +22,7 @@ def draw_limited(random):
         [
             "DiagramEngine(max_width={small}, max_edges={large}, time_limit={time})",
             "EnumerationEngine(max_worlds={large}, time_limit={time})",
-            "SDDEngine(max_size={large}, time_limit={time})",
+            "CircuitEngine(max_size={large}, time_limit={time})",
             "AutoEngine(max_worlds={large}, max_width={small}, max_edges={large}, time_limit={time})",
             "AutoEngine(time_limit={time}, exact_only=True)",
             "BeliefPropagationEngine(time_limit={time})",

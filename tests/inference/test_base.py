@@ -15,6 +15,7 @@ from sknesy.exceptions import SknesyError, UnsupportedKnowledgeError
 from sknesy.inference import (
     AutoEngine,
     BeliefPropagationEngine,
+    CircuitEngine,
     Compiled,
     DiagramEngine,
     EnumerationEngine,
@@ -23,7 +24,6 @@ from sknesy.inference import (
     ModeEngine,
     Posterior,
     SamplingEngine,
-    SDDEngine,
 )
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, StepKnowledge, SymbolSum
 
@@ -33,7 +33,7 @@ ENGINES = [
     DiagramEngine(),
     EnumerationEngine(),
     ModeEngine(),
-    SDDEngine(),
+    CircuitEngine(),
     SamplingEngine(),
 ]
 every_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda e: type(e).__name__)
@@ -198,7 +198,7 @@ def test_engines_without_a_view_name_those_that_have_it():
         with pytest.raises(NotImplementedError, match="BeliefPropagationEngine cannot") as caught:
             call(compiled, *arrays)
         able = str(caught.value).partition("Use one that can: ")[2].rstrip(".").split(", ")
-        assert {"DiagramEngine", "EnumerationEngine", "ModeEngine", "SDDEngine"} <= set(able)
+        assert {"DiagramEngine", "EnumerationEngine", "ModeEngine", "CircuitEngine"} <= set(able)
         assert not {"BeliefPropagationEngine", "InferenceEngine", "ExactEngine"} & set(able)
 
 
@@ -432,7 +432,7 @@ def test_jobs_are_counted_in_ints(n_jobs):
         engine.compile(OTHERS[1])
 
 
-@pytest.mark.parametrize("engine", [EnumerationEngine(), DiagramEngine(), SDDEngine()])
+@pytest.mark.parametrize("engine", [EnumerationEngine(), DiagramEngine()])
 @pytest.mark.parametrize("far", [-1e17, -3e60, 2e12])
 def test_log_weights_far_from_zero_tell_states_apart(engine, far):
     """As of a number that is far from every label, under Gaussian noise."""

@@ -8,15 +8,14 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from contracts.cases import compile_, orders_of
-from contracts.engines import REFUSED
+from contracts.cases import Case, compile_, is_refused, orders_of
 from problems import SMALL_PROBLEMS, clause_problem
 
 from sknesy.inference import (
     BeliefPropagationEngine,
+    CircuitEngine,
     DiagramEngine,
     EnumerationEngine,
-    SDDEngine,
 )
 
 FORESTS = [
@@ -64,12 +63,12 @@ def case(problem):
 
 @pytest.mark.parametrize(
     "engine",
-    [EnumerationEngine(), DiagramEngine(), SDDEngine(), BeliefPropagationEngine()],
+    [EnumerationEngine(), DiagramEngine(), CircuitEngine(), BeliefPropagationEngine()],
     ids=lambda e: type(e).__name__,
 )
 @pytest.mark.parametrize("problem", [*FORESTS, *SMALL_PROBLEMS], ids=lambda p: p.name)
 def test_rare_states_lose_no_digits(problem, engine):
-    if problem.name in REFUSED.get(type(engine).__name__, ()):
+    if is_refused(Case(engine, problem)):
         pytest.skip("refused")
     compiled = compile_(engine, problem)
     orders = orders_of(problem, compiled.output_states)

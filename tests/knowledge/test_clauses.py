@@ -19,11 +19,11 @@ from sknesy.exceptions import (
 )
 from sknesy.inference import (
     BeliefPropagationEngine,
+    CircuitEngine,
     DiagramEngine,
     EnumerationEngine,
     ModeEngine,
     SamplingEngine,
-    SDDEngine,
 )
 from sknesy.knowledge import ClauseKnowledge, LinearConstraint, read_dimacs, write_dimacs
 
@@ -163,7 +163,7 @@ each_engine = pytest.mark.parametrize(
     [
         EnumerationEngine(),
         DiagramEngine(),
-        SDDEngine(),
+        CircuitEngine(),
         BeliefPropagationEngine(),
         ModeEngine(n_worlds=9),
         SamplingEngine(n_draws=200),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sknesy.numerics.circuit import CircuitBuilder
+from sknesy.numerics.circuit_builder import CircuitBuilder
 from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
 
 N_STATES, N_OUTPUT_STATES = (2, 3), (2,)
@@ -19,7 +19,7 @@ def build(worlds):
     terms = []
     for a, b, o in worlds:
         both = builder.multiply(builder.cell(0, a), builder.cell(1, b))
-        terms.append(builder.multiply(both, builder.cell(2, o)))
+        terms.extend(builder.multiply(both, builder.cell(2, o)).tolist())
     return builder.build(builder.add(terms))
 
 
@@ -95,8 +95,9 @@ def test_mode_takes_the_first_of_equals():
 
 def test_equal_nodes_are_one_and_what_is_not_needed_is_dropped():
     builder = CircuitBuilder(N_STATES, N_OUTPUT_STATES)
-    pair = builder.multiply(builder.cell(0, 0), builder.cell(1, 0))
-    assert builder.multiply(builder.cell(1, 0), builder.cell(0, 0)) == pair
+    a, b = builder.cell(0, 0), builder.cell(1, 0)
+    pair, again = builder.multiply([a, b], [b, a]).tolist()
+    assert pair == again
     builder.add([builder.cell(1, 0), builder.cell(1, 1)])
     circuit = builder.build(pair)
     assert circuit.n_nodes - circuit.n_cells == 1
