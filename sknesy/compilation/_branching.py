@@ -37,7 +37,7 @@ def prefer(
 
 
 def _eliminate_by_degree(relation: Relation, deadline: Deadline) -> tuple[list[int], int]:
-    """Eliminate the variable with the fewest neighbours, which become neighbours of each other.
+    """Order variables: those with the fewest neighbours go first, which become neighbours.
 
     What is eliminated after it depends on it: the longest chain of that kind is its *height*, and
     the depth of the search. A low height is worth a neighbour or two, so that its logarithm counts.

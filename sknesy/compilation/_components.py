@@ -147,7 +147,7 @@ _PRIMES = np.array(
 
 
 def _mix(words: Words) -> Words:
-    """Scramble words, so that each bit depends on all (the last steps of splitmix64)."""
+    """Return words of which each bit depends on all given ones (last steps of splitmix64)."""
     words = (words ^ words >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ words >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     return words ^ words >> np.uint64(31)
@@ -177,7 +177,7 @@ def _subsumed(
 
 
 def _connect(n_variables: int, slot_starts: IntArray, slot_variables: IntArray) -> IntArray:
-    """Label the connected components of variables and, behind them, clauses."""
+    """Find the connected components of variables and, behind them, clauses."""
     ends = np.concatenate([np.zeros(n_variables, dtype=np.int32), slot_starts.astype(np.int32)])
     size = len(ends) - 1
     ones = np.ones(len(slot_variables), dtype=np.int8)

@@ -1,4 +1,4 @@
-"""From the decisions of a search to a circuit of what it found possible, and of all else.
+"""Circuits of what a search found possible, and of all else, from its decisions.
 
 A branch is a product of *factors*, about different variables: the state decided, states that are
 left, components. A component is the sum of its branches. What the knowledge rules out is a circuit

@@ -26,7 +26,7 @@ _MAX_SLOTS = 1 << 18  # of the components that take a step at once
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a search went through: a branch is a product of states and components.
+    """Branches that a search went through, each a product of states and components.
 
     The first branch is what was there before any decision. Variables stand in it with the states
     that are left to them: one where it is decided, all where it became open.
@@ -218,7 +218,7 @@ class _Search:
 def _propagate(
     branches: Components, changed: IntArray, deadline: Deadline
 ) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """Narrow the domains of branches by unit propagation, after some variables changed, in place.
+    """Propagate units in branches after some variables changed; domains are narrowed in place.
 
     Returns whether each branch is still possible, whether each clause holds for sure, and whether
     each slot can still satisfy its clause.

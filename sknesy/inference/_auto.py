@@ -86,7 +86,7 @@ class AutoEngine(InferenceEngine):
     max_worlds : int, default=1_000_000
         As in `EnumerationEngine`.
     max_width, max_edges : int or None, default=100_000 and 2_000_000
-        As in `DiagramEngine`.
+        As in `DiagramEngine`; `max_edges` is also the ``max_size`` of a `CircuitEngine`.
     time_limit : float or None, default=60.0
         Seconds that the choice may take, shared by all engines; None is no limit. The first exact
         engine may take half, and each further one half of what is left.
@@ -205,7 +205,7 @@ class AutoEngine(InferenceEngine):
             EnumerationEngine(
                 max_worlds=min(self.max_worlds, _FEW_WORLDS), time_limit=self.time_limit
             ),
-            CircuitEngine(time_limit=self.time_limit),
+            CircuitEngine(max_size=self.max_edges, time_limit=self.time_limit),
             EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit),
             BeliefPropagationEngine(time_limit=self.time_limit),
             SamplingEngine(time_limit=self.time_limit),

@@ -360,8 +360,20 @@ OTHERS = [
 ]
 
 
-@every_engine
-@pytest.mark.parametrize("knowledge", OTHERS, ids=["emits", "function"])
+each_kind = pytest.mark.parametrize(
+    ("engine", "knowledge"),
+    [
+        pytest.param(engine, knowledge, id=f"{name}-{type(engine).__name__}")
+        for name, knowledge in zip(
+            ["clauses", "emits", "function"], [CLAUSES, *OTHERS], strict=True
+        )
+        for engine in ENGINES
+        if name == "clauses" or not isinstance(engine, CircuitEngine)
+    ],
+)
+
+
+@each_kind
 def test_tensors_count_by_their_values_however_they_lie_in_memory(engine, knowledge):
     compiled = engine.compile(knowledge)
     log_prob, log_likelihood = open_evidence(compiled, 2)
@@ -379,8 +391,7 @@ def test_tensors_count_by_their_values_however_they_lie_in_memory(engine, knowle
         assert all(torch.equal(result, results[0]) for result in results)
 
 
-@every_engine
-@pytest.mark.parametrize("knowledge", [CLAUSES, *OTHERS], ids=["clauses", "emits", "function"])
+@each_kind
 def test_no_samples_give_no_posteriors(engine, knowledge):
     compiled = engine.compile(knowledge)
     evidence = open_evidence(compiled, 0)
