@@ -112,6 +112,10 @@ class CircuitEngine(ExactEngine):
             )
         return Compiled(circuit, circuit.n_states, output_states)
 
+    def takes(self, knowledge: Knowledge) -> bool:
+        """Tell whether knowledge is clauses, or of another class with a way to a circuit."""
+        return compile_circuit.dispatch(type(knowledge)) is not compile_circuit.dispatch(object)
+
     def may_beat(self, rival: Compiled) -> bool:
         """Return False where a rival has a form of its own: that costs less than a circuit."""
         return isinstance(rival.form, Circuit)
