@@ -8,7 +8,14 @@ import numpy as np
 import torch
 
 from sknesy.inference import DiagramEngine
-from sknesy.knowledge import ClauseKnowledge, DigitAddition, Exactly
+from sknesy.knowledge import (
+    AllDifferent,
+    ClauseKnowledge,
+    DigitAddition,
+    Exactly,
+    LinearConstraint,
+    from_cpmpy,
+)
 
 GIVENS = ".3..7....6..1.5....98......8...6...34..8.3..17...2...6.6....28....419..5....8...9"
 
@@ -42,6 +49,32 @@ def queens(n):
     return ClauseKnowledge(clauses, column.tolist())
 
 
+def bounded_sum():
+    """Make the bound that 12 digits add up to 60 or more."""
+    digits = [[10 * s + v + 1 for v in range(10)] for s in range(12)]
+    literals, weights = [p for digit in digits for p in digit], [*range(10)] * 12
+    bound = LinearConstraint(literals, weights, ">=", 60)
+    return ClauseKnowledge([], digits, constraints=[bound])
+
+
+def bounded_sum_by_cpmpy():
+    """Make the same bound from a model of CPMpy."""
+    import cpmpy
+
+    digits = cpmpy.intvar(0, 9, shape=12)
+    return from_cpmpy(cpmpy.Model(cpmpy.sum(digits) >= 60), symbols=digits)
+
+
+def different_sudoku(givens):
+    """Make the same sudoku of rules that cells differ; a given cell has one state."""
+    box = round(len(givens) ** 0.25)
+    cell = np.arange(box**4).reshape(box**2, box**2)
+    boxes = cell.reshape(box, box, box, box).swapaxes(1, 2).reshape(box**2, box**2)
+    states = [[int(x)] if x != "." else range(1, box**2 + 1) for x in givens]
+    scopes = [group.tolist() for group in [*cell, *cell.T, *boxes]]
+    return AllDifferent(symbol_states=states, scopes=scopes)
+
+
 def random_batch(n_digits, n_samples, seed=0):
     """Draw the log-probabilities of a half-trained net, and the labels of random sums."""
     generator = torch.Generator().manual_seed(seed)
@@ -66,6 +99,10 @@ def run_compile():
         "8 queens": queens(8),
         "12 queens": queens(12),
         f"9x9 sudoku, {81 - GIVENS.count('.')} givens": sudoku(GIVENS),
+        "the same, AllDifferent": different_sudoku(GIVENS),
+        "permutations of 12": AllDifferent(12, range(12)),
+        "12 digits >= 60": bounded_sum(),
+        "the same, by CPMpy": bounded_sum_by_cpmpy(),
         "50 of 100": Exactly(50, 100),
         "addition, N=100": DigitAddition(100),
         "addition, N=1000": DigitAddition(1000),

@@ -1,4 +1,4 @@
-"""Constraint models of CPMpy as clauses."""
+"""Constraint models of CPMpy as clauses and constraints."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -71,11 +71,13 @@ def from_cpmpy(
 
     Notes
     -----
-    Every variable has one proposition for each of its values. Sums and tables become decision
-    diagrams, each node of which is an auxiliary proposition with both directions of its
-    definition, so the symbols determine them and counts are right. A sum costs as many clauses as
-    it has values on the way, times the values of its terms. Weights such as 1, 10, 100 on both
-    sides of a comparison cost few.
+    Every variable has one proposition for each of its values. ``AllDifferent``, bounds on sums and
+    tables of symbols and outputs stay what they are: a `DistinctConstraint`, a `LinearConstraint`,
+    and rows. A decision diagram counts them. All else becomes clauses, such as what an ``Or``
+    joins. Sums and tables within it become decision diagrams, each node of which is an auxiliary
+    proposition with both directions of its definition, so the symbols determine them and counts
+    are right. Such a sum costs as many clauses as it has values on the way, times the values of
+    its terms. Weights such as 1, 10, 100 on both sides of a comparison cost few.
 
     An undefined value (``x // 0``, an array beyond its end) makes the comparison around it False,
     as in CPMpy. In an output it rules the world out.
@@ -154,6 +156,7 @@ def from_cpmpy(
         outputs=None if outputs is None else [propositions for propositions, _ in named],
         symbol_states=[_values(variable) for variable in symbol_list],
         output_states=None if outputs is None else [values for _, values in named],
+        constraints=tree.constraints,
         names=names,
     )
     given = {v.name for v in (*symbol_list, *auxiliary_list)}
@@ -242,6 +245,8 @@ def _check_determined(
 ) -> None:
     """Raise if the symbols leave variables open."""
     owner = {p: v for v in variables for p in tree.propositions(v)}
+    if not owner:
+        return
     clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
     deadline = sat.Deadline(_CHECK_BUDGET, "Testing which variables are determined")
     try:

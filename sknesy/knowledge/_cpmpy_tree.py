@@ -1,11 +1,11 @@
-"""Translator of CPMpy's expressions to clauses, by the names and arguments of their nodes.
+"""Translator of CPMpy's expressions to clauses and constraints, by the names of their nodes.
 
 Only the public form of expressions is used: name, arguments, bounds, and the decomposition that
 each global constraint offers. CPMpy's own encodings are not, as they do not keep counts.
 """
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from numbers import Integral
 from typing import Any
@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from sknesy.exceptions import InvalidKnowledgeError, UnsupportedKnowledgeError
+from sknesy.knowledge._constraint import Constraint
+from sknesy.knowledge._constraints import LinearConstraint
+from sknesy.knowledge._diagram_constraint import DiagramConstraint
+from sknesy.knowledge._distinct import DistinctConstraint
 from sknesy.knowledge._encoding import FALSE, TRUE, Encoder, Fold, Leaf, Number
+from sknesy.numerics.tries import unroll_rows
 
 __all__ = ["Translator", "is_variable"]
 
@@ -28,16 +33,33 @@ _COMPARE = {
 }
 
 
+# A sum of ints is less than b if it is at most b - 1.
+_WITHOUT_STRICT = {
+    "==": ("==", 0),
+    "<": ("<=", -1),
+    "<=": ("<=", 0),
+    ">": (">=", 1),
+    ">=": (">=", 0),
+}
+
+
 def is_variable(expression: Any) -> bool:
     """Tell whether an expression is a variable of CPMpy, and not the negation of one."""
     return hasattr(expression, "lb") and not _is_negated(expression)
 
 
 class Translator:
-    """Translator of expressions to clauses."""
+    """Translator of expressions to clauses, and to constraints that stay what they are.
+
+    Sums, tables and different values are constraints where they are required as they stand, of
+    variables that are declared. Within other expressions they are clauses, which say when they
+    hold.
+    """
 
     def __init__(self, max_clauses: int) -> None:
         self.encoder = Encoder(max_clauses)
+        self.constraints: list[Constraint] = []
+        self._owners: dict[int, int] = {}  # of the literals of declared variables: the variable
         self._variables: dict[str, Number] = {}  # CPMpy knows variables by their names
 
     def declare(self, variable: Any, where: str) -> None:
@@ -53,6 +75,8 @@ class Translator:
         else:
             number = Number(tuple((value, self.encoder.new()) for value in domain))
             self._variables[variable.name] = number
+        literals = (x for _, x in self._variables[variable.name].values)
+        self._owners.update(dict.fromkeys(literals, len(self._owners)))
 
     def propositions(self, variable: Any) -> list[int]:
         """Return the propositions of a variable's values; the one of a Boolean variable."""
@@ -75,9 +99,11 @@ class Translator:
             condition, consequence = map(self.literal, expression.args)
             self.encoder.add(-condition, consequence)
         elif name == "alldifferent":
-            self.encoder.all_different([self.number(x) for x in expression.args])
+            self._differ([self.number(x) for x in expression.args])
         elif name in _COMPARE:
-            self.encoder.require(self._comparison(expression))
+            self._compare(expression)
+        elif name == "table":
+            self._tabulate(expression)
         elif name in _FOLDS:
             self.encoder.require(_FOLDS[name](self, expression))
         elif _is_global(expression):
@@ -133,6 +159,62 @@ class Translator:
         value, defining = expression.decompose()
         self.require(defining)
         return self.number(value)
+
+    def _are_declared(self, numbers: Sequence[Number]) -> bool:
+        """Tell whether numbers are about different variables that are declared, one each."""
+        owners = [{self._owners.get(x) for _, x in number.values} for number in numbers]
+        return all(len(found) == 1 and None not in found for found in owners) and len(
+            set().union(*owners)
+        ) == len(numbers)
+
+    def _differ(self, numbers: list[Number]) -> None:
+        """Require that numbers are defined and have different values."""
+        n_values = len({value for number in numbers for value, _ in number.values})
+        if n_values < len(numbers) or not self._are_declared(numbers):
+            self.encoder.all_different(numbers)
+            return
+        for number in numbers:
+            if not number.is_total:
+                self.encoder.add(*(x for _, x in number.values))
+        self.constraints.append(DistinctConstraint(dict(number.values) for number in numbers))
+
+    def _compare(self, expression: Any) -> None:
+        """Require a comparison of sums."""
+        weights, constant = self._linear(_as_difference(expression))
+        numbers = [*weights]
+        # Sums of one or two numbers are few clauses, and clauses propagate.
+        is_counted = expression.name in _WITHOUT_STRICT and len(numbers) > 2
+        is_counted &= self._are_declared(numbers) and all(number.is_total for number in numbers)
+        added = [[w * value for value, _ in number.values] for number, w in weights.items()]
+        if is_counted:
+            relation, bound = _WITHOUT_STRICT[expression.name]
+            bound -= constant
+            least, most = sum(map(min, added)), sum(map(max, added))
+            low = least if relation == "<=" else bound
+            high = most if relation == ">=" else bound
+            if low <= most and high >= least and (low > least or high < most):
+                literals = [x for number in numbers for _, x in number.values]
+                scale = [w for products in added for w in products]
+                self.constraints.append(LinearConstraint(literals, scale, relation, bound))
+                return
+        self.encoder.require(self._comparison(expression))
+
+    def _tabulate(self, expression: Any) -> None:
+        """Require that numbers are a row of a table."""
+        array, table = expression.args
+        numbers = [self.number(x) for x in array]
+        place = [{value: v for v, (value, _) in enumerate(n.values)} for n in numbers]
+        rows = {
+            tuple(index[int(x)] for index, x in zip(place, row, strict=True))
+            for row in table
+            if all(int(x) in index for index, x in zip(place, row, strict=True))
+        }
+        if not rows or len(numbers) < 3 or not self._are_declared(numbers):
+            self.encoder.require(_table(self, expression))
+            return
+        groups = [tuple(x for _, x in number.values) for number in numbers]
+        tables = unroll_rows(np.array(sorted(rows), dtype=np.int64), [*map(len, groups)])
+        self.constraints.append(DiagramConstraint(groups, tables))
 
     def _variable(self, variable: Any) -> Number:
         if variable.name not in self._variables:
@@ -199,8 +281,7 @@ class Translator:
 
     def _comparison(self, expression: Any) -> Fold:
         """Return a comparison as a sum that is compared with 0."""
-        left, right = expression.args
-        weights, constant = self._linear([(left, 1), (right, -1)])
+        weights, constant = self._linear(_as_difference(expression))
         numbers, scale = list(weights), list(weights.values())
         compare = _COMPARE[expression.name]
         # The least and the greatest that the terms from i on can add.
@@ -297,6 +378,12 @@ _FOLDS: dict[str | None, Callable[[Translator, Any], Fold]] = {
     "negative_table": _negative_table,
     "xor": _parity,
 }
+
+
+def _as_difference(comparison: Any) -> list[tuple[Any, int]]:
+    """Return both sides as a weighted sum that is compared with 0."""
+    left, right = comparison.args
+    return [(left, 1), (right, -1)]
 
 
 def _divide(x: int, y: int) -> int | None:

@@ -5,15 +5,22 @@ import itertools
 import pickle
 
 import cpmpy as cp
+import levels
 import pytest
 from cpmpy.exceptions import IncompleteFunctionError
 from cpmpy.expressions.utils import argval
 from pysat.solvers import Solver
 
 from sknesy import sat
+from sknesy.compilation import Limits, compile_levels
 from sknesy.exceptions import InvalidKnowledgeError, TooWideError, UnsupportedKnowledgeError
 from sknesy.inference import EnumerationEngine
-from sknesy.knowledge import from_cpmpy
+from sknesy.knowledge import (
+    DiagramConstraint,
+    DistinctConstraint,
+    LinearConstraint,
+    from_cpmpy,
+)
 
 
 def sudoku(size, box):
@@ -53,6 +60,63 @@ def labelled_worlds(knowledge):
 def open_auxiliaries(knowledge):
     clauses = [*knowledge.clauses, *sat.exactly_one(knowledge.output_variables)]
     return sat.undetermined(clauses, knowledge.symbol_variables, knowledge.auxiliaries)
+
+
+ROWS = [(0, 1, 2), (2, 1, 0), (-1, -1, 2), (7, 0, 0)]
+
+
+def parts():
+    """Constraints on four numbers -1 ... 2, in plain Python, and what they are read as."""
+    x = cp.intvar(-1, 2, shape=4)
+    return {
+        "shifted": (
+            x,
+            cp.AllDifferent([x[i] + i for i in range(4)]),
+            lambda *v: len({v[i] + i for i in range(4)}) == 4,
+            DistinctConstraint,
+        ),
+        "sum": (
+            x,
+            2 * x[0] - cp.sum(x[1:]) > 2,
+            lambda a, *v: 2 * a - sum(v) > 2,
+            LinearConstraint,
+        ),
+        "equation": (
+            x,
+            x[0] - x[1] == x[2] + 3 * x[3],
+            lambda a, b, c, d: a - b == c + 3 * d,
+            LinearConstraint,
+        ),
+        "table": (
+            x,
+            cp.Table([x[2], x[0], x[3]], ROWS),
+            lambda a, b, c, d: (c, a, d) in ROWS,
+            DiagramConstraint,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", parts())
+def test_parts_that_stay_what_they_are_hold_as_in_python(name):
+    x, constraint, holds, kind = parts()[name]
+    # A free variable is in some constraint.
+    knowledge = from_cpmpy(cp.Model(constraint, [v >= -1 for v in x]), symbols=x)
+    assert not knowledge.given_clauses
+    assert [type(part) for part in knowledge.constraints] == [kind]
+    worlds = [(*w, int(holds(*(v - 1 for v in w)))) for w in worlds_of(knowledge)]
+    assert len({w[-1] for w in worlds}) == 2
+    assert [int(label) for label in knowledge.conclude([w[:-1] for w in worlds])] == [
+        w[-1] for w in worlds
+    ]
+    assert levels.worlds_of(compile_levels(knowledge, limits=Limits())) == sorted(worlds)
+
+
+def test_a_sum_may_define_an_output():
+    x, total = cp.intvar(0, 2, shape=3), cp.intvar(0, 4)
+    knowledge = from_cpmpy(cp.Model(total == cp.sum(x)), symbols=x, outputs=total)
+    assert isinstance(knowledge.constraints[0], LinearConstraint)
+    expected = [(*w, sum(w)) for w in worlds_of(knowledge) if sum(w) <= 4]
+    assert levels.worlds_of(compile_levels(knowledge, limits=Limits())) == sorted(expected)
 
 
 def test_sudoku_of_size_4_has_288_worlds():
