@@ -22,6 +22,7 @@ from benchmarks import (
     joint,
     learners,
     long_addition,
+    messages,
     mnist_addition,
     paths,
     peers,
@@ -60,6 +61,7 @@ BENCHMARKS = {
     "sudoku": lambda mnist, args: sudoku.run(
         mnist(), weak_data.find_folder(args.data), seed=args.seed
     ),
+    "messages": lambda mnist, args: messages.run(seed=args.seed),
     "paths": lambda mnist, args: paths.run(seed=args.seed),
     "formula-kinds": lambda mnist, args: formula_kinds.run(
         weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)

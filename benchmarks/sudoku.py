@@ -22,7 +22,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import t as student
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.model_selection import TunedThresholdClassifierCV
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.nn import functional
@@ -163,11 +163,6 @@ def supervise(clf, X, symbols, size, seed):
 
 def judge(clf, valid, test, size):
     """Return the accuracy of labels by three thresholds, and that of single digits."""
-    X, y, symbols = test
-    options = {"response_method": "decision_function", "pos_label": True}
-    by_knowledge = FixedThresholdClassifier(
-        FrozenEstimator(clf), threshold=log_threshold(size), **options
-    )
     tuned = TunedThresholdClassifierCV(
         FrozenEstimator(clf),
         scoring="accuracy",
@@ -177,10 +172,11 @@ def judge(clf, valid, test, size):
         refit=False,
     )
     tuned.fit(*valid[:2])
+    X, y, symbols = test
+    # What `predict` says: of the classifier, of FixedThresholdClassifier, of the tuned one.
+    thresholds = 0.0, log_threshold(size), tuned.best_threshold_
     odds = clf.decision_function(X)
-    verdicts = clf.classes_[(odds > 0).astype(int)], by_knowledge.fit(X, y).predict(X), None
-    accuracies = [np.mean(verdict == y) for verdict in verdicts[:2]]
-    accuracies.append(np.mean((odds >= tuned.best_threshold_) == y))
+    accuracies = [np.mean((odds >= threshold) == y) for threshold in thresholds]
     found = clf.predict_net_proba(X[y]).argmax(axis=2)
     counts = np.zeros((size, size), dtype=int)
     np.add.at(counts, (found.ravel(), symbols[y].ravel()), 1)
