@@ -27,6 +27,7 @@ Pair = tuple[int, int]
 Matching = frozenset[Pair]  # states of one variable and of another that exclude each other
 
 _POWER = 1.5  # of the share of groups that are independent
+_MAX_DIAGRAMS = 8  # of different groups
 _MAX_EDGES = 1 << 16  # of the diagram of a clique: 13 variables of 13 values
 
 
@@ -76,7 +77,9 @@ def find_cliques(
 def make_all_different(groups: Iterable[Mapping[int, Sequence[int]]]) -> list[Factor]:
     """Build the factors of groups of variables whose values all differ, but for large ones.
 
-    Each group has the values of the states of its variables.
+    Each group has the values of the states of its variables. There are none if groups have too many
+    different diagrams, as where known cells leave each row other values: diagrams that are not the
+    same are evaluated one after the other, and pairs are several times faster.
     """
     found = []
     for group in groups:
@@ -84,6 +87,8 @@ def make_all_different(groups: Iterable[Mapping[int, Sequence[int]]]) -> list[Fa
         tables = _unroll([group[i] for i in scope])
         if tables is not None:
             found.append((scope, tables))
+    if len({tuple(table.tobytes() for table in tables) for _, tables in found}) > _MAX_DIAGRAMS:
+        return []
     shares = _count_shares([scope for scope, _ in found])
     return [
         diagram_factor(scope, tables)._replace(share=share)

@@ -72,6 +72,15 @@ def test_groups_with_too_many_sets_stay_pairs():
     assert len(factors) == 14 * 13 // 2
 
 
+def test_groups_that_all_have_other_values_stay_pairs():
+    """Nine groups of three: the first has three values, each other one a value less or more."""
+    pairs = [pair for k in range(9) for pair in itertools.combinations(range(3 * k, 3 * k + 3), 2)]
+    alike = compile_factors(differ(pairs, [3] * 27)).factors
+    assert len(alike) == 9
+    unlike = compile_factors(differ(pairs, [3 + k // 3 for k in range(27)])).factors
+    assert len(unlike) == 27
+
+
 def test_more_variables_than_values_leave_nothing():
     relation = Relation(
         (2, 2, 2),
