@@ -164,7 +164,7 @@ def read_matching(clauses: Iterable[MultiClause], domains: Sequence[int]) -> Mat
 
     Empty, if a state excludes several: then values have no names.
     """
-    pairs = [pair for clause in clauses if (pair := _read_pair(clause, domains)) is not None]
+    pairs = {pair for clause in clauses if (pair := _read_pair(clause, domains)) is not None}
     if any(len(set(side)) < len(pairs) for side in zip(*pairs, strict=True)):
         return frozenset()
     return frozenset(pairs)

@@ -13,7 +13,7 @@ from weights import weigh_factor
 from sknesy.compilation import compile_factors
 from sknesy.compilation._clause_factors import factorise
 from sknesy.compilation._multivalued import Relation
-from sknesy.knowledge import ClauseKnowledge
+from sknesy.knowledge import AllDifferent, ClauseKnowledge
 from sknesy.numerics.factor_diagram import DiagramPotential
 
 
@@ -41,6 +41,12 @@ def test_groups_of_a_sudoku_are_found_and_count_as_far_as_they_are_independent()
     rank = np.linalg.matrix_rank(incidence.astype(float))
     (share,) = {factor.share for factor in factors}
     assert share == pytest.approx((rank / 12) ** 1.5)
+
+
+def test_groups_are_found_in_all_different_too():
+    scopes = [sorted(group) for group in groups_of(4)]
+    factors = compile_factors(AllDifferent(16, range(4), scopes=scopes)).factors
+    assert {frozenset(factor.scope) for factor in factors} == groups_of(4)
 
 
 def test_known_cells_leave_smaller_groups():
