@@ -20,23 +20,25 @@ def prefer(
 ) -> npt.NDArray[np.float64]:
     """Compute a preference for each variable, to be added to its number of slots.
 
-    "degree" prefers none, so that the variable with the most slots is decided. "elimination"
-    decides the last variable of a minimum-degree elimination order first: it separates the others.
-    "auto" takes that where the order is narrow, beside the number of variables. Variables
-    from `n_named` on come last.
+    "elimination" decides the last variable of a minimum-degree elimination order first: it
+    separates the others. With "degree" it is the variable with the most slots, and that order
+    tells among equals. "auto" takes the order alone where it is narrow, beside the number of
+    variables. Variables from `n_named` on come last.
     """
     preference = np.zeros(len(relation.sizes))
     used = {i for clause in relation.clauses for i, _ in clause}
-    if branching != "degree" and used:
-        order, width = _eliminate_by_degree(relation, deadline)
-        if branching == "elimination" or width <= _MAX_WIDTH * len(used):
-            n_slots = sum(map(len, relation.clauses))
-            preference[order] = np.arange(len(order)) * float(n_slots + 1)
-    preference[n_named:] -= 2 * preference.max(initial=1.0) * (1 + sum(map(len, relation.clauses)))
+    n_slots = sum(map(len, relation.clauses))
+    order, width = _order_by_degree(relation, deadline)
+    is_narrow = width <= _MAX_WIDTH * len(used)
+    if branching == "elimination" or (branching == "auto" and is_narrow):
+        preference[order] = np.arange(len(order)) * float(n_slots + 1)
+    else:
+        preference[order] = np.arange(len(order)) / len(order)  # less than one slot
+    preference[n_named:] -= preference.max(initial=0.0) + n_slots + 1
     return preference
 
 
-def _eliminate_by_degree(relation: Relation, deadline: Deadline) -> tuple[list[int], int]:
+def _order_by_degree(relation: Relation, deadline: Deadline) -> tuple[list[int], int]:
     """Order variables: those with the fewest neighbours go first, which become neighbours.
 
     What is eliminated after it depends on it: the longest chain of that kind is its *height*, and

@@ -32,6 +32,7 @@ class CircuitOptions:
     """Options of the search for a circuit."""
 
     branching: str = "auto"  # Which variable is decided next
+    with_false: bool = True  # Whether worlds in which clauses fail are wanted
     max_size: int | None = None  # Largest number of branches
     time_limit: float | None = None  # Seconds
 
@@ -67,7 +68,7 @@ def compile_clause_circuit(
     """Compile clauses to a circuit, by a search over symbols, outputs and, last, auxiliaries.
 
     What symbols and outputs leave to auxiliary propositions counts once, if there is any choice of
-    them. Without outputs, the complement of what holds is what has the label False.
+    them. Without outputs, what has the label False is the complement of what holds.
     """
     knowledge = knowledge.dense
     deadline = options.start()
@@ -85,15 +86,16 @@ def compile_clause_circuit(
     builder = CircuitBuilder(list(map(len, symbols)), list(map(len, knowledge.output_states)))
     leaves = Leaves(builder, blocks, n_named)
     is_truth = knowledge.outputs is None
+    with_false = is_truth and options.with_false
     full = np.array(leaves.full, dtype=formula.domains.dtype)
     decisions = search(
         formula,
         prefer(relation, n_named, options.branching, deadline),
-        full if is_truth else None,
+        full if with_false else None,
         options.max_size,
         deadline,
     )
-    holds, fails = add_decisions(decisions, builder, leaves, is_truth, deadline)
+    holds, fails = add_decisions(decisions, builder, leaves, with_false, deadline)
     if is_truth:
         cells = [builder.cell(n_named, truth) for truth in (0, 1)]
         holds = builder.add(builder.multiply([fails, holds], cells).tolist())

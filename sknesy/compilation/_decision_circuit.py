@@ -121,7 +121,7 @@ def add_decisions(
     of_component = factors.append(sums)
     is_listed = np.ones(len(d.parents), dtype=np.bool_) if with_complement else branch_is_alive
     listed = _list_factors(d, factors, of_component, leaves, is_listed)
-    product = _multiply_all(factors, *listed, len(d.parents), deadline)
+    product = _multiply_all(factors, *listed, np.where(is_listed, 0, 1), deadline)
     rows = factors.rows[product]
     for column in range(len(exists)):
         nodes, terms = sums[d.parents[1:], column], rows[1:, column]
@@ -201,10 +201,12 @@ def _multiply_all(
     branch: IntArray,
     place: IntArray,
     factor: IntArray,
-    n_branches: int,
+    product: IntArray,
     deadline: Deadline,
 ) -> IntArray:
     """Multiply the factors of each branch, in ascending order of branches and places.
+
+    What `product` holds stays where a branch has none.
 
     Neighbours are joined along one binary tree of places, the same in all branches: what many of
     them leave open in the same places is then one product.
@@ -215,6 +217,5 @@ def _multiply_all(
         first = np.flatnonzero((branch[1:] == branch[:-1]) & (place[1:] == place[:-1]))
         factor[first] = factors.multiply(factor[first], factor[first + 1])
         branch, place, factor = (np.delete(a, first + 1) for a in (branch, place, factor))
-    product = np.zeros(n_branches, dtype=np.int64)
     product[branch] = factor
     return product

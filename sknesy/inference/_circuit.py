@@ -1,6 +1,7 @@
 """Exact inference over an arithmetic circuit: where knowledge falls apart, in any order."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from sknesy._validation import check_option
 from sknesy.compilation import CircuitOptions, compile_circuit
@@ -12,6 +13,13 @@ from sknesy.numerics import Circuit
 from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
 
 __all__ = ["CircuitEngine"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CompiledCircuit(Compiled):
+    """A circuit, and whether it serves more than the label that clauses hold."""
+
+    with_others: bool
 
 
 class CircuitEngine(ExactEngine):
@@ -48,7 +56,8 @@ class CircuitEngine(ExactEngine):
     -----
     A sample costs a few operations for each wire of the circuit. Where clauses have no outputs,
     the worlds of the label False are a part of the circuit, of positive terms like the rest: their
-    evidence is exact, however small. That part costs about twice the other.
+    evidence is exact, however small. That part costs about twice the other, and is left out where
+    `compile` is told that it will not be asked for.
 
     References
     ----------
@@ -93,24 +102,33 @@ class CircuitEngine(ExactEngine):
         self,
         knowledge: Knowledge,
         labels: Sequence[Hashable] | None = None,
-        reuse: Compiled | None = None,
-    ) -> Compiled:
-        """Compile knowledge to a circuit that serves every label; see `InferenceEngine.compile`."""
+        reuse: "CompiledCircuit | None" = None,
+    ) -> "CompiledCircuit":
+        """Compile knowledge to a circuit; see `InferenceEngine.compile`.
+
+        It serves every label, unless the only one asked for is that the clauses hold.
+        """
         check_option(self.branching, "branching", ("auto", "degree", "elimination"))
         self._check_number("max_size", int, 1, or_none="no limit")
         self._check_number("time_limit", float, 0, or_none="no limit")
         labels = read_request(knowledge, labels)
-        return self._serve(reuse or self._compile(knowledge), labels)
+        # Worlds that break clauses are most of the circuit, and often nobody asks for them.
+        holds = knowledge.label_if_satisfied
+        with_others = holds is None or labels is None or any(x != holds for x in labels)
+        if reuse is None or (with_others and not reuse.with_others):
+            reuse = self._compile(knowledge, with_others)
+        self._serve(reuse, labels)
+        return reuse
 
-    def _compile(self, knowledge: Knowledge) -> Compiled:
-        options = CircuitOptions(self.branching, self.max_size, self.time_limit)
+    def _compile(self, knowledge: Knowledge, with_others: bool) -> "CompiledCircuit":
+        options = CircuitOptions(self.branching, with_others, self.max_size, self.time_limit)
         circuit, output_states = compile_circuit(knowledge, options)
         if circuit.root < 0:
             raise InvalidKnowledgeError(
                 "The knowledge must allow at least one world, but it rules out all of them. Check "
                 "its constraints."
             )
-        return Compiled(circuit, circuit.n_states, output_states)
+        return CompiledCircuit(circuit, circuit.n_states, output_states, with_others)
 
     def takes(self, knowledge: Knowledge) -> bool:
         """Tell whether knowledge is clauses, or of another class with a way to a circuit."""

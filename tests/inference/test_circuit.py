@@ -52,6 +52,14 @@ def random_clauses(n_symbols, n_clauses, seed=0):
     return ClauseKnowledge([c.tolist() for c in clauses], [[p] for p in range(1, n_symbols + 1)])
 
 
+def defined(n_symbols=10, n_clauses=30, seed=2):
+    """Random clauses over symbols, of which the first two also define an output: their parity."""
+    clauses = random_clauses(n_symbols, n_clauses, seed).clauses
+    out = n_symbols + 1
+    parity = [[-1, -2, -out], [1, 2, -out], [-1, 2, out], [1, -2, out]]
+    return ClauseKnowledge([*clauses, *parity], [[p] for p in range(1, out)], [[out]])
+
+
 def random_evidence(compiled, n, scale):
     generator = seeded(0)
     arrays = []
@@ -72,6 +80,7 @@ def random_evidence(compiled, n, scale):
         (latin(4), EnumerationEngine()),
         (entangled(), EnumerationEngine()),
         (random_clauses(30, 60), DiagramEngine()),
+        (defined(), EnumerationEngine()),
         (
             ClauseKnowledge(
                 [[1, 2, 3]],
@@ -81,7 +90,7 @@ def random_evidence(compiled, n, scale):
             DiagramEngine(),
         ),
     ],
-    ids=["latin square", "auxiliary that stays", "random clauses", "bounded sum"],
+    ids=["latin square", "auxiliary that stays", "random clauses", "an output", "bounded sum"],
 )
 def test_agrees_with_another_engine_where_many_worlds_are(knowledge, reference, branching):
     engine = CircuitEngine(branching=branching)
@@ -197,3 +206,18 @@ def test_limits_and_options_are_checked(parameters, knowledge, error, message):
 def test_knowledge_without_clauses_is_refused_with_what_takes_it():
     with pytest.raises(UnsupportedKnowledgeError, match="SymbolSum. Use DiagramEngine or"):
         CircuitEngine().compile(SymbolSum(2))
+
+
+def test_worlds_that_break_clauses_are_compiled_once_they_are_asked_for():
+    knowledge, engine = random_clauses(20, 40), CircuitEngine()
+    first = engine.compile(knowledge, [True])
+    assert engine.compile(knowledge, [True], reuse=first) is first
+    both = engine.compile(knowledge, [True, False], reuse=first)
+    assert both.form.n_wires > first.form.n_wires
+    assert engine.compile(knowledge, [False], reuse=both) is both
+    arrays = random_evidence(both, 3, 1.0)
+    holds = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(3, 1, 2)
+    expected = engine.infer(both, arrays[0], holds)
+    np.testing.assert_allclose(
+        engine.infer(first, arrays[0], holds).log_evidence, expected.log_evidence, rtol=1e-12
+    )
