@@ -120,7 +120,7 @@ def find_slope(log_prob: Tensor, added: Tensor, log_weight: Tensor) -> Tensor:
     high = (finite.amax((0, 2)) - finite.amin((0, 2)) + likely.amax(1) - likely.amin(1)) + 1.0
     low = -high
     best = added.squeeze(1).expand(len(log_prob), -1)  # (n_symbols, n_states)
-    for _ in range(60):
+    for _ in range(40):
         theta = (low + high) / 2
         state = (log_prob + theta[:, None] * added).argmax(2)
         wanted = (log_weight - theta[:, None] * total).argmax(1)

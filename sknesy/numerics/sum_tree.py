@@ -13,8 +13,6 @@ from torch import Tensor
 
 __all__ = ["LOG", "MAX", "PLAIN", "Ring", "Window", "choose_totals", "grow", "spread"]
 
-_MOST_AT_ONCE = 4_000_000  # products
-
 
 class Ring(NamedTuple):
     """Weights that are multiplied and added up.
@@ -23,18 +21,18 @@ class Ring(NamedTuple):
     ----------
     zero, one : float
         The weights of what cannot be, and of what is sure.
-    fold : callable
-        ``fold(x, y)`` multiplies tensors of shape (..., m) and adds up along the last axis.
+    add : callable
+        ``add(out, x, y)`` adds the products of x and y to a tensor, in place.
     """
 
     zero: float
     one: float
-    fold: Callable[[Tensor, Tensor], Tensor]
+    add: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-PLAIN = Ring(0.0, 1.0, lambda x, y: (x * y).sum(-1))
-LOG = Ring(-torch.inf, 0.0, lambda x, y: (x + y).logsumexp(-1))
-MAX = Ring(-torch.inf, 0.0, lambda x, y: (x + y).amax(-1))
+PLAIN = Ring(0.0, 1.0, lambda out, x, y: out.addcmul_(x, y))
+LOG = Ring(-torch.inf, 0.0, lambda out, x, y: torch.logaddexp(out, x + y, out=out))
+MAX = Ring(-torch.inf, 0.0, lambda out, x, y: torch.maximum(out, x + y, out=out))
 
 
 class Window(NamedTuple):
@@ -77,8 +75,7 @@ def grow(leaves: Window, ring: Ring, is_kept: Callable[[Tensor], Tensor]) -> lis
             level = _add_unit(level, ring)
         levels.append(level)
         left, right = _halves(level)
-        # Each total of the right side meets the left side, reversed.
-        values = _convolve(right.values, left.values.flip(-1), left.values.shape[-1] - 1, ring)
+        values = _convolve(left.values, right.values, ring)
         level = _trim(Window(values, left.first + right.first), ring, is_kept)
     return [*levels, level]
 
@@ -107,7 +104,7 @@ def spread(levels: list[Window], outside: Tensor, ring: Ring) -> Tensor:
         above = Window(above.values[: len(left.first)], above.first[: len(left.first)])  # no unit
         values = _cover(above, left.first + right.first, width, ring)
         # Where one side adds i, the other may add any j, if i + j is a total above.
-        halves = [_convolve(values, other.values, 0, ring) for other in (right, left)]
+        halves = [_correlate(values, other.values, ring) for other in (right, left)]
         above = Window(torch.cat(halves), level.first)
     return above.values
 
@@ -167,19 +164,26 @@ def _add_unit(level: Window, ring: Ring) -> Window:
     )
 
 
-def _convolve(values: Tensor, kernel: Tensor, padding: int, ring: Ring) -> Tensor:
-    """Return ``out[t] = sum_j values[t - padding + j] kernel[j]`` along the last axis.
+# One call for each entry of one side: several times faster than products that are laid out in
+# memory and added up, at any width.
 
-    Values are padded by zeros on both sides.
-    """
-    padded = values
-    if padding:
-        padded = torch.nn.functional.pad(values, (padding, padding), value=ring.zero)
-    view = padded.unfold(-1, kernel.shape[-1], 1)  # (n_nodes, n_rows, n_out, m), nothing is copied
-    size = max(1, _MOST_AT_ONCE // (kernel.numel() or 1))
-    kernel = kernel[..., None, :]
-    parts = [ring.fold(part, kernel) for part in view.split(size, dim=2)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+def _convolve(one: Tensor, other: Tensor, ring: Ring) -> Tensor:
+    """Add up ``one[i] other[j]`` by i + j, along the last axis."""
+    width = one.shape[-1]
+    out = one.new_full((*one.shape[:-1], width + other.shape[-1] - 1), ring.zero)
+    for j in range(other.shape[-1]):
+        ring.add(out[..., j : j + width], one, other[..., j : j + 1])
+    return out
+
+
+def _correlate(values: Tensor, other: Tensor, ring: Ring) -> Tensor:
+    """Add up ``values[i + j] other[j]`` by i, along the last axis."""
+    width = values.shape[-1] - other.shape[-1] + 1
+    out = values.new_full((*values.shape[:-1], width), ring.zero)
+    for j in range(other.shape[-1]):
+        ring.add(out, values[..., j : j + width], other[..., j : j + 1])
+    return out
 
 
 def _trim(window: Window, ring: Ring, is_kept: Callable[[Tensor], Tensor]) -> Window:

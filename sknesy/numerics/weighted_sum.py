@@ -71,9 +71,9 @@ class WeightedSum:
         n_totals, widest = len(self.codes), max(self.n_states)
         if self.n_symbols <= _FEW:
             by_tree = 0.3 * self.n_symbols * widest + 0.005 * n_totals**2
-            return 1_400.0 + n_samples * by_tree
+            return 2_000.0 + n_samples * by_tree
         by_frequencies = self.n_symbols * (0.9 + 0.1 * widest)
-        return 1_500.0 + n_samples * (by_frequencies + 0.02 * n_totals)
+        return 2_000.0 + n_samples * (by_frequencies + 0.02 * n_totals)
 
     def count(self) -> int:
         """Count the worlds."""
@@ -372,7 +372,7 @@ def _find_best(rows: _Rows) -> tuple[Tensor, Tensor]:
     total = torch.arange(rows.log_weight.shape[1], device=slope.device)
     weight = rows.log_weight - slope[:, None] * total
     weight -= weight.amax(1, keepdim=True)
-    gaps = (4.0, 32.0, 256.0, torch.inf) if len(scores) > _FEW else (torch.inf,)
+    gaps = (0.1, 1.0, 10.0, 100.0, torch.inf) if len(scores) > _FEW else (torch.inf,)
     for gap in gaps:
         levels = _grow(scores, rows.added, MAX, partial(torch.ge, other=-gap))
         joint = levels[-1].values[0] + _weigh_root(weight, levels[-1])
