@@ -17,6 +17,7 @@ from sknesy.numerics.factor_chain import chain_factor
 from sknesy.numerics.factor_graph import FactorGraph, build_factor_graph
 from sknesy.numerics.factor_potential import Factor
 from sknesy.numerics.factor_table import table_factor
+from sknesy.sat import Deadline
 
 __all__ = ["Factors", "compile_factors", "compile_step_factors", "link_levels"]
 
@@ -101,8 +102,9 @@ def compile_factors(knowledge: Knowledge, *, time_limit: float | None = None) ->
 @compile_factors.register
 def compile_step_factors(knowledge: StepKnowledge, *, time_limit: float | None = None) -> Factors:
     """Compile a state machine to one chain factor, which remembers the state of the machine."""
+    deadline = Deadline(time_limit, "Compiling the factors")
     levels = compile_levels(knowledge, limits=Limits(max_width=_MAX_WEIGHTS, time_limit=time_limit))
-    tables = reduce_tables(levels.tables)
+    tables = reduce_tables(levels.tables, deadline.check)
     _check_size(
         sum(table.size * _width_below(tables, k) for k, table in enumerate(tables)), knowledge
     )

@@ -227,7 +227,8 @@ def compile_step_sampler(
 ) -> StepSampler:
     """Make a state machine ready for drawing worlds."""
     n_states = tuple(knowledge.n_states.tolist())
-    emits = _probe_emission(_as_machine(knowledge))
+    deadline = Deadline(options.time_limit, "Trying the steps of the state machine")
+    emits = _probe_emission(_as_machine(knowledge), deadline)
     n_outputs = sum(emits) + len(knowledge.final)
     order = knowledge.output_order
     if order is None:
@@ -240,7 +241,7 @@ def compile_step_sampler(
     numbers = iter(order)
     emission = tuple(next(numbers) if emit else -1 for emit in emits)
     if labels is None:
-        output_states = _try_all(knowledge, options.max_states)
+        output_states = _try_all(knowledge, options.max_states, deadline)
     else:
         columns = _columns(labels, n_outputs, knowledge)
         output_states = tuple(tuple(dict.fromkeys(column)) for column in columns)
@@ -260,7 +261,7 @@ def _as_machine(knowledge: StepKnowledge) -> Machine:
     )
 
 
-def _probe_emission(machine: Machine) -> list[bool]:
+def _probe_emission(machine: Machine, deadline: Deadline) -> list[bool]:
     """Tell whether each position emits, as a few states of each tell."""
     if not machine.emits:
         return [False] * len(machine.symbol_states)
@@ -268,6 +269,7 @@ def _probe_emission(machine: Machine) -> list[bool]:
         emits = []
         states = [machine.initial]
         for position, names in enumerate(machine.symbol_states):
+            deadline.check()
             reader = Reader(machine, position, names)
             for state in states:
                 reader.read(state)
@@ -282,12 +284,15 @@ def _probe_emission(machine: Machine) -> list[bool]:
     )
 
 
-def _try_all(knowledge: StepKnowledge, max_states: int) -> tuple[tuple[Hashable, ...], ...]:
+def _try_all(
+    knowledge: StepKnowledge, max_states: int, deadline: Deadline
+) -> tuple[tuple[Hashable, ...], ...]:
     """Return the names of all outputs, found by trying all states."""
 
     def check(n_states: int, n_transitions: int, position: int) -> None:
         if n_states > max_states:
             refuse()
+        deadline.check()
 
     def refuse() -> Never:
         raise UnsupportedKnowledgeError(

@@ -27,7 +27,12 @@ from sknesy.inference import (
     DiagramEngine,
     EnumerationEngine,
 )
-from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, LinearConstraint
+from sknesy.knowledge import (
+    ClauseKnowledge,
+    DigitAddition,
+    FunctionKnowledge,
+    LinearConstraint,
+)
 from sknesy.numerics.descent import descend
 
 
@@ -120,3 +125,10 @@ def test_a_slow_function_meets_the_limit_before_its_second_dozen_of_calls(engine
     with pytest.raises(TimeLimitError, match="worlds tried"):
         engine(time_limit=0.5).compile(FunctionKnowledge(add_slowly, [range(10)] * 2))
     assert time.monotonic() - start < 2.5
+
+
+def test_auto_keeps_its_limit_where_a_machine_has_many_steps():
+    start = time.process_time()
+    with pytest.raises(TimeLimitError, match="Raise the engine's `time_limit`"):
+        AutoEngine(time_limit=0.2).compile(DigitAddition(300, n_numbers=10))
+    assert time.process_time() - start < 2.0  # trying a few states of each position takes more
