@@ -10,6 +10,7 @@ from benchmarks import (
     addition_peers,
     black_box,
     checkpoint,
+    circuits,
     diagrams,
     engines,
     enumeration,
@@ -67,6 +68,9 @@ BENCHMARKS = {
         weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)
     ),
     "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
+    "circuits": lambda mnist, args: circuits.run(
+        args.data, range(args.seed, args.seed + args.repeats)
+    ),
     "fuzz": lambda mnist, args: fuzz.run(args.cases, args.seed, args.fuzz),
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "soak": lambda mnist, args: soak.run(seed=args.seed),
@@ -110,7 +114,8 @@ def main():
     )
     parser.add_argument(
         "--data",
-        help="folder of `weak`, `grids`, `sushi`, `hierarchies*`; default: SKNESY_WEAK_DATA",
+        help="folder of `weak`, `grids`, `sushi`, `hierarchies*`, `circuits`; default (not of the "
+        "last): SKNESY_WEAK_DATA",
     )
     parser.add_argument(
         "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"
