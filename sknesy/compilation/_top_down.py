@@ -22,6 +22,7 @@ __all__ = ["Decisions", "search"]
 BoolArray = npt.NDArray[np.bool_]
 
 _MAX_SLOTS = 1 << 18  # of the components that take a step at once
+_MAX_SCANS = 16  # rounds of propagation that look at all slots
 
 
 @dataclass(frozen=True)
@@ -233,11 +234,23 @@ def _propagate(
     n_open = np.diff(branches.slot_starts)
     open_sum = np.add.reduceat(np.arange(len(masks)), starts) if len(starts) else n_open.copy()
     touched = np.zeros(len(domains), dtype=np.bool_)
+    by_variable, ends = None, starts
+    n_rounds = 0
     while len(changed):
         deadline.check()
-        touched[changed] = True
-        slots = np.flatnonzero(touched[variables] & is_open)
-        touched[changed] = False
+        n_rounds += 1
+        if n_rounds < _MAX_SCANS:
+            touched[changed] = True
+            slots = np.flatnonzero(touched[variables] & is_open)
+            touched[changed] = False
+        else:
+            # Few variables change in the rounds of a long chain: there, sorting pays.
+            if by_variable is None:
+                by_variable = np.argsort(variables, kind="stable")
+                ends = np.searchsorted(variables[by_variable], np.arange(len(domains) + 1))
+            changed = np.unique(changed)
+            slots = by_variable[ragged_range(ends[changed], ends[changed + 1])]
+            slots = slots[is_open[slots]]
         domain, mask = domains[variables[slots]], masks[slots]
         holds[clause[slots[domain & ~mask == 0]]] = True
         failed = slots[domain & mask == 0]
