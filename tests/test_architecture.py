@@ -147,6 +147,20 @@ WORKED = {
         "(X_alike, y_alike)",
         {"compile_alike_levels"},
     ),
+    "a constraint beside clauses": (
+        "remainder",
+        "A constraint",
+        "by_clauses",
+        "(X_odd, y_odd)",
+        {"OddConstraint.propositions"},
+    ),
+    "what is left of it in a descent": (
+        "remainder",
+        "Its remainder",
+        "by_remainder",
+        "(X_odd, y_odd)",
+        {"make_odd_remainder", "OddRemainder.start", "OddRemainder.advance"},
+    ),
     "a way to draw from it under evidence": (
         "ways",
         "A way to draw",

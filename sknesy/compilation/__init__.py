@@ -12,9 +12,11 @@ from sknesy.compilation._conjunctions import (
 from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
 from sknesy.compilation._failures import Failures, read_failures
 from sknesy.compilation._levels import Levels, Limits, compile_levels
+from sknesy.compilation._remainder import make_remainder
 from sknesy.compilation._step_levels import compile_step_levels
 from sknesy.compilation._step_worlds import enumerate_step_worlds
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
+from sknesy.numerics.descent import Remainder
 
 __all__ = [
     "CircuitOptions",
@@ -22,6 +24,7 @@ __all__ = [
     "Factors",
     "Levels",
     "Limits",
+    "Remainder",
     "Worlds",
     "check_clauses",
     "compile_circuit",
@@ -38,5 +41,6 @@ __all__ = [
     "enumerate_conjunction",
     "enumerate_step_worlds",
     "enumerate_worlds",
+    "make_remainder",
     "read_failures",
 ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sknesy import sat
 from sknesy._validation import join_names
-from sknesy.compilation._clause_levels import read_relation
+from sknesy.compilation._clause_levels import read_relation, state_others
 from sknesy.compilation._clauses import check_outputs, warn_of_auxiliaries
 from sknesy.compilation._differences import (
     excludes,
@@ -53,7 +53,7 @@ def compile_clause_factors(
     are one table, if it is small: side by side they would be a loop. Auxiliary
     propositions are eliminated by resolution, or are variables, if they are determined.
     """
-    knowledge = knowledge.dense
+    knowledge = state_others(knowledge.dense, are_counted=False)
     deadline = sat.Deadline(time_limit, "Compiling the clauses to factors")
     n_named = knowledge.n_symbols + len(knowledge.output_variables)
     relation = read_relation(knowledge, deadline)

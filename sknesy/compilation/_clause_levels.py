@@ -16,6 +16,7 @@ from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._multivalued import MultiClause, Relation, read_clauses, simplify
 from sknesy.compilation._ordering import order_variables
 from sknesy.compilation._projection import project
+from sknesy.compilation._remainder import count_off, has_remainder, read_counted
 from sknesy.compilation._residuals import build_residuals
 from sknesy.compilation._sums import read_sums, tabulate_sums
 from sknesy.compilation._tables import arrange, read_tables
@@ -37,6 +38,7 @@ _MAX_EFFORT = 2_000_000
 # Of constraints encoded as clauses: the solver is not told of larger ones.
 _MAX_NODES = 5_000
 _MAX_NODES_IN_ALL = 100_000
+_BUILT_IN = (LinearConstraint, DistinctConstraint, DiagramConstraint)
 _MAX_PAIRS = 5_000  # clauses of a scope of different values
 
 
@@ -51,7 +53,7 @@ def compile_clause_levels(
     counts once. A node of the diagram is what is left of the clauses below it, the sums so far
     and the values taken. Without outputs the label is the last level.
     """
-    knowledge = knowledge.dense
+    knowledge = state_others(knowledge.dense)
     deadline = sat.Deadline(
         limits.time_limit,
         "Compiling the clauses",
@@ -69,6 +71,7 @@ def compile_clause_levels(
     if relation.distinct:
         parts.append(tabulate_distinct(relation.distinct, levels, relation.sizes, relation.domains))
     parts.extend(arrange(part, levels) for part in relation.tables)
+    parts.extend(count_off(part, levels, relation.sizes) for part in relation.counted)
     progress = limits.watch(deadline, len(levels))
     tables = descend(parts, [relation.sizes[i] for i in levels], progress)
     if not (tables[-1] >= 0).any():
@@ -91,6 +94,19 @@ def compile_clause_levels(
     return Levels(tuple(levels), tuple(tables), knowledge.output_states)
 
 
+def state_others(knowledge: ClauseKnowledge, are_counted: bool = True) -> ClauseKnowledge:
+    """Turn constraints of kinds that are not built in into clauses.
+
+    Those that have a remainder stay as they are where they are to be counted.
+    """
+    others = [
+        x
+        for x in knowledge.constraints
+        if not isinstance(x, _BUILT_IN) and not (are_counted and has_remainder(x))
+    ]
+    return knowledge.spell_out(others) if others else knowledge
+
+
 def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relation:
     """Read clauses and constraints over symbols, outputs, and remaining auxiliaries."""
     named = [*knowledge.symbol_variables, *knowledge.output_variables]
@@ -105,14 +121,20 @@ def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relatio
     # Those about literals of several variables are clauses.
     pairs = [clause for constraint in odd for clause in constraint.encode(variables, 0)]
     relation = read_clauses([*knowledge.given_clauses, *pairs], variables, states, deadline)
-    counted = {p for constraint in knowledge.constraints for p in constraint.propositions}
-    free = [i for i, p in enumerate(auxiliaries, start=len(named)) if p not in counted]
+    bound = {p for constraint in knowledge.constraints for p in constraint.propositions}
+    free = [i for i, p in enumerate(auxiliaries, start=len(named)) if p not in bound]
     relation = eliminate(relation, free, deadline=deadline)
     bounds = [x for x in knowledge.constraints if isinstance(x, LinearConstraint)]
     sums = read_sums(bounds, variables, relation.domains)
     diagrams = [x for x in knowledge.constraints if isinstance(x, DiagramConstraint)]
-    tables = read_tables(diagrams, variables)
-    return replace(relation, sums=sums, distinct=tuple(distinct), tables=tables)
+    others = [x for x in knowledge.constraints if not isinstance(x, _BUILT_IN)]
+    return replace(
+        relation,
+        sums=sums,
+        distinct=tuple(distinct),
+        tables=read_tables(diagrams, variables),
+        counted=read_counted(others, variables),
+    )
 
 
 def _spell_out(relation: Relation, deadline: sat.Deadline) -> Relation:

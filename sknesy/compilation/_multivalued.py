@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sknesy.compilation._distinct import DistinctValues
+from sknesy.compilation._remainder import Counted
 from sknesy.compilation._sums import BoundedSum
 from sknesy.compilation._tables import Tabled
 from sknesy.sat import NEVER, Clauses, Deadline, Variable
@@ -35,13 +36,15 @@ class Relation:
     sums: tuple[BoundedSum, ...] = ()  # Likewise
     distinct: tuple[DistinctValues, ...] = ()  # Likewise
     tables: tuple[Tabled, ...] = ()  # Likewise
+    counted: tuple[Counted, ...] = ()  # Likewise
 
     @property
     def scopes(self) -> set[tuple[int, ...]]:
         """Variables of each clause and part."""
         terms = [*(part.terms for part in self.sums), *(part.terms for part in self.distinct)]
         found = {tuple(i for i, _ in pairs) for pairs in (*self.clauses, *terms)}
-        return found | {part.scope for part in self.tables}
+        found |= {part.scope for part in self.tables}
+        return found | {part.scope for part in self.counted}
 
 
 class ClauseIndex:

@@ -99,6 +99,9 @@ def estimate_log_size(
             log_sets = math.log2(math.comb(max(part.n_values, k), k))
             log_open[level + 1] += log_sets
             log_open[below + 1] -= log_sets
+    for other in relation.counted:
+        levels = sorted(position[i] for i in other.scope)
+        reach.update({level: max(reach[level], levels[-1]) for level in levels[:-1]})
     for diagram in relation.tables:
         levels = sorted(position[i] for i in diagram.scope)
         for k, (level, below) in enumerate(pairwise(levels), start=1):

@@ -186,7 +186,7 @@ class ClauseKnowledge(Knowledge):
         Constraints are encoded with auxiliary propositions that their literals determine, numbered
         from the first number that is free.
         """
-        return self._encode(lambda: None)
+        return self._encode(self.constraints, lambda: None)
 
     def encode(self, check: Callable[[], object]) -> tuple[tuple[int, ...], ...]:
         """Return `clauses`, unless that takes too long.
@@ -202,10 +202,12 @@ class ClauseKnowledge(Knowledge):
             The clauses; they are kept, as by `clauses`.
         """
         if "clauses" not in self.__dict__:
-            self.__dict__["clauses"] = self._encode(check)
+            self.__dict__["clauses"] = self._encode(self.constraints, check)
         return self.clauses
 
-    def _encode(self, check: Callable[[], object]) -> tuple[tuple[int, ...], ...]:
+    def _encode(
+        self, constraints: Iterable[Constraint], check: Callable[[], object]
+    ) -> tuple[tuple[int, ...], ...]:
         if not self.constraints:
             return self.given_clauses
         clauses = list(self.given_clauses)
@@ -216,11 +218,33 @@ class ClauseKnowledge(Knowledge):
             *self.output_variables,
             *((-p, p) for p in auxiliaries),
         ]
-        for i, constraint in enumerate(self.constraints):
+        for i, constraint in enumerate(constraints):
             encoded = constraint.encode(variables, first, f"constraints[{i}]", check)
             first = max(first, *(abs(x) + 1 for clause in encoded for x in clause), 0)
             clauses.extend(encoded)
         return tuple(clauses)
+
+    def spell_out(self, constraints: Sequence[Constraint]) -> "ClauseKnowledge":
+        """Return the same knowledge, with some of its constraints as clauses.
+
+        Parameters
+        ----------
+        constraints : sequence of Constraint
+            Some of `constraints`.
+
+        Returns
+        -------
+        ClauseKnowledge
+            Knowledge with further auxiliary propositions, which are determined.
+        """
+        values = {
+            "given_clauses": self._encode(constraints, lambda: None),
+            "constraints": tuple(x for x in self.constraints if x not in constraints),
+        }
+        spelled: ClauseKnowledge = object.__new__(ClauseKnowledge)
+        for name, value in {**self.__getstate__(), **values}.items():
+            object.__setattr__(spelled, name, value)
+        return spelled
 
     @cached_property
     def totals(self) -> Totals | None:

@@ -26,6 +26,8 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 
+_PLAIN = frozenset({int, str, bool})  # types whose values are names as they are
+
 # Told the states reached at a position, the transitions so far and the position; raises to stop.
 Check = Callable[[int, int, int], None]
 
@@ -136,8 +138,13 @@ class Reader:
     def read(self, state: Hashable) -> None:
         """Let one state read each state of the symbol but `END`."""
         machine = self.machine
+        # Millions of calls in long machines: what each needs is looked up once.
+        step, position = machine.step, self.position
         for name in self.names[: -1 if machine.is_padded else None]:
-            result = _call(machine, "step", state, name, self.position)
+            try:
+                result = step(state, name, position)
+            except Exception as error:
+                raise _failed("step", error, state, name, position) from error
             if result is None:
                 self.targets.append(-1)
                 self.codes.append(-1)
@@ -151,14 +158,17 @@ class Reader:
                         "(state, None) where nothing is emitted, or set emits=False."
                     )
                 result, output = result
-            after = self._name(result, "state", state, name)
+            after = result
+            if type(after) not in _PLAIN:
+                after = self._name(result, "state", state, name)
             self.targets.append(self.after.setdefault(after, len(self.after)))
             if output is None:
                 self.silent = self.silent or (state, name)
                 self.codes.append(-1)
             else:
                 self.heard = self.heard or (state, name)
-                output = self._name(output, "output", state, name)
+                if type(output) not in _PLAIN:
+                    output = self._name(output, "output", state, name)
                 if isinstance(output, frozenset):
                     raise InvalidKnowledgeError(
                         f"step must not return a set as output, but for "
@@ -290,10 +300,15 @@ def _call(machine: Machine, name: str, *arguments: Any) -> Any:
     try:
         return getattr(machine, name)(*arguments)
     except Exception as error:
-        raise InvalidKnowledgeError(
-            f"{name} must return a result for all states, but for {_at(*arguments)} it raised "
-            f"{type(error).__name__}: {error}. Return None from step for what cannot occur."
-        ) from error
+        raise _failed(name, error, *arguments) from error
+
+
+def _failed(name: str, error: Exception, *arguments: Any) -> InvalidKnowledgeError:
+    """Build the error that a function of the machine raised one."""
+    return InvalidKnowledgeError(
+        f"{name} must return a result for all states, but for {_at(*arguments)} it raised "
+        f"{type(error).__name__}: {error}. Return None from step for what cannot occur."
+    )
 
 
 def read_off(machine: Machine, state: Hashable) -> list[Hashable] | None:
