@@ -155,12 +155,12 @@ class EStep:
     def _infer(self, run: Run, log_prob: Tensor, log_likelihood: Tensor, rows: Tensor) -> Posterior:
         """Compute the posterior given the label and the symbols that are known."""
         if self.known is None or self.worlds is None:
-            return self.engine.infer(self.compiled, log_prob, log_likelihood, run.generator)
+            return self.engine.e_step(self.compiled, log_prob, log_likelihood, run.generator)
         posterior = self.worlds.find(log_prob, log_likelihood, rows)
         if posterior is not None:
             return posterior
         left, log_share = self.known.condition(log_prob, rows)
-        posterior = self.engine.infer(self.compiled, left, log_likelihood, run.generator)
+        posterior = self.engine.e_step(self.compiled, left, log_likelihood, run.generator)
         self.worlds.remember(posterior, rows)
         return replace(posterior, log_evidence=posterior.log_evidence + log_share)
 

@@ -119,8 +119,9 @@ class _Iteration:
         self.log_evidence = torch.full_like(e_step.weight, torch.nan)  # NaN: not seen, or held out
         self.statistics: dict[str, Tensor] = {}
         self.diagnostics = Diagnostics()
-        # The conditional objective has no posterior, but differences of two.
-        is_posterior = e_step.assumed is None
+        # The conditional objective has no posterior, but differences of two; a gradient is none.
+        kind = e_step.engine.e_step_kind(e_step.compiled)
+        is_posterior = e_step.assumed is None and kind != "gradient"
         self.information = Information(samples, e_step.weight) if is_posterior else None
         run.bound_so_far = self.lower_bound
 

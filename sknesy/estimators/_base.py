@@ -24,7 +24,7 @@ from sknesy.em import (
 from sknesy.estimators._auto import open_auto
 from sknesy.estimators._class_weight import weigh_classes
 from sknesy.estimators._fit_state import FitState, VersionedPickle, copy_bare
-from sknesy.estimators._objective import assume
+from sknesy.estimators._objective import assume, check_target
 from sknesy.estimators._online import OnlineMixin
 from sknesy.estimators._params import ParamsMixin
 from sknesy.estimators._possible import warn_of_no_information
@@ -44,7 +44,7 @@ from sknesy.transforms import Annealing, PosteriorTransform, StatePrior, StepSiz
 __all__ = ["BaseEMNeSy"]
 
 _ANNEALED = 10.0  # iterations of temperature="auto", at most: see `python -m benchmarks starts`
-_HOT = 3.0  # its first temperature
+_COOLING = 0.7  # of all iterations, where the temperature weighs entropy
 _N_SEEDS = np.iinfo(np.int32).max
 
 
@@ -304,7 +304,10 @@ class BaseEMNeSy(
         groups = layout.groups(knowledge, samples)
         nets, before = self._make_nets(groups, seeds[:-1])
         is_fresh = before is None and not nets[0].is_trained
-        e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh, self.e_step_))
+        check_target(e_step, self.e_step_)
+        high, low = e_step.engine.annealing(e_step.compiled)
+        annealing = self._choose_annealing(self.e_step_, high, low)
+        e_step = e_step.to(nets[0].device, self._make_transforms(knowledge, is_fresh, annealing))
         held_out = None
         if self.validation_fraction is not None:
             samples, e_step, held_out = hold_out(
@@ -436,7 +439,7 @@ class BaseEMNeSy(
             )
         return IdentityKnowledge(in_order(observed.labels))
 
-    def _make_transforms(self, knowledge, is_fresh, schedule="batch"):
+    def _make_transforms(self, knowledge, is_fresh, annealing=1.0):
         """Make what stands around the posterior; nothing where nothing changes."""
         transforms: list[PosteriorTransform] = []
         temperature = self.temperature
@@ -444,7 +447,7 @@ class BaseEMNeSy(
             temperature = 1.0
             is_told = make_target(self.target).is_told or isinstance(knowledge, IdentityKnowledge)
             if is_fresh and not is_told:
-                temperature = self._choose_annealing(schedule)
+                temperature = annealing
         if not _is_one(temperature):
             transforms.append(Temperature(temperature))
         if self.state_prior is not None:
@@ -453,12 +456,17 @@ class BaseEMNeSy(
             transforms.append(StepSize(self.step_size))
         return (*transforms, *(clone(transform) for transform in self.transforms))
 
-    def _choose_annealing(self, schedule):
-        """Return the temperatures of "auto"; with whole iterations the last of them is at 1."""
+    def _choose_annealing(self, schedule, high, low):
+        """Return the temperatures of "auto", between two of them.
+
+        Where the last is 1, whole iterations end with it; else it weighs entropy to the end.
+        """
+        if low > 1:
+            return Annealing(high, _COOLING * self.max_iter, low, curve="geometric")
         n_iter = min(self.max_iter / 2, _ANNEALED)
         if schedule == "epoch":
             n_iter = int(n_iter)
-        return Annealing(_HOT, n_iter) if n_iter else 1.0
+        return Annealing(high, n_iter, low) if n_iter else low
 
     def _keep(self, state, layout, knowledge, e_step, samples):
         """Set the attributes of a fitted estimator."""

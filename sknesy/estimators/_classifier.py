@@ -98,11 +98,11 @@ class EMNeSyClassifier(PredictionMixin, ClassifierMixin, BaseEMNeSy):
         Flattens the net's probabilities p to p^(1/T), normalised, before they are conditioned on
         the label (deterministic annealing). "auto" lets T fall from 3 to 1, in a straight line over
         half of `max_iter`, but at most ten iterations; it is 1 for plain classification, where y
-        holds symbols, with `warm_start` and for a net that comes trained. Else one T for all
-        iterations; a sequence for the first ones, with 1 after it; or a function of the number of
-        the iteration, from 1, such as `sknesy.transforms.Annealing`. While T moves,
-        `lower_bounds_` are those of the flattened
-        net.
+        holds symbols, with `warm_start` and for a net that comes trained. With the criterion
+        "expected_distance" of `SamplingEngine`, T weighs entropy, and "auto" is as told there. Else
+        one T for all iterations; a sequence for the first ones, with 1 after it; or a function of
+        the number of the iteration, from 1, such as `sknesy.transforms.Annealing`. While T moves,
+        `lower_bounds_` are those of the flattened net.
     state_prior : array-like of shape (n_states,) or None, default=None
         How often each state of a symbol occurs, if that is known, for symbols that all have the
         same states: positive, with the sum 1. Posteriors are held to it on average, by tilting

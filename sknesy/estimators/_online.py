@@ -13,6 +13,7 @@ from sknesy._logging import show
 from sknesy._validation import in_order, join_names
 from sknesy.em import Convergence, tabulate, weigh_starts
 from sknesy.estimators._fit_state import FitState, copy_bare
+from sknesy.estimators._objective import check_target
 from sknesy.estimators._set_up import make_e_step
 from sknesy.estimators._target import make_target
 from sknesy.exceptions import InvalidNetError
@@ -133,6 +134,7 @@ class OnlineMixin:
                 groups=groups,
             )
         _refuse_refits(runs[0].net, self.net)
+        check_target(e_step, self.e_step_)
         before = [deepcopy(run.net.state_dict()) for run in runs]
         try:
             kept = self._pass_once(runs, samples, e_step, callbacks, training)

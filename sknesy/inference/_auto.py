@@ -256,6 +256,24 @@ class AutoEngine(InferenceEngine):
     ) -> Posterior:
         return compiled.engine._infer(compiled.form, log_prob, log_likelihood, generator)
 
+    def e_step(
+        self,
+        compiled: CompiledChoice,
+        log_prob: Any,
+        log_likelihood: Any,
+        generator: torch.Generator | None = None,
+    ) -> Posterior:
+        """Compute what the net is trained on, by the engine chosen."""
+        return compiled.engine.e_step(compiled.form, log_prob, log_likelihood, generator)
+
+    def e_step_kind(self, compiled: CompiledChoice) -> str:
+        """Return what `e_step` of the engine chosen computes."""
+        return compiled.engine.e_step_kind(compiled.form)
+
+    def annealing(self, compiled: CompiledChoice) -> tuple[float, float]:
+        """Return the temperatures of the engine chosen."""
+        return compiled.engine.annealing(compiled.form)
+
     def _mode(
         self, compiled: CompiledChoice, log_prob: Tensor, log_likelihood: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -275,6 +275,63 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
     ) -> Posterior:
         """Compute the posterior of evidence that is checked and cast; see `infer`."""
 
+    def e_step(
+        self,
+        compiled: Any,
+        log_prob: Any,
+        log_likelihood: Any,
+        generator: torch.Generator | None = None,
+    ) -> Posterior:
+        """Compute what the net is trained on: the posterior, or another target.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned, on the device of the tensors.
+        log_prob, log_likelihood : Tensor or array-like
+            As in `infer`.
+        generator : torch.Generator, optional
+            As in `infer`.
+
+        Returns
+        -------
+        Posterior
+            Log-evidence and marginals as of `infer`, or what the engine has in their place; see
+            `e_step_kind`.
+        """
+        return self.infer(compiled, log_prob, log_likelihood, generator)
+
+    def e_step_kind(self, compiled: Any) -> str:
+        """Return what `e_step` computes.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned.
+
+        Returns
+        -------
+        {"posterior", "target", "gradient"}
+            The posterior as of `infer`; another distribution to be fitted; or a target that serves
+            one gradient step from the net as it is, with entries that may be negative.
+        """
+        return "posterior"
+
+    def annealing(self, compiled: Any) -> tuple[float, float]:
+        """Return the first and the last temperature that training with this engine is best with.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned.
+
+        Returns
+        -------
+        high, low : float
+            The temperatures. With a last one above 1, the temperature is what weighs entropy.
+        """
+        return 3.0, 1.0
+
     def mode(
         self, compiled: Any, log_prob: Any, log_likelihood: Any
     ) -> tuple[Tensor, Tensor, Tensor]:

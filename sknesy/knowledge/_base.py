@@ -158,8 +158,10 @@ class Knowledge(ABC):
             Names of states; of dtype object if the names have no common type.
         """
         worlds = as_worlds(worlds, self.n_states)
-        columns = [as_column(states)[worlds[:, s]] for s, states in enumerate(self.symbol_states)]
-        return join_columns(columns)
+        names = self.symbol_states
+        if len(names) and names.count(names[0]) == len(names):  # one look-up for all symbols
+            return as_column(names[0])[worlds]
+        return join_columns([as_column(states)[worlds[:, s]] for s, states in enumerate(names)])
 
     def split_labels(self, y: Any) -> npt.NDArray[Any]:
         """Turn y into the states of the outputs: the border where labels enter.

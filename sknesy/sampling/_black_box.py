@@ -27,7 +27,7 @@ from sknesy.sampling._base import Draws, Sampler, SamplerOptions, compile_sample
 from sknesy.sampling._distances import WorldDistance, measure_distances
 from sknesy.sampling._evidence import add_nameless, encode_found
 
-__all__ = ["BlackBoxSampler", "compile_black_box"]
+__all__ = ["BlackBoxSampler", "compile_black_box", "label_worlds", "measure_worlds"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -56,12 +56,15 @@ class BlackBoxSampler(Sampler):
         The names of the states of each output.
     options : SamplerOptions
         How draws are proposed.
+    scale : float or None
+        Distance that is worth a nat, where the expected distance is what counts.
     """
 
     knowledge: Knowledge
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
     options: SamplerOptions
+    scale: float | None = None
     uses = frozenset(
         {"proposal_temperature", "distance", "min_ess", "n_moves", "block_size", "n_jobs"}
     )
@@ -224,7 +227,7 @@ class _Judge:
         log_likelihood, target = self.log_likelihood, self.target
         if columns is not None:
             log_likelihood, target = log_likelihood[columns], target[columns]
-        found, which = _label_worlds(sampler, worlds, self.end)
+        found, which = label_worlds(sampler, worlds.cpu().numpy(), self.end)
         is_finished = torch.from_numpy(which >= 0).to(worlds.device)
         self.is_in_time = bool(is_finished.all())
         which = np.maximum(which, 0)
@@ -244,7 +247,8 @@ class _Judge:
                 column = found
                 if codes.shape[-1] > 1:  # then labels are tuples
                     column = [None if x is None else x[o] for x in found]  # type: ignore[index]
-                measured = self._measure(worlds[is_aimed], column, names, pairs)
+                aimed_at = worlds[is_aimed].cpu().numpy()
+                measured = measure_worlds(sampler, aimed_at, column, names, pairs)
                 distance[is_aimed] += torch.from_numpy(measured).to(distance.device)
         is_label = torch.tensor(
             [label is not None for label in found], dtype=torch.bool, device=index.device
@@ -260,41 +264,45 @@ class _Judge:
             log_weight = count_finished(log_weight, is_finished)
         return _Particles(worlds, codes, log_weight, distance)
 
-    def _measure(
-        self,
-        worlds: Tensor,
-        found: Sequence[Hashable],
-        names: Sequence[Hashable],
-        pairs: tuple[IntArray, IntArray],
-    ) -> npt.NDArray[np.float64]:
-        """Return the distance of each world, or of its label, from the label observed."""
-        distance = self.sampler.options.distance
-        assert distance is not None
-        if not isinstance(distance, WorldDistance):
-            return measure_distances(distance, found, names, pairs)
-        concluded, observed = as_column(found)[pairs[0]], as_column(names)[pairs[1]]
-        possible = np.array([label is not None for label in found])[pairs[0]]
-        measured = np.full(len(worlds), np.inf)
-        named = self.sampler.knowledge.name_worlds(worlds.cpu().numpy()[possible])
-        measured[possible] = distance.measure(named, concluded[possible], observed[possible])
-        return measured
 
-
-def _label_worlds(
-    sampler: BlackBoxSampler, worlds: Tensor, end: float
+def label_worlds(
+    sampler: BlackBoxSampler, worlds: IntArray, end: float
 ) -> tuple[list[Hashable], IntArray]:
     """Return different labels of worlds (n_draws, n_samples, n_symbols), and which each one has.
 
     A world that was drawn several times is concluded from once; -1 was not, by the end.
     """
     shape = worlds.shape[:-1]
-    rows = worlds.reshape(-1, worlds.shape[-1]).cpu().numpy()
+    rows = worlds.reshape(-1, worlds.shape[-1])
     first, name = merge_rows(rows)
     labels = _conclude(sampler.knowledge, rows[first], sampler.options.n_jobs, end)
     number: dict[Hashable, int] = {}
     code = np.full(len(first), -1)
     code[: len(labels)] = [number.setdefault(label, len(number)) for label in labels]
     return list(number), code[name].reshape(shape)
+
+
+def measure_worlds(
+    sampler: BlackBoxSampler,
+    worlds: IntArray,
+    found: Sequence[Hashable],
+    names: Sequence[Hashable],
+    pairs: tuple[IntArray, IntArray],
+) -> npt.NDArray[np.float64]:
+    """Return the distance of each world, or of its label, from the label observed; inf for None.
+
+    The label of a world is ``found[pairs[0]]``, and the one observed ``names[pairs[1]]``.
+    """
+    distance = sampler.options.distance
+    assert distance is not None
+    if not isinstance(distance, WorldDistance):
+        return measure_distances(distance, found, names, pairs)
+    concluded, observed = as_column(found)[pairs[0]], as_column(names)[pairs[1]]
+    possible = np.array([label is not None for label in found])[pairs[0]]
+    measured = np.full(len(worlds), np.inf)
+    named = sampler.knowledge.name_worlds(worlds[possible])
+    measured[possible] = distance.measure(named, concluded[possible], observed[possible])
+    return measured
 
 
 def _conclude(

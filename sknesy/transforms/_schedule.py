@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import plain
+from sknesy._validation import check_option, plain
 
 __all__ = ["Annealing", "Schedule"]
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """Temperature that falls in a straight line, by the mini-batch.
+    """Temperature that falls in a straight line or by equal factors, by the mini-batch.
 
-        T(t) = high + (low - high) min(1, (t - 1) / n_iter)
+        T(t) = high + (low - high) u,    u = min(1, (t - 1) / n_iter),
+
+    or, where it is the excess over 1 that falls by equal factors,
+
+        T(t) = 1 + (high - 1) ((low - 1) / (high - 1))^u.
 
     Parameters
     ----------
@@ -29,29 +33,48 @@ class Annealing:
         Iterations until the last temperature is reached; above 0, not necessarily whole.
     low : float, default=1.0
         The last temperature.
+    curve : {"linear", "geometric"}, default="linear"
+        Whether it falls in a straight line, or its excess over 1 by equal factors: then both
+        temperatures must be above 1.
 
     Examples
     --------
     >>> fall = Annealing(high=3.0, n_iter=4)
     >>> [fall(t) for t in (1, 1.5, 3, 5, 6)]
     [3.0, 2.75, 2.0, 1.0, 1.0]
+    >>> fall = Annealing(high=1.5, n_iter=2, low=1.125, curve="geometric")
+    >>> [fall(t) for t in (1, 2, 3, 4)]
+    [1.5, 1.25, 1.125, 1.125]
     """
 
     high: float = 3.0
     n_iter: float = 10.0
     low: float = 1.0
+    curve: str = "linear"
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        check_option(self.curve, "curve", ("linear", "geometric"))
+        for name in ("high", "n_iter", "low"):
+            value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
                 raise ValueError(
                     f"{name} of Annealing must be a positive number, got {value!r}. For a constant "
                     "temperature pass that number alone."
                 )
 
+        if self.curve == "geometric" and not min(self.high, self.low) > 1:
+            raise ValueError(
+                "high and low of Annealing must be above 1 where the curve is 'geometric', got "
+                f"{self.high!r} and {self.low!r}. Take curve='linear' to end at 1."
+            )
+
     def __call__(self, n_iter: float) -> float:
         """Return the temperature at a moment, counted in iterations from 1."""
-        return self.high + (self.low - self.high) * min(1.0, (n_iter - 1) / self.n_iter)
+        share = min(1.0, (n_iter - 1) / self.n_iter)
+        if self.curve == "geometric":
+            high, low = self.high - 1, self.low - 1
+            return float(1 + high * (low / high) ** share)
+        return self.high + (self.low - self.high) * share
 
 
 class Schedule:

@@ -74,6 +74,12 @@ def test_annealing_falls_by_the_mini_batch_and_then_rests():
     assert [Temperature(fall).is_moving(i) for i in (1, 2, 3, 4)] == [True, True, True, False]
 
 
+def test_the_excess_over_1_falls_by_equal_factors():
+    fall = Annealing(high=9.0, n_iter=3, low=2.0, curve="geometric")
+    assert [fall(t) for t in (1, 2, 3, 4, 9)] == pytest.approx([9.0, 5.0, 3.0, 2.0, 2.0])
+    assert temperature_at(fall, 1.5) == pytest.approx(1 + 8 * 0.5**0.5)
+
+
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
@@ -124,6 +130,8 @@ def test_numbers_of_the_first_iterations_are_taken_in_their_order(rows):
         ({"low": 0.0}, "low of Annealing must be a positive number, got 0.0"),
         ({"high": "hot"}, "high of Annealing must be a positive number, got 'hot'"),
         ({"high": math.inf}, "high of Annealing.*got inf"),
+        ({"curve": "steep"}, "curve must be .*'geometric'.* got 'steep'"),
+        ({"curve": "geometric"}, "above 1 where the curve is 'geometric'.* 1.0. Take curve"),
     ],
 )
 def test_an_annealing_that_is_none_is_refused_when_it_is_made(parameters, message):
