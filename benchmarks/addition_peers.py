@@ -205,10 +205,14 @@ def _train_deepproblog(data, seed):
 
 @contextlib.contextmanager
 def _silence():
-    """Keep the progress of other packages from the table."""
+    """Keep the progress of other packages from the table, and their logs from the folder."""
     logging.disable(logging.INFO)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             yield
     finally:
         logging.disable(logging.NOTSET)
