@@ -72,9 +72,10 @@ def propagate_beliefs(
     Log-weights (n_samples, n_variables, n_states) are in nats; -inf is impossible, and what is
     beyond the states of a variable is not looked at. Where the graph has loops, there are at most
     `max_iter` rounds; a sample is at rest when no message changes by more than `tol`, with 1 for
-    its largest entry, and `damping` is the share of the old message in the logarithm of the new
-    one. `reweighting`, in (0, 1], is the share that each factor counts; None is its own. Forests
-    take as many rounds as their paths are long, and are exact: neither applies to them.
+    its largest entry, or no belief, where factors count less than one. `damping` is the share of
+    the old message in the logarithm of the new one. `reweighting`, in (0, 1], is the share that
+    each factor counts; None is its own. Forests take as many rounds as their paths are long, and
+    are exact: neither applies to them.
 
     A round costs a few operations for each state of each edge, and for each weight of a factor. It
     is computed with plain numbers; samples in which products of these may fall below the smallest
@@ -137,6 +138,7 @@ class _Batch(NamedTuple):
     priors: Blocks
     messages: Blocks  # logarithms of those of factors to variables
     sent: Blocks  # those of variables to factors, in the arithmetic; none before the first round
+    watched: Blocks  # plain numbers that no longer change once messages are at rest; likewise
 
     def select(self, keep: Tensor) -> "_Batch":
         """Return some of the samples."""
@@ -160,15 +162,16 @@ def _iterate(
         prior.new_zeros((len(block.ends), len(rows), block.size))
         for prior, block in zip(priors, graph.blocks, strict=True)
     ]
-    batch = _Batch(rows, priors, silence, [])
+    batch = _Batch(rows, priors, silence, [], [])
     shares = _read_shares(graph, settings)
     lost: list[Tensor] = []
     for n_iter in range(1, settings.max_iter + 1):
         log_sent = _collect(graph, batch.priors, batch.messages, shares)
         sent = [arithmetic.from_log(x) for x in log_sent]
-        at_rest = _is_at_rest(batch, sent, settings.tol, arithmetic)
+        watched = _watch(graph, batch, sent, shares, arithmetic)
+        at_rest = _is_at_rest(batch, watched, settings.tol)
         answers = send_messages(graph, sent, arithmetic)
-        answered = batch._replace(messages=answers, sent=sent)
+        answered = batch._replace(messages=answers, sent=sent, watched=watched)
         if arithmetic is PLAIN:
             is_lost = find_underflow(graph, log_sent, answers)
             if is_lost is not None:
@@ -243,14 +246,30 @@ def _split_zeros(log_values: Tensor) -> tuple[Tensor, Tensor]:
     return log_values.masked_fill(is_zero, 0.0), is_zero.to(log_values.dtype)
 
 
-def _is_at_rest(batch: _Batch, sent: Blocks, tol: float, arithmetic: Arithmetic) -> Tensor:
+def _watch(
+    graph: FactorGraph, batch: _Batch, sent: Blocks, shares: Blocks, arithmetic: Arithmetic
+) -> Blocks:
+    """Return what is compared from round to round: messages, or beliefs if they are reweighted.
+
+    A factor that counts less than one hears part of its own message back, turned around. What it
+    rules out then drifts on for long after beliefs are at rest.
+    """
+    if not any(bool((share < 1).any()) for share in shares):
+        return [arithmetic.to_plain(x) for x in sent]
+    blocks = zip(graph.blocks, batch.priors, batch.messages, shares, strict=True)
+    beliefs = [
+        prior.index_add(0, block.ends, share * message) for block, prior, message, share in blocks
+    ]
+    return [x.softmax(-1).nan_to_num(0.0) for x in beliefs]  # NaN: no state is possible
+
+
+def _is_at_rest(batch: _Batch, watched: Blocks, tol: float) -> Tensor:
     """Tell for each sample whether its messages are those of the round before."""
-    has_factors = any(len(x) for x in sent)
+    has_factors = any(len(x) for x in batch.messages)
     is_rest = torch.full_like(batch.rows, bool(batch.sent) or not has_factors, dtype=torch.bool)
-    for new, old in zip(sent, batch.sent, strict=False):  # there are none of old at first
+    for new, old in zip(watched, batch.watched, strict=False):  # there are none of old at first
         if len(new):
-            change = arithmetic.to_plain(new) - arithmetic.to_plain(old)
-            is_rest &= change.abs_().amax(0).amax(-1) <= tol
+            is_rest &= (new - old).abs_().amax(0).amax(-1) <= tol
     return is_rest
 
 
