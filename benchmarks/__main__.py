@@ -27,6 +27,7 @@ from benchmarks import (
     mnist_addition,
     paths,
     peers,
+    recurring,
     sampling,
     scaling,
     shortcuts,
@@ -51,10 +52,17 @@ BENCHMARKS = {
     "ratio": lambda mnist, args: long_addition.run_ratio(mnist(), repeats=args.repeats),
     "race": lambda mnist, args: long_addition.run_race(mnist(), seed=args.seed),
     "accuracy": lambda mnist, args: long_addition.run_accuracy(mnist(), seed=args.seed),
-    "records": lambda mnist, args: long_addition.run_records(mnist(), args.lengths, args.seed),
+    "records": lambda mnist, args: long_addition.run_records(
+        mnist(), args.lengths or (15, 100, 500), args.seed
+    ),
     "starts": lambda mnist, args: starts.run(mnist, args.seeds, args.quick),
     "shortcuts": lambda mnist, args: shortcuts.run(mnist(), seed=args.seed),
-    "sum-n": lambda mnist, args: sum_n.run(mnist(), seed=args.seed),
+    "sum-n": lambda mnist, args: sum_n.run(
+        mnist(), args.lengths or (4, 16, 64, 256, 1024), seed=args.seed
+    ),
+    "sum-n-recurring": lambda mnist, args: recurring.run(
+        mnist(), args.lengths or (64, 256, 1024), seed=args.seed, is_loud=True
+    ),
     "engines": lambda mnist, args: engines.run(),
     "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
     "scaling": lambda mnist, args: scaling.run(),
@@ -102,7 +110,10 @@ def main():
     parser.add_argument("--sums", type=int, default=30_000, help="training sums of `addition`")
     parser.add_argument("--epochs", type=int, default=1, help="epochs of `addition`")
     parser.add_argument(
-        "--lengths", type=int, nargs="+", default=(15, 100, 500), help="digits of `records`"
+        "--lengths",
+        type=int,
+        nargs="+",
+        help="digits of a sum in `records`, `sum-n`, `sum-n-recurring`",
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")

@@ -78,3 +78,13 @@ def wilson(share, n, level=0.95):
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
     return middle - half, middle + half
+
+
+def interval(shares, n_sums):
+    """Compute the mean over permutations of the test images, and half of a 95 % interval.
+
+    Permutations share their images, so that the mean over them is no surer than one test set of
+    all sums that the images make: the interval is that of one permutation (Wilson's, symmetrised).
+    """
+    mean = float(np.mean(shares))
+    return mean, 1.96 * (max(mean * (1 - mean), 0.25 / n_sums) / n_sums) ** 0.5

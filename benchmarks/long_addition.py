@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks._shared import all_epochs, make_net, net_proba, standardise
+from benchmarks._shared import all_epochs, interval, make_net, net_proba, standardise
 from sknesy import EMNeSyClassifier
 from sknesy.inference import DiagramEngine
 from sknesy.knowledge import DigitAddition
@@ -262,16 +262,6 @@ _BEST = {"max_lr": 4e-3, "weight_decay": 0.1, "average": 0.999, "n_init": 3, "in
 _EPOCHS = {1: 10, 2: 10, 4: 20, 15: 20, 100: 20, 500: 20}
 
 
-def _interval(shares, n_sums):
-    """Return the mean over permutations of the test images, and half of a 95 % interval.
-
-    Permutations share their images, so that the mean over them is no surer than one test set of
-    all sums that the images make: the interval is that of one permutation (Wilson's, symmetrised).
-    """
-    mean = float(np.mean(shares))
-    return mean, 1.96 * (max(mean * (1 - mean), 0.25 / n_sums) / n_sums) ** 0.5
-
-
 def run_ratio(mnist, lengths=(1, 15, 100), repeats=3):
     """Print the time of `fit` beside that of supervised training, one epoch each."""
     x_train, y_train, _, _ = standardise(*mnist)
@@ -304,7 +294,7 @@ def run_accuracy(mnist, lengths=(1, 2, 4, 15, 100, 500), seed=0, n_permutations=
             else:
                 predict, seconds = supervise(data, recipe, seed)
             digits, shares = score(predict, x_test, y_test, n_digits, n_permutations)
-            mean, half = _interval(shares, len(y_test) // (2 * n_digits))
+            mean, half = interval(shares, len(y_test) // (2 * n_digits))
             print(
                 f"N={n_digits:<6}{recipe.n_epochs:7}{way:>14}{digits:8.4f}{mean:8.3f}{half:7.3f}"
                 f"{shares[0]:10.3f}{seconds:7.0f}",
@@ -326,7 +316,7 @@ def run_records(mnist, lengths=(15, 100, 500), seed=0, n_permutations=40, n_epoc
         clf, _ = fit(data, recipe, seed)
         seconds = time.process_time() - start
         digits, shares = score(predictor(clf), x_test, y_test, n_digits, n_permutations)
-        mean, half = _interval(shares, len(y_test) // (2 * n_digits))
+        mean, half = interval(shares, len(y_test) // (2 * n_digits))
         print(
             f"N={n_digits:<6} digits {digits:.4f}, sums {mean:.3f} +- {half:.3f} "
             f"(in order {shares[0]:.3f}), {seconds:.0f} CPU s",
