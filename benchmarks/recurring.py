@@ -23,6 +23,7 @@ __all__ = ["Totals", "calibrate", "exchange", "run"]
 
 _DIGITS = torch.arange(10.0)
 _BATCH_SIZE = 256
+_KNOWN = 1e-3  # variance of a digit, at which the digits are found
 
 
 @dataclass
@@ -200,7 +201,7 @@ def learn_digits(images, totals, say, n_pushes=5, n_epochs=6):
     n_pushes : int
         Pushes, each by half of the images.
     n_epochs : int
-        Passes over the images behind.
+        Passes over the images behind, at most.
     """
     parts = torch.randperm(len(images)).tensor_split(2)
     halves = [Half(rows) for rows in parts]
@@ -212,6 +213,8 @@ def learn_digits(images, totals, say, n_pushes=5, n_epochs=6):
         message, tilt = exchange(prob, totals, 1 if i < n_pushes else 8)
         posterior = torch.softmax(prob.clamp(min=1e-12).log() + message + tilt, dim=1)
         say(prob, posterior)
+        if float(moments(posterior)[1].mean()) < _KNOWN:
+            break
         for half in halves if i < n_pushes + n_epochs else ():
             if i == n_pushes:
                 half.anneal(n_epochs)
