@@ -64,6 +64,7 @@ def compile_clause_levels(
     relation = _spell_out(read_relation(knowledge, deadline), deadline)
     if () in relation.clauses or 0 in relation.domains:
         raise contradiction(knowledge)
+    # What is left of each kind of part goes side by side into one node.
     levels = order_variables(relation, order, n_symbols, n_named - n_symbols, deadline)
     parts: list[Remainder] = [ClauseRemainder(build_residuals(relation, levels, deadline))]
     if relation.sums:
@@ -78,9 +79,11 @@ def compile_clause_levels(
         raise contradiction(knowledge)
     hidden = [i >= n_named for i in levels]
     if any(hidden):
+        # Reduced first: the sets of nodes that projection makes are then as small as can be.
         tables = project(reduce_tables(tables, deadline.check), hidden, limits, deadline)
         levels = [i for i in levels if i < n_named]
     if knowledge.outputs is not None:
+        # On the diagram this is mostly quick; the solver is asked where it is not, or for names.
         is_output = [i >= n_symbols for i in levels]
         if (
             leaves_outputs_open(reduce_tables(tables, deadline.check), is_output, deadline)
@@ -113,6 +116,7 @@ def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relatio
     clauses = knowledge.clauses if _is_encoding_small(knowledge) else knowledge.given_clauses
     if not sat.is_satisfiable(clauses, named, deadline=deadline):
         raise contradiction(knowledge)
+    # An auxiliary proposition is a Boolean variable, behind symbols and outputs.
     auxiliaries = knowledge.given_auxiliaries
     variables = [*named, *((-p, p) for p in auxiliaries)]
     states = sat.possible_states(clauses, variables, _MAX_EFFORT, deadline)
@@ -121,6 +125,7 @@ def read_relation(knowledge: ClauseKnowledge, deadline: sat.Deadline) -> Relatio
     # Those about literals of several variables are clauses.
     pairs = [clause for constraint in odd for clause in constraint.encode(variables, 0)]
     relation = read_clauses([*knowledge.given_clauses, *pairs], variables, states, deadline)
+    # Elimination looks at clauses alone, so it must leave what constraints are about.
     bound = {p for constraint in knowledge.constraints for p in constraint.propositions}
     free = [i for i, p in enumerate(auxiliaries, start=len(named)) if p not in bound]
     relation = eliminate(relation, free, deadline=deadline)
@@ -143,6 +148,7 @@ def _spell_out(relation: Relation, deadline: sat.Deadline) -> Relation:
     Propagation then goes from one to the other, and nodes that it makes alike are one. On sudokus
     a set of taken values for each scope leads to two to three times as many nodes.
     """
+    # Variables that only one part is about do not pass anything on.
     n_meeting = Counter(i for scope in relation.scopes for i in scope)
     kept: list[DistinctValues] = []
     pairs: list[MultiClause] = []
@@ -174,9 +180,11 @@ def _add_truth(tables: list[IntArray]) -> list[IntArray]:
     is_missing = False
     widths = [*(len(table) for table in tables[1:]), 1]
     for table, below in zip(tables, widths, strict=True):
+        # The node of what is False leads on to itself, in all states.
         if is_missing:
             table = np.concatenate([table, np.full((1, table.shape[1]), -1)])
         is_missing = is_missing or bool((table < 0).any())
         completed.append(np.where(table < 0, below, table))
+    # The label: False at the node of what is missing, True at the end of paths.
     truth = [[-1, 0], [0, -1]] if is_missing else [[-1, 0]]
     return [*completed, np.array(truth, dtype=np.int64)]

@@ -108,8 +108,10 @@ class DistinctRemainder(Remainder):
         """Take the value of each state, and tell whether it was free."""
         above, below = self.taken[level : level + 2]
         used = _unpack(nodes, above.n_cells)
+        # A variable takes a value in each scope that it is in: none of these may be taken.
         edges = np.arange(len(state))
         is_used: Bytes = used[above.needed[:, state], edges]
+        # Cells that go on are carried over, and the state sets its own.
         after = used[below.carried] | below.set_by[:, state]
         is_free: BoolArray = (is_used == 0).all(axis=0)
         return np.packbits(after, axis=0), is_free
@@ -181,6 +183,7 @@ def read_distinct(
         number: dict[object, int] = {}
         terms: dict[int, tuple[int, ...]] = {}
         for group in constraint.groups:
+            # A group that is one variable, in states of it, and no variable twice.
             found = {meaning.get(literal, (-1, 0))[0] for _, literal in group}
             if len(found) != 1 or found & {-1, *terms}:
                 rest.append(constraint)
@@ -205,7 +208,8 @@ def tabulate_distinct(
     level_of = {i: level for level, i in enumerate(order)}
     width = max(sizes)
     offsets = np.cumsum([0, *(scope.n_values for scope in scopes)])
-    # A claim each: level, state, scope, and the value among those of all scopes.
+    # Values of a scope are numbered behind those of the scopes before it, so that one number
+    # tells both. A claim each: level, state, scope, and the value among those of all scopes.
     claims = np.array(
         [
             (level_of[i], v, k, offsets[k] + value)
@@ -231,6 +235,7 @@ def tabulate_distinct(
     for cut in range(len(order) + 1):
         is_above = claims[:, 0] < cut
         over, under = claims[is_above], claims[~is_above]
+        # A value matters at a cut if variables on both sides may take it.
         cells = np.intersect1d(over[:, 3], under[:, 3])
         here = np.full(n_values, len(cells), dtype=np.int64)
         here[cells] = np.arange(len(cells))
@@ -274,6 +279,7 @@ def _look_below(
     claims = under[np.isin(under[:, 2], begun)]
     if not len(claims):
         return None
+    # All states of these variables, also those that claim nothing here: they leave a way out.
     chosen = choices[np.isin(choices[:, 0], claims[:, 0])]
     width = int(choices[:, 1].max()) + 1
     key = chosen[:, 0] * width + chosen[:, 1]

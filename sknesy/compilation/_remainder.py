@@ -55,6 +55,7 @@ def read_counted(
     constraints: Sequence[Constraint], variables: Sequence[Variable]
 ) -> tuple[Counted, ...]:
     """Find the variables that constraints are about, and what their states make true."""
+    # A proposition belongs to one variable; which of its literals is true, the state tells.
     owner = {abs(x): i for i, variable in enumerate(variables) for x in variable}
     counted = []
     for constraint in constraints:

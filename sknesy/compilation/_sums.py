@@ -87,6 +87,7 @@ def read_sums(
                 largest += max(possible) - least
                 # What a state adds that the variable cannot be in is never asked for.
                 terms.append((i, tuple(max(w - least, 0) for w in weights)))
+        # A bound that any sum keeps is left out.
         if low > 0 or high < largest:
             sums.append(BoundedSum(tuple(terms), max(low, 0), min(high, largest)))
     return tuple(sums)

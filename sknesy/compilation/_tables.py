@@ -52,6 +52,7 @@ class TableRemainder(Remainder):
 
     def advance(self, level: int, nodes: Cells, state: IntArray) -> tuple[Cells, BoolArray]:
         """Follow the edges."""
+        # A level of another variable leaves the node where it is.
         if level in self._table_of:
             nodes = self._table_of[level][nodes, state]
         fits: BoolArray = nodes[0] >= 0
@@ -66,6 +67,7 @@ def read_tables(
     constraints: Iterable[DiagramConstraint], variables: Sequence[Variable]
 ) -> tuple[Tabled, ...]:
     """Turn constraints on propositions into diagrams over variables."""
+    # Groups are whole variables: whoever makes such a constraint takes them from the knowledge.
     index = {variable: i for i, variable in enumerate(variables)}
     return tuple(
         Tabled(tuple(index[group] for group in x.groups), tuple(x.tables)) for x in constraints
@@ -76,8 +78,10 @@ def arrange(part: Tabled, order: Sequence[int]) -> TableRemainder:
     """Prepare a diagram for the descent over the variables in an order."""
     level_of = {i: level for level, i in enumerate(order)}
     levels = [level_of[i] for i in part.scope]
+    # Its own order, with other variables in between: the tables serve as they are.
     if levels == sorted(levels):
         return TableRemainder(levels, part.tables)
+    # Another order: its paths are listed, and share beginnings in that order.
     rows = list_rows(part.tables, _MAX_ROWS)
     if rows is None:
         raise UnsupportedKnowledgeError(
@@ -85,6 +89,7 @@ def arrange(part: Tabled, order: Sequence[int]) -> TableRemainder:
             f"few enough worlds ({_MAX_ROWS:,}) to be read in another. Give the machines one "
             "`reading_order`, or use EnumerationEngine or SamplingEngine."
         )
+    # Columns in the order of the levels, then equal endings are merged, too.
     by_level = np.argsort(levels)
     sizes = [part.tables[k].shape[1] for k in by_level]
     return TableRemainder(sorted(levels), reduce_tables(unroll_rows(rows[:, by_level], sizes)))

@@ -69,6 +69,7 @@ class Encoder:
 
     def add(self, *literals: int) -> None:
         """Add a clause: one of the literals holds. With none but FALSE, the clauses cannot hold."""
+        # A literal said once, and none that cannot hold.
         clause = dict.fromkeys(x for x in literals if x != FALSE)
         if TRUE in clause or any(-x in clause for x in clause):
             return
@@ -83,6 +84,7 @@ class Encoder:
             return FALSE
         if len(distinct) < 2:
             return next(iter(distinct), TRUE)
+        # Expressions share parts, so each conjunction is defined once.
         if distinct not in self._known:
             both = self._known[distinct] = self.new()
             for x in sorted(distinct):
@@ -106,6 +108,7 @@ class Encoder:
         """Require that numbers are defined and have different values."""
         by_value: dict[int, list[int]] = {}
         for number in numbers:
+            # Where it is undefined, the comparison is False.
             if not number.is_total:
                 self.add(*(x for _, x in number.values))
             for value, x in number.values:
@@ -137,6 +140,7 @@ class Encoder:
     def value(self, fold: "Fold") -> Number:
         """Return the number that a fold comes to; None is undefined."""
         levels, root = _unfold(fold, None, self._check)
+        # Leaves are not given: each value that is reached gets a literal of its own.
         leaves: dict[Any, int] = {}
         self._encode(fold.numbers, levels, root, leaves)
         is_total = leaves.pop(None, FALSE) == FALSE
@@ -147,6 +151,7 @@ class Encoder:
             return TRUE if root.result else FALSE
         if len(levels) == 1:  # a set of values of one number
             ((row,),) = levels
+            # No new proposition: the shorter side is a disjunction of what there is.
             accepted = [x for v, x in numbers[0].values if row[v].result]
             rejected = [x for v, x in numbers[0].values if not row[v].result]
             if numbers[0].is_total and len(rejected) < len(accepted):
@@ -169,6 +174,7 @@ class Encoder:
         # says the other (the target implies one of the ways), so that counts are kept.
         here = [TRUE]
         for level, (number, rows) in enumerate(zip(numbers, levels, strict=True)):
+            # Turned round: for each target, by value, the nodes from which it is reached.
             literal_of = dict(number.values)
             sources: dict[Any, dict[int | None, list[int]]] = {}
             for node, row in zip(here, rows, strict=True):
@@ -182,6 +188,7 @@ class Encoder:
             after = [0] * (len(levels[level + 1]) if level + 1 < len(levels) else 0)
             for target, nodes_by_value in sources.items():
                 is_leaf = isinstance(target, Leaf)
+                # An undefined result has no proposition: it is where no value is true.
                 if is_leaf and target.result is None:
                     leaves[None] = TRUE  # only says that there is such a case
                     continue
@@ -205,9 +212,11 @@ class Encoder:
         unless: Callable[[int | None], list[int]],
     ) -> int:
         """Return a literal that is true only if one of the ways to it is taken."""
+        # Reached by one value from the root: that value's literal says the same.
         if list(nodes_by_value.values()) == [[TRUE]] and None not in nodes_by_value:
             (value,) = nodes_by_value
             return literal_of[value]  # type: ignore[index]
+        # The literal implies, for each value that the number has, a node that leads here by it.
         literal = self.new()
         for value in literal_of:
             self.add(-literal, *unless(value), *nodes_by_value.get(value, []))
@@ -238,6 +247,7 @@ def _unfold(fold: Fold, undefined: Any, check: Callable[[int], None]) -> tuple[_
     Return for each level the rows of its nodes, and the root: node 0 of the first level, or a leaf.
     """
     numbers, start, step, finish, _ = fold
+    # Forwards: the states that can be reached, each with its row.
     states: list[dict[Any, _Row]] = [{start: {}}]
     size = 0
     for i, number in enumerate(numbers):
@@ -267,6 +277,7 @@ def _unfold(fold: Fold, undefined: Any, check: Callable[[int], None]) -> tuple[_
         named: dict[Any, Any] = {}
         for state, row in rows.items():
             renamed = {v: t if isinstance(t, Leaf) else names[t] for v, t in row.items()}
+            # A number without values has no way on, as if undefined.
             first = next(iter(renamed.values()), Leaf(undefined))
             # A leaf above the last level must be a constant: True, False, or undefined.
             is_leaf = isinstance(first, Leaf) and not (

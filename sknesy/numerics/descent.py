@@ -79,6 +79,7 @@ def descend(
     tables: list[IntArray] = []
     n_edges, width = 0, 1
     for level, count in enumerate(n_states):
+        # The first look of all parts together: most edges of a puzzle end here.
         is_open = np.ones((width, count), dtype=bool)
         for part, nodes in zip(parts, cut, strict=True):
             is_open &= part.open_states(level, nodes)
@@ -107,6 +108,7 @@ def _decide(
     """Find the different nodes below edges, and which each leads to; -1 is none."""
     children = []
     fits = np.ones(len(state), dtype=bool)
+    # Each part goes on by itself: what is left of one does not depend on the others.
     for part, nodes in zip(parts, parents, strict=True):
         after, still_fits = part.advance(level, nodes, state)
         children.append(after)

@@ -23,6 +23,7 @@ def set_bits(nodes: Bytes, is_set: Bytes, bits: IntArray) -> None:
 
     The bits ascend.
     """
+    # As the bits ascend, those of a byte are next to each other: each byte is written once.
     byte = bits // 8
     starts = np.flatnonzero(np.diff(byte, prepend=-1))
     values = is_set << (bits % 8).astype(np.uint8)[:, None]
@@ -36,9 +37,11 @@ def combine(operation: np.ufunc, values: npt.NDArray[Any], starts: IntArray) -> 
     """
     lengths = np.diff(starts, append=len(values))
     longest = int(lengths.max(initial=0))
+    # One long group would take as many rounds as it has members; then reduceat is no slower.
     if longest > _MAX_ROUNDS:
         return operation.reduceat(values, starts, axis=0)
     combined = values[starts]
+    # Round k adds the k-th member of all groups that have one.
     for k in range(1, longest):
         more = np.flatnonzero(lengths > k)
         if len(more) == len(starts):
