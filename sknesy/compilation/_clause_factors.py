@@ -241,12 +241,14 @@ def _make_chain(part: Part, sizes: Sequence[int], deadline: sat.Deadline) -> Fac
 
 def _unroll(bounded: BoundedSum, deadline: sat.Deadline) -> list[IntArray]:
     """Build the levels of a sum, all empty if it cannot be within its bounds."""
-    n_weights = 0
+    n_weights, n_above, last = 0, 0, -1
 
-    def check(n_edges: int, n_sums: int) -> None:
-        nonlocal n_weights
+    def check(n_sums: int, n_edges: int, level: int) -> None:
+        nonlocal n_weights, n_above, last
         deadline.check()
-        n_weights += n_edges * n_sums
+        if level > last:  # a matrix for each state, from the sums above to those below
+            n_weights += n_above * len(added[level - 1]) * n_sums
+            n_above, last = n_sums, level
         if n_weights > _MAX_WEIGHTS:
             raise UnsupportedKnowledgeError(
                 f"Belief propagation takes constraints of up to {_MAX_WEIGHTS:,} pairs of partial "

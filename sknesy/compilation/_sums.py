@@ -1,21 +1,15 @@
-"""Bounds on sums over variables of several states, and how they are counted in a descent.
-
-A bound leaves a number below a cut: the sum so far. Sums that fit whatever the
-variables below are become one, and so do all that cannot fit.
-"""
+"""Bounds on sums over variables of several states, and how they are counted in a descent."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sknesy.knowledge import LinearConstraint
-from sknesy.numerics.descent import BoolArray, IntArray, Remainder
+from sknesy.numerics.bounded_sum import Totals
 from sknesy.sat import Variable
 
-__all__ = ["BoundedSum", "Totals", "read_sums", "tabulate_sums"]
+__all__ = ["BoundedSum", "read_sums", "tabulate_sums"]
 
 
 @dataclass(frozen=True)
@@ -27,39 +21,6 @@ class BoundedSum:
     # The least and the largest sum
     low: int
     high: int
-
-
-@dataclass(frozen=True)
-class Totals(Remainder):
-    """Bounded sums in an order of the variables. A node is the sums so far."""
-
-    # (n_sums, n_states): For each level, what each state adds to each sum
-    added: tuple[IntArray, ...]
-    largest: IntArray  # (n_levels + 1, n_sums): The most that the levels below each cut can add
-    # (n_sums,): The bounds
-    low: IntArray
-    high: IntArray
-    dtype: np.dtype[np.integer[Any]]  # The least that holds any sum
-
-    def start(self) -> npt.NDArray[np.integer[Any]]:
-        """Return the sums at the root."""
-        return np.zeros((len(self.low), 1), dtype=self.dtype)
-
-    def advance(
-        self, level: int, nodes: npt.NDArray[np.integer[Any]], state: IntArray
-    ) -> tuple[npt.NDArray[np.integer[Any]], BoolArray]:
-        """Add what the edges of a level add, and tell which sums can still be within bounds."""
-        after = nodes + self.added[level][:, state]
-        least, largest = after, after + self.largest[level + 1][:, None]
-        low, high = self.low[:, None], self.high[:, None]
-        fits: BoolArray = ((least <= high) & (largest >= low)).all(axis=0)
-        # All sums that fit whatever comes are the same number: what they are no longer matters.
-        is_sure = (least >= low) & (largest <= high)
-        return np.where(is_sure, low, after).astype(self.dtype), fits
-
-    def size(self, level: int) -> int:
-        """Return how many bytes an edge of a level takes while it is worked on."""
-        return 8 * len(self.low)
 
 
 def read_sums(
@@ -110,5 +71,4 @@ def tabulate_sums(
         largest=largest,
         low=np.array([total.low for total in sums], dtype=np.int64),
         high=np.array([total.high for total in sums], dtype=np.int64),
-        dtype=np.min_scalar_type(int(largest.max(initial=0))),
     )

@@ -315,11 +315,12 @@ def _unroll(
     constraint: LinearConstraint, branches: list[list[_Case]], where: str
 ) -> list[npt.NDArray[np.int64]]:
     """Return the reduced diagram: a level for each variable, an edge for each case."""
-    n_sums_in_all = 0
+    n_sums_in_all, last = 0, -1
 
-    def check(n_edges: int, n_sums: int) -> None:
-        nonlocal n_sums_in_all
-        n_sums_in_all += n_sums
+    def check(n_sums: int, n_edges: int, level: int) -> None:
+        nonlocal n_sums_in_all, last
+        if level > last:
+            n_sums_in_all, last = n_sums_in_all + n_sums, level
         if n_sums_in_all > _MAX_PARTIAL_SUMS:
             raise TooWideError(
                 f"{where} has more than {_MAX_PARTIAL_SUMS:,} partial sums, too many for "

@@ -188,3 +188,10 @@ def test_weights_with_many_sums_meet_the_limit():
     knowledge = ClauseKnowledge([], [[p] for p in range(1, 41)], constraints=[constraint])
     with pytest.raises(TooWideError, match=r"max_width=500"):
         compile_levels(knowledge, limits=Limits(max_width=500))
+
+
+def test_sums_beyond_what_floats_hold_are_exact():
+    large = 2**55
+    bound = LinearConstraint([1, 2, 3, 4], [large, 1, large, 2], "==", large + 2)
+    knowledge = ClauseKnowledge([], [[1], [2], [3], [4]], constraints=[bound])
+    assert count_true(compile_levels(knowledge, limits=NO_LIMITS)) == 2  # 1 or 3, and 4
