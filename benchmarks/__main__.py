@@ -36,6 +36,7 @@ from benchmarks import (
     structured,
     sudoku,
     sum_n,
+    sums,
     weak,
     weak_data,
 )
@@ -82,6 +83,7 @@ BENCHMARKS = {
     "fuzz": lambda mnist, args: fuzz.run(args.cases, args.seed, args.fuzz),
     "grids": lambda mnist, args: structured.run_grids(weak_data.find_folder(args.data)),
     "soak": lambda mnist, args: soak.run(seed=args.seed),
+    "sums": lambda mnist, args: sums.run(seed=args.seed),
     "sushi": lambda mnist, args: structured.run_sushi(weak_data.find_folder(args.data)),
     "hierarchies": lambda mnist, args: hierarchies.run(weak_data.find_folder(args.data)),
     "hierarchies-fitted": lambda mnist, args: hierarchies_fitted.run(
