@@ -18,7 +18,7 @@ from sknesy.knowledge import ClauseKnowledge, read_dimacs
 __all__ = ["run"]
 
 _MAX_WIRES = 2_000_000
-RANDOM = [(70, 175), (70, 140), (70, 105), (70, 210), (70, 280)]
+RANDOM = [(70, 175), (70, 140), (70, 105), (70, 210), (70, 245)]
 
 
 def draw_clauses(n_propositions, n_clauses, seed):

@@ -15,6 +15,7 @@ __all__ = [
     "IntractableError",
     "InvalidKnowledgeError",
     "InvalidNetError",
+    "NNFError",
     "NoSignalError",
     "SknesyError",
     "TimeLimitError",
@@ -36,6 +37,10 @@ class InvalidKnowledgeError(SknesyError, ValueError):
 
 class DimacsError(InvalidKnowledgeError):
     """A DIMACS file that is malformed or cut off; the message gives the line."""
+
+
+class NNFError(InvalidKnowledgeError):
+    """A file of a circuit that is malformed or cut off; the message gives the line."""
 
 
 class UnsupportedKnowledgeError(SknesyError, TypeError):

@@ -1,5 +1,6 @@
 """Compilation of knowledge to worlds, decision diagrams, circuits and factors."""
 
+from sknesy.compilation._circuit_knowledge import compile_given_circuit
 from sknesy.compilation._circuits import CircuitOptions, compile_circuit, compile_clause_circuit
 from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
@@ -34,6 +35,7 @@ __all__ = [
     "compile_conjunction_factors",
     "compile_conjunction_levels",
     "compile_factors",
+    "compile_given_circuit",
     "compile_levels",
     "compile_step_factors",
     "compile_step_levels",

@@ -3,6 +3,7 @@
 from sknesy._validation import as_names, as_worlds, check_labels, encode_labels
 from sknesy.knowledge._all_different import AllDifferent
 from sknesy.knowledge._base import Knowledge
+from sknesy.knowledge._circuit import CircuitKnowledge
 from sknesy.knowledge._class_counts import ClassCounts
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._conjunction import Conjunction
@@ -35,6 +36,7 @@ __all__ = [
     "IdentityKnowledge",
     "FunctionKnowledge",
     "ClauseKnowledge",
+    "CircuitKnowledge",
     "AllDifferent",
     "Conjunction",
     "Constraint",

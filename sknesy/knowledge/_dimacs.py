@@ -61,7 +61,7 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     def error(must: str) -> DimacsError:
         return DimacsError(f"{os.fsdecode(path)}, line {at}: {must}")
 
-    for at, line in enumerate(_read_lines(path), start=1):  # noqa: B007, read by error()
+    for at, line in enumerate(read_lines(path), start=1):  # noqa: B007, read by error()
         words = line.split()
         if not words or words[0].startswith("c"):
             continue
@@ -109,7 +109,8 @@ def read_dimacs(path: str | os.PathLike[str]) -> list[list[int]]:
     return clauses
 
 
-def _read_lines(path: str | os.PathLike[str]) -> list[str]:
+def read_lines(path: str | os.PathLike[str]) -> list[str]:
+    """Return the lines of a file, which may be compressed."""
     content = _as_path(path).read_bytes()
     for beginning, decompress in _DECOMPRESS.items():
         if content.startswith(beginning):
