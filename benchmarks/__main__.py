@@ -33,6 +33,7 @@ from benchmarks import (
     shortcuts,
     soak,
     starts,
+    stated_errors,
     structured,
     sudoku,
     sum_n,
@@ -72,7 +73,8 @@ BENCHMARKS = {
         mnist(), weak_data.find_folder(args.data), seed=args.seed
     ),
     "messages": lambda mnist, args: messages.run(seed=args.seed),
-    "paths": lambda mnist, args: paths.run(seed=args.seed),
+    "stated-errors": lambda mnist, args: stated_errors.run(seed=args.seed),
+    "paths": lambda mnist, args: paths.run(seeds=range(args.seed, args.seed + 3)),
     "formula-kinds": lambda mnist, args: formula_kinds.run(
         weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)
     ),
