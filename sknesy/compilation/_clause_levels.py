@@ -10,7 +10,7 @@ from sknesy import sat
 from sknesy.compilation._clause_remainder import ClauseRemainder
 from sknesy.compilation._clauses import check_outputs, contradiction, warn_of_auxiliaries
 from sknesy.compilation._determinism import leaves_outputs_open
-from sknesy.compilation._distinct import DistinctValues, read_distinct, tabulate_distinct
+from sknesy.compilation._distinct import DistinctValues, read_distinct
 from sknesy.compilation._elimination import eliminate
 from sknesy.compilation._levels import Levels, Limits, compile_levels
 from sknesy.compilation._multivalued import MultiClause, Relation, read_clauses, simplify
@@ -26,6 +26,7 @@ from sknesy.knowledge import (
     DistinctConstraint,
     LinearConstraint,
 )
+from sknesy.numerics.all_different import tabulate_distinct
 from sknesy.numerics.descent import Remainder, descend
 from sknesy.numerics.diagram import reduce_tables
 
@@ -66,15 +67,18 @@ def compile_clause_levels(
         raise contradiction(knowledge)
     # What is left of each kind of part goes side by side into one node.
     levels = order_variables(relation, order, n_symbols, n_named - n_symbols, deadline)
+    n_states = [relation.sizes[i] for i in levels]
+    # Clauses are always there, if only as domains of the variables.
     parts: list[Remainder] = [ClauseRemainder(build_residuals(relation, levels, deadline))]
     if relation.sums:
         parts.append(tabulate_sums(relation.sums, levels, relation.sizes, relation.domains))
     if relation.distinct:
-        parts.append(tabulate_distinct(relation.distinct, levels, relation.sizes, relation.domains))
+        scopes = [part.place(levels) for part in relation.distinct]
+        parts.append(tabulate_distinct(scopes, n_states, [relation.domains[i] for i in levels]))
     parts.extend(arrange(part, levels) for part in relation.tables)
     parts.extend(count_off(part, levels, relation.sizes) for part in relation.counted)
     progress = limits.watch(deadline, len(levels))
-    tables = descend(parts, [relation.sizes[i] for i in levels], progress)
+    tables = descend(parts, n_states, progress)
     if not (tables[-1] >= 0).any():
         raise contradiction(knowledge)
     hidden = [i >= n_named for i in levels]

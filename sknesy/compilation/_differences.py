@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sknesy.compilation._multivalued import MultiClause, Relation
-from sknesy.numerics.all_different import MAX_VALUES, unroll_all_different
+from sknesy.numerics.all_different import unroll_all_different
 from sknesy.numerics.factor_diagram import diagram_factor
 from sknesy.numerics.factor_potential import Factor
 from sknesy.sat import Deadline
@@ -82,9 +82,15 @@ def make_all_different(groups: Iterable[Mapping[int, Sequence[int]]]) -> list[Fa
     same are evaluated one after the other, and pairs are several times faster.
     """
     found = []
+    # All rows of a grid are one diagram, whatever their values are called.
+    known: dict[tuple[tuple[int, ...], ...], list[npt.NDArray[np.int64]] | None] = {}
     for group in groups:
         scope = tuple(sorted(group))
-        tables = _unroll([group[i] for i in scope])
+        number: dict[int, int] = {}
+        values = tuple(tuple(number.setdefault(v, len(number)) for v in group[i]) for i in scope)
+        if values not in known:
+            known[values] = _unroll(values)
+        tables = known[values]
         if tables is not None:
             found.append((scope, tables))
     if len({tuple(table.tobytes() for table in tables) for _, tables in found}) > _MAX_DIAGRAMS:
@@ -140,16 +146,11 @@ def _rank(rows: Iterable[int]) -> int:
 
 def _unroll(values: Sequence[Sequence[int]]) -> list[npt.NDArray[np.int64]] | None:
     """Build the diagram of values that all differ; None if it would be too large."""
-    n_edges = 0
 
-    def check(n_added: int, n_sets: int) -> None:
-        nonlocal n_edges
-        n_edges += n_added
+    def check(n_sets: int, n_edges: int, level: int) -> None:
         if n_edges > _MAX_EDGES:
             raise _TooWideError
 
-    if len(set(chain.from_iterable(values))) > MAX_VALUES:
-        return None
     try:
         tables = unroll_all_different(values, check)
     except _TooWideError:
