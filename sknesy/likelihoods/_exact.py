@@ -149,7 +149,8 @@ class ExactLikelihood(Likelihood):
     def log_likelihood(self, observed: ExactObserved, index: Tensor, state: State) -> Tensor:
         """Give weight 1 to the states that are allowed, and 0 to all others."""
         allowed = observed.select(index)
-        return torch.where(allowed, 0.0, -torch.inf).double()
+        certain = torch.zeros((), dtype=torch.float64, device=allowed.device)
+        return certain.where(allowed, -torch.inf)
 
 
 def _holds(cell: Any, name: Hashable) -> bool:
