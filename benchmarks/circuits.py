@@ -31,19 +31,17 @@ def draw_clauses(n_propositions, n_clauses, seed):
 
 def count_models(circuit):
     """Return the exact number of worlds of the label True, by ints of any length."""
-    values = [1] * circuit.n_nodes
-    values[circuit.n_cells - 2] = 0  # the cell of the label False
-    for layer in circuit.layer_list:
-        first, second = layer.first.tolist(), layer.second.tolist()
-        if layer.is_sum:
-            for i in range(layer.start, layer.stop):
-                values[i] = 0
-            for term, place in zip(first, second, strict=True):
-                values[layer.start + place] += values[term]
-        else:
-            for i, (a, b) in enumerate(zip(first, second, strict=True)):
-                values[layer.start + i] = values[a] * values[b]
-    return values[circuit.root]
+    layers = circuit.as_layers
+    values = [1] * layers.n_nodes
+    values[layers.n_cells - 2] = values[layers.zero] = 0  # the cell of the label False
+    for layer in layers.layers:
+        first = layer.first.tolist()
+        second = [[layers.n_cells] * len(row) for row in first]  # one
+        if layer.second is not None:
+            second = layer.second.tolist()
+        for i, pair in enumerate(zip(first, second, strict=True), layer.start):
+            values[i] = sum(values[a] * values[b] for a, b in zip(*pair, strict=True))
+    return values[layers.root]
 
 
 def measure(name, clauses, n_propositions, expected=None, marginals=None, weighted=None):

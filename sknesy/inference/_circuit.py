@@ -10,7 +10,7 @@ from sknesy.inference._base import Compiled, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Circuit
-from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
+from sknesy.numerics.evaluator import find_mode, infer_circuit, sample_worlds
 
 __all__ = ["CircuitEngine"]
 
@@ -86,7 +86,7 @@ class CircuitEngine(ExactEngine):
              [0.3333, 0.6667]]], dtype=torch.float64)
     """
 
-    _passes = Passes(infer_circuit, mode_circuit, sample_circuit)
+    _passes = Passes(infer_circuit, find_mode, sample_worlds)
 
     def __init__(
         self,

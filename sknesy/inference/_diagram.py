@@ -8,7 +8,7 @@ from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.inference._base import Compiled, read_request
 from sknesy.inference._exact import ExactEngine, Passes
 from sknesy.knowledge import Knowledge
-from sknesy.numerics.log_messages import mode_diagram, sample_diagram
+from sknesy.numerics.evaluator import find_mode, sample_worlds
 from sknesy.numerics.message_passing import infer_diagram
 from sknesy.numerics.weighted_sum import WeightedSum
 from sknesy.sat import Deadline
@@ -76,7 +76,7 @@ class DiagramEngine(ExactEngine):
              [0.5000, 0.5000, 0.0000]]], dtype=torch.float64)
     """
 
-    _passes = Passes(infer_diagram, mode_diagram, sample_diagram)
+    _passes = Passes(infer_diagram, find_mode, sample_worlds)
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sknesy.inference._base import Compiled
 from sknesy.inference._mode_search import Found, Search, SearchLimits
-from sknesy.numerics.k_best import k_best_diagram
+from sknesy.numerics.k_best import find_best_worlds
 
 __all__ = ["DiagramSearch"]
 
@@ -38,7 +38,7 @@ class DiagramSearch(Search):
     def find(self, log_prob: Tensor, log_likelihood: Tensor, limits: SearchLimits) -> Found:
         """Find the most probable worlds; see `Search.find`. All are proven."""
         diagram = self.compiled.form
-        found = k_best_diagram(diagram, log_prob, log_likelihood, limits.n_worlds)
+        found = find_best_worlds(diagram, log_prob, log_likelihood, limits.n_worlds)
         is_optimal = torch.ones(len(log_prob), dtype=torch.bool, device=log_prob.device)
         return Found(*found, is_optimal)
 

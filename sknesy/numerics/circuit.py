@@ -8,31 +8,18 @@ derivatives are their marginals.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.layers import Layer, Layers, fill_tables
 from sknesy.numerics.sizes import say_size
 
-__all__ = ["Circuit", "Layer"]
+__all__ = ["Circuit"]
 
 IntArray = npt.NDArray[np.int64]
-
-
-class Layer(NamedTuple):
-    """Nodes of one kind that depend on earlier layers only."""
-
-    is_sum: bool  # Whether they are sums; else products of two factors each
-    # The nodes are ``start`` up to ``stop``
-    start: int
-    stop: int
-    first: Tensor  # Of sums the terms, of products the first factors
-    # Of sums, for each term the sum it belongs to, counted from `start`; of products the second
-    # factors
-    second: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +33,12 @@ class Circuit:
 
     n_states: tuple[int, ...]  # Number of states of each symbol
     n_output_states: tuple[int, ...]  # Number of states of each output
-    # (n_layers, 3): For each layer whether it is of sums, the end of its nodes, and the end of its
-    # wires
+    # (n_layers, 3): For each layer, which depends on earlier ones only, whether it is of sums (else
+    # of products of two factors each), the end of its nodes, and the end of its wires
     layers: IntArray
-    wires: Tensor  # (2, n_wires): For each layer its rows `first` and `second`, see `Layer`
+    # (2, n_wires): Of sums the terms, and for each the sum it belongs to, counted from the first of
+    # the layer; of products the first and the second factors
+    wires: Tensor
     root: int  # The node whose value is the evidence; -1 where no world is possible
 
     @property
@@ -70,15 +59,40 @@ class Circuit:
         return int(self.wires.shape[1])
 
     @cached_property
-    def layer_list(self) -> tuple[Layer, ...]:
-        """The layers, from the cells to the root."""
-        layers = []
-        node, wire = self.n_cells, 0
+    def as_layers(self) -> Layers:
+        """The layers as they are evaluated, from the cells to the root."""
+        wires, zero = self.wires.cpu().numpy(), self.n_cells + 1
+        # New numbers of the nodes: behind the cells stand one and zero, and within a layer sums are
+        # parted by how many terms they have, so that tables are at most half filled up.
+        number = np.arange(self.n_nodes)
+        made = []
+        node, wire, start = self.n_cells, 0, zero + 1
         for is_sum, node_end, wire_end in self.layers.tolist():
-            first, second = self.wires[:, wire:wire_end]
-            layers.append(Layer(bool(is_sum), node, node_end, first, second))
+            first, second = wires[:, wire:wire_end]
+            target = second if is_sum else np.arange(node_end - node)
+            n_terms = np.bincount(target, minlength=node_end - node)
+            kind = np.zeros_like(n_terms)
+            if len(n_terms) * n_terms.max() > 2 * len(target):
+                kind = np.ceil(np.log2(n_terms)).astype(np.int64)
+            for which in np.unique(kind):
+                is_here = kind == which
+                row = np.cumsum(is_here) - 1
+                chosen = is_here[target]
+                tables = fill_tables(
+                    int(is_here.sum()),
+                    row[target[chosen]],
+                    number[first[chosen]],
+                    None if is_sum else number[second[chosen]],
+                    zero,
+                )
+                made.append(Layer.of(start, *tables, zero + 1, self.wires.device))
+                number[node:node_end][is_here] = start + row[is_here]
+                start = made[-1].stop
             node, wire = node_end, wire_end
-        return tuple(layers)
+        root = int(number[self.root]) if self.root >= 0 else -1
+        shape = len(self.n_states), max(self.n_states)
+        output_shape = len(self.n_output_states), max(self.n_output_states)
+        return Layers(shape, output_shape, tuple(made), root, is_chain=False)
 
     def estimate_cost(self, n_samples: int) -> float:
         """Estimate the cost of `infer_circuit` for a batch, in microseconds on one core."""

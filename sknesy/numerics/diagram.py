@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.layers import Layer, Layers, count_cells, fill_tables
 from sknesy.numerics.rows import merge_rows
 from sknesy.numerics.segments import Segment, find_segments
 from sknesy.numerics.sizes import say_size
@@ -129,6 +130,36 @@ class Diagram:
             return ArrayPasses(self.segments, self.n_symbols, self.n_outputs)
         except TooManyPathsError:
             return None
+
+    @cached_property
+    def as_layers(self) -> Layers:
+        """Layers of sums over the edges of each node, from the last level to the first."""
+        is_output = self.variables >= self.n_symbols
+        is_symbol = (self.variables >= 0) & ~is_output
+        shape = self.n_symbols, int(self.n_states[is_symbol].max(initial=1))
+        output_shape = self.n_outputs, int(self.n_states[is_output].max(initial=1))
+        one = count_cells(shape, output_shape)
+        below, start = one, one + 2
+        made: list[Layer] = []
+        for i in range(self.n_levels - 1, -1, -1) if self.widths[0] else ():
+            source, state, target = self.levels[i].cpu().numpy()
+            variable, width = int(self.variables[i]), int(self.widths[i])
+            cell = variable * shape[1]
+            if is_output[i]:
+                cell = shape[0] * shape[1] + (variable - self.n_symbols) * output_shape[1]
+            size = width * int(self.n_states[i])
+            tables: tuple[IntArray, IntArray | None]
+            if variable >= 0 and 2 * len(source) > size:  # nodes have most states
+                table = np.full((width, int(self.n_states[i])), one + 1)
+                table[source, state] = target + below
+                tables = table, cell + np.arange(table.shape[1])[None]
+            else:
+                weights = None if variable < 0 else state + cell
+                tables = fill_tables(width, source, target + below, weights, one + 1)
+            made.append(Layer.of(start, *tables, one + 2, self.edges.device))
+            below, start = start, start + width
+        root = below if self.widths[0] else -1
+        return Layers(shape, output_shape, tuple(made), root, is_chain=True)
 
     @cached_property
     def tables(self) -> tuple[Tensor | Forced, ...]:

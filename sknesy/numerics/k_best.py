@@ -1,36 +1,43 @@
-"""The k most probable worlds of a decision diagram, by max-product with k messages a node."""
+"""The k most probable worlds: sums are the k largest of their terms, each with where it came from.
 
-from functools import partial
+A node keeps the k largest log-weights of the worlds below it,
+
+    m_t = k largest of { m + m'  for each term of t, m of its first factor, m' of its second }
+
+together with the term and the ranks that each came from; those of the root are read off by
+following them (Huang & Chiang 2005, algorithm 0). Sums are over worlds that exclude each other, so
+the worlds differ.
+"""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sknesy.numerics.batches import in_parts
-from sknesy.numerics.diagram import Diagram, Forced
-from sknesy.numerics.log_messages import log_weights
+from sknesy.numerics.evaluator import (
+    LOG,
+    Form,
+    descend,
+    find_mode,
+    leaf_values,
+    part_size,
+    take_nodes,
+)
+from sknesy.numerics.layers import Layer, Layers
 
-__all__ = ["k_best_diagram"]
-
-_MAX_ENTRIES = 1 << 23  # of messages and candidates kept at once: 64 MB
+__all__ = ["find_best_worlds"]
 
 
-def k_best_diagram(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
+def find_best_worlds(
+    form: Form, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the most probable worlds of each sample, best first.
 
-    A node u keeps the k largest log-weights of paths from it to the end, level by level from the
-    last,
-
-        m_u = k largest of { log w(v) + m for each edge from u by state v to t, and each m of m_t }
-
-    together with where each came from; those of the root are read off by following them (Huang &
-    Chiang 2005, algorithm 0). Paths are worlds, so the worlds differ from each other.
-
     Returns the log-probability of each world and its label, (n_samples, n_worlds), in decreasing
     order, the worlds (n_samples, n_worlds, n_symbols) and the states of their outputs; -inf and -1
-    where fewer worlds agree. A sample costs about k operations for each node and state, and as
-    much memory for each node; large batches are evaluated in parts.
+    where fewer worlds agree. A sample costs about k operations for each term, k^2 where both
+    factors are nodes, and as much memory for each node; large batches are evaluated in parts.
 
     Examples
     --------
@@ -44,83 +51,86 @@ def k_best_diagram(
     >>> dice = build_diagram(tables, variables=[0, 1, 2], n_symbols=2, n_outputs=1)
     >>> log_prob = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]], dtype=torch.float64).log()
     >>> sum_is_two = torch.tensor([[[0.0, 0.0, 1.0, 0.0, 0.0]]], dtype=torch.float64).log()
-    >>> log_joint, worlds, _ = k_best_diagram(dice, log_prob, sum_is_two, n_worlds=2)
+    >>> log_joint, worlds, _ = find_best_worlds(dice, log_prob, sum_is_two, n_worlds=2)
     >>> log_joint.exp()
     tensor([[0.3500, 0.0600]], dtype=torch.float64)
     >>> worlds
     tensor([[[0, 2],
              [1, 1]]])
     """
-    sizes = (len(x) if isinstance(x, Forced) else x.numel() for x in diagram.tables)
-    widest = max(sizes, default=1)
-    size = max(1, _MAX_ENTRIES // (n_worlds * (diagram.n_nodes + widest + 1)))
-    compute = partial(_k_best_chunk, diagram, n_worlds)
-    return in_parts(compute, size, log_prob, log_likelihood)
+    layers = form.as_layers
+    if n_worlds == 1:
+        value, worlds, outputs = find_mode(form, log_prob, log_likelihood)
+        return value[:, None], worlds[:, None], outputs[:, None]
+
+    def compute(lp: Tensor, ll: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n = len(lp)
+        values, origins = _pass_up(layers, leaf_values(layers, LOG, lp, ll), n_worlds)
+        log_joint = values[layers.root if layers.root >= 0 else layers.zero]
+        sample = torch.arange(n, device=lp.device).repeat_interleave(n_worlds)
+        rank = torch.arange(n_worlds, device=lp.device).repeat(n)
+
+        def choose(i: int, row: Tensor, column: Tensor, rank: Tensor) -> tuple[Tensor, ...]:
+            return origins[i].trace(row, column, rank)
+
+        found = descend(layers, choose, sample, log_joint.flatten() > -torch.inf, rank)
+        worlds, outputs = (part.view(n, n_worlds, part.shape[1]) for part in found)
+        return log_joint, worlds, outputs
+
+    return in_parts(compute, part_size(layers, n_worlds), log_prob, log_likelihood)
 
 
-def _k_best_chunk(
-    diagram: Diagram, n_worlds: int, log_prob: Tensor, log_likelihood: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    n, device = len(log_prob), log_prob.device
-    n_variables = diagram.n_symbols + diagram.n_outputs
-    log_joint = log_prob.new_full((n, n_worlds), -torch.inf)
-    states = torch.full((n_variables, n, n_worlds), -1, dtype=torch.int64, device=device)
-    if int(diagram.widths[0]):
-        message, origins = _backward(diagram, log_prob, log_likelihood, n_worlds)
-        log_joint[:, : message.shape[2]] = message[0]
-        _walk(diagram, origins, log_joint, states)
-    worlds, outputs = states[: diagram.n_symbols], states[diagram.n_symbols :]
-    return log_joint, worlds.permute(1, 2, 0), outputs.permute(1, 2, 0)
+class _Origin(NamedTuple):
+    """Where the best of a layer's nodes came from."""
+
+    # (nodes, n, k): term * (k1 * k2) + rank of the first factor * k2 + rank of the second; None
+    # where each node has one term, and ranks are those of its first factor
+    place: Tensor | None
+    n_ranks: tuple[int, int]  # k1 and k2
+
+    def trace(self, row: Tensor, column: Tensor, rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return term and ranks of what a node has at a rank."""
+        first, second = self.n_ranks
+        if self.place is None:
+            return torch.zeros_like(rank), rank, torch.zeros_like(rank)
+        place = self.place[row, column, rank].long()
+        if second == 1:
+            return place // first, place % first, torch.zeros_like(rank)
+        return place // (first * second), place // second % first, place % second
 
 
-def _backward(
-    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, n_worlds: int
-) -> tuple[Tensor, list[tuple[Tensor, int]]]:
-    """Compute the best of each node of the first cut, (1, n_samples, k), and origins for all cuts.
+def _pass_up(layers: Layers, leaves: Tensor, k: int) -> tuple[Tensor, list[_Origin]]:
+    """Compute the k best of each node, (nodes, n, k), and where they came from."""
+    n_leaves, n = leaves.shape
+    values = leaves.new_empty((layers.n_nodes, n, k))
+    values[:n_leaves, :, 0], values[:n_leaves, :, 1:] = leaves, -torch.inf
+    leaves = leaves[:, :, None]
+    origins = []
+    n_ranks = 1  # that some node has so far: near the leaves there are fewer worlds than wanted
+    for layer in layers.layers:
+        best, origin = _combine(layer, values[:, :, :n_ranks], leaves, k)
+        n_found = best.shape[2]
+        values[layer.start : layer.stop, :, :n_found] = best
+        if n_found < k:
+            values[layer.start : layer.stop, :, n_found:] = -torch.inf
+        n_ranks = max(n_ranks, n_found)
+        origins.append(origin)
+    return values, origins
 
-    An origin is ``state * k' + rank``, where k' is the number of messages of a node below; k grows
-    from 1 at the end up to `n_worlds`, as there are no more paths at first.
-    """
-    message = log_prob.new_zeros((int(diagram.widths[-1]), len(log_prob), 1))
-    weights = log_weights(diagram, log_prob, log_likelihood)
-    origins: list[tuple[Tensor, int]] = []
-    for i in range(diagram.n_levels - 1, -1, -1):
-        targets = diagram.tables[i]
-        k = message.shape[2]
-        if isinstance(targets, Forced):
-            through = weights[i].index_select(0, targets.state)[:, :, None]
-            message = message.index_select(0, targets.target) + through
-            origin = targets.state[:, None, None] * k + torch.arange(k, device=message.device)
-            origins.append((origin.expand(message.shape).to(torch.int32), k))
-            continue
-        width, n_states = targets.shape
-        through = message.index_select(0, targets.clamp(min=0).view(-1))
-        through = through.view(width, n_states, *message.shape[1:])
-        through = through + weights[i][:, :, None]
-        through = through.masked_fill((targets < 0)[:, :, None, None], -torch.inf)
-        through = through.permute(0, 2, 1, 3).reshape(width, -1, n_states * k)
-        if n_worlds == 1:  # several times faster than topk
-            message, origin = through.max(2, keepdim=True)
+
+def _combine(layer: Layer, values: Tensor, leaves: Tensor, k: int) -> tuple[Tensor, _Origin]:
+    """Compute the best of a layer, (nodes, n, up to k)."""
+    terms = take_nodes(leaves if layer.first_is_leaf else values, layer.first)
+    ranks = terms.shape[3], 1
+    if layer.second is not None:
+        other = take_nodes(leaves if layer.second_is_leaf else values, layer.second)
+        ranks = ranks[0], other.shape[3]
+        if ranks[1] == 1:
+            terms = terms + other
         else:
-            message, origin = through.topk(min(n_worlds, n_states * k), dim=2)
-        origins.append((origin.to(torch.int32), k))
-    origins.reverse()
-    return message, origins
-
-
-def _walk(
-    diagram: Diagram, origins: list[tuple[Tensor, int]], log_joint: Tensor, states: Tensor
-) -> None:
-    """Follow each path from the root to the end, and write down the states of its variables."""
-    is_possible = log_joint > -torch.inf  # (n_samples, n_worlds)
-    sample, rank = is_possible.nonzero(as_tuple=True)
-    place = rank
-    node = torch.zeros_like(sample)
-    for i, (origin, k) in enumerate(origins):
-        came_from = origin[node, sample, rank].long()
-        state, rank = came_from // k, came_from % k
-        variable = int(diagram.variables[i])
-        if variable >= 0:
-            states[variable, sample, place] = state
-        table = diagram.tables[i]
-        node = table.target[node] if isinstance(table, Forced) else table[node, state]
+            terms = (terms[..., None] + other[..., None, :]).flatten(3)
+    if terms.shape[1] == ranks[1] == 1:
+        return terms[:, 0], _Origin(None, ranks)
+    terms = terms.permute(0, 2, 1, 3).flatten(2)
+    best, place = terms.topk(min(k, terms.shape[2]), dim=2)
+    return best, _Origin(place.to(torch.int32), ranks)

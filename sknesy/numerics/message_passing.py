@@ -25,7 +25,7 @@ from torch import Tensor
 
 from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
-from sknesy.numerics.log_messages import infer_in_log_space
+from sknesy.numerics.evaluator import infer_in_log_space
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
 from sknesy.numerics.small_batches import LEVELS_PER_RESCALE, LOST, LOWEST, TINY
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sknesy.numerics.circuit_builder import CircuitBuilder
-from sknesy.numerics.circuit_passes import infer_circuit, mode_circuit, sample_circuit
+from sknesy.numerics.evaluator import find_mode, infer_circuit, sample_worlds
 
 N_STATES, N_OUTPUT_STATES = (2, 3), (2,)
 
@@ -77,18 +77,18 @@ def test_circuit_without_worlds_has_no_evidence(rng):
     assert (log_evidence == -torch.inf).all()
     assert (symbols == 0).all()
     assert (outputs == 0).all()
-    log_joint, worlds, states = mode_circuit(circuit, *arrays)
+    log_joint, worlds, states = find_mode(circuit, *arrays)
     assert (log_joint == -torch.inf).all()
     assert (worlds == -1).all()
     assert (states == -1).all()
-    draws, _ = sample_circuit(circuit, *arrays, 2)
+    draws, _ = sample_worlds(circuit, *arrays, 2)
     assert (draws == -1).all()
 
 
 def test_mode_takes_the_first_of_equals():
     even = torch.zeros((1, 2, 3), dtype=torch.float64)
     open_label = torch.zeros((1, 1, 2), dtype=torch.float64)
-    log_joint, worlds, outputs = mode_circuit(build(EQUAL), even, open_label)
+    log_joint, worlds, outputs = find_mode(build(EQUAL), even, open_label)
     assert log_joint.tolist() == [0.0]
     assert (*worlds[0].tolist(), *outputs[0].tolist()) in EQUAL
 
@@ -111,7 +111,7 @@ def test_empty_batch_gives_empty_results():
     assert log_evidence.shape == (0,)
     assert symbols.shape == (0, 2, 3)
     assert outputs.shape == (0, 1, 2)
-    worlds, states = sample_circuit(build(EQUAL), *empty, 3)
+    worlds, states = sample_worlds(build(EQUAL), *empty, 3)
     assert worlds.shape == (3, 0, 2)
     assert states.shape == (3, 0, 1)
 
@@ -119,7 +119,7 @@ def test_empty_batch_gives_empty_results():
 def test_large_batch_is_evaluated_in_parts(rng, monkeypatch):
     log_prob, log_likelihood = evidence(rng, n=7)
     expected = infer_circuit(build(EQUAL), log_prob, log_likelihood)
-    monkeypatch.setattr("sknesy.numerics.circuit_passes._MAX_ENTRIES", 100)
+    monkeypatch.setattr("sknesy.numerics.evaluator._MAX_ENTRIES", 100)
     got = infer_circuit(build(EQUAL), log_prob, log_likelihood)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-14)

@@ -14,7 +14,12 @@ from weights import seeded, weights_of
 
 from sknesy.numerics import message_passing, segments
 from sknesy.numerics.diagram import build_diagram, reduce_tables
-from sknesy.numerics.log_messages import infer_in_log_space, mode_diagram, sample_diagram
+from sknesy.numerics.evaluator import (
+    find_mode,
+    infer_circuit,
+    infer_in_log_space,
+    sample_worlds,
+)
 from sknesy.numerics.message_passing import infer_diagram
 from sknesy.numerics.rows import merge_rows
 
@@ -27,7 +32,7 @@ def by_tensors(diagram, *weights):
     return message_passing._infer_chunk(diagram, message_passing._infer_tensors, *weights)
 
 
-WAYS = (by_arrays, by_tensors, infer_in_log_space)
+WAYS = (by_arrays, by_tensors, infer_circuit, infer_in_log_space)
 
 
 def assert_equal_log_space(diagram, *weights):
@@ -125,7 +130,7 @@ def test_messages_equal_sums_over_paths(seed, n_symbols, n_outputs, n_hidden):
                 np.testing.assert_allclose(
                     got, shares[offset : offset + len(got), : got.shape[1]], atol=1e-12
                 )
-    log_joint, worlds, outputs = mode_diagram(diagram, *weights)
+    log_joint, worlds, outputs = find_mode(diagram, *weights)
     for i, (_, _, (weight, path)) in enumerate(expected):
         np.testing.assert_allclose(log_joint[i].exp(), weight, rtol=1e-12)
         states = dict(zip(diagram.variables.tolist(), path or (), strict=False))
@@ -250,13 +255,13 @@ def test_parts_of_a_batch_equal_the_whole(monkeypatch):
     _, diagram = random_diagram(5, 3, 2, 1)
     weights = weights_of(diagram, 0, n=23)
     whole = infer_diagram(diagram, *weights)
-    modes = mode_diagram(diagram, *weights)
+    modes = find_mode(diagram, *weights)
     monkeypatch.setattr(message_passing, "_MAX_COLUMNS", 4)
-    monkeypatch.setattr("sknesy.numerics.log_messages._MAX_ENTRIES", 100)
+    monkeypatch.setattr("sknesy.numerics.evaluator._MAX_ENTRIES", 100)
     monkeypatch.setattr(message_passing, "_prefers_arrays", lambda *args: False)
     for got, wanted in zip(infer_diagram(diagram, *weights), whole, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-14)
-    for got, wanted in zip(mode_diagram(diagram, *weights), modes, strict=True):
+    for got, wanted in zip(find_mode(diagram, *weights), modes, strict=True):
         torch.testing.assert_close(got, wanted)
 
 
@@ -305,8 +310,8 @@ def test_empty_batches():
     assert log_evidence.shape == (0,)
     assert symbols.shape == weights[0].shape
     assert outputs.shape == weights[1].shape
-    assert mode_diagram(diagram, *weights)[1].shape == (0, diagram.n_symbols)
-    assert sample_diagram(diagram, *weights, 3)[0].shape == (3, 0, diagram.n_symbols)
+    assert find_mode(diagram, *weights)[1].shape == (0, diagram.n_symbols)
+    assert sample_worlds(diagram, *weights, 3)[0].shape == (3, 0, diagram.n_symbols)
 
 
 def test_pickles_without_what_is_derived():

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from levels import paths_of, random_diagram
 from weights import weights_of
 
-from sknesy.numerics import k_best
 from sknesy.numerics.diagram import build_diagram
-from sknesy.numerics.k_best import k_best_diagram
-from sknesy.numerics.log_messages import mode_diagram
+from sknesy.numerics.evaluator import find_mode
+from sknesy.numerics.k_best import find_best_worlds
 
 
 def all_worlds(tables, diagram, log_prob, log_likelihood):
@@ -34,7 +33,7 @@ def all_worlds(tables, diagram, log_prob, log_likelihood):
 def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_worlds):
     tables, diagram = random_diagram(seed, n_symbols, n_outputs)
     log_prob, log_likelihood = weights_of(diagram, seed, n=4)
-    log_joint, worlds, outputs = k_best_diagram(diagram, log_prob, log_likelihood, n_worlds)
+    log_joint, worlds, outputs = find_best_worlds(diagram, log_prob, log_likelihood, n_worlds)
     assert log_joint.shape == (4, n_worlds)
     for i in range(len(log_prob)):
         expected = all_worlds(tables, diagram, log_prob[i], log_likelihood[i])
@@ -55,7 +54,7 @@ def test_equals_the_first_of_all_worlds(seed, n_symbols, n_outputs, n_worlds):
 def test_fewer_worlds_are_the_first_of_more(seed):
     _, diagram = random_diagram(seed, 4, 1)
     weights = weights_of(diagram, seed)
-    few, more = (k_best_diagram(diagram, *weights, n_worlds)[0] for n_worlds in (3, 7))
+    few, more = (find_best_worlds(diagram, *weights, n_worlds)[0] for n_worlds in (3, 7))
     assert torch.equal(few, more[:, :3])
     assert (more[:, 1:] <= more[:, :-1]).all()
 
@@ -65,8 +64,8 @@ def test_fewer_worlds_are_the_first_of_more(seed):
 def test_the_first_is_the_mode(seed):
     _, diagram = random_diagram(seed, 4, 2)
     weights = weights_of(diagram, seed)
-    log_joint, worlds, outputs = k_best_diagram(diagram, *weights, 1)
-    expected = mode_diagram(diagram, *weights)
+    log_joint, worlds, outputs = find_best_worlds(diagram, *weights, 1)
+    expected = find_mode(diagram, *weights)
     torch.testing.assert_close(log_joint[:, 0], expected[0], rtol=1e-12, atol=1e-12)
     assert torch.equal(worlds[:, 0], expected[1])
     assert torch.equal(outputs[:, 0], expected[2])
@@ -75,7 +74,7 @@ def test_the_first_is_the_mode(seed):
 def test_all_worlds_of_a_diagram_sum_to_the_evidence():
     tables, diagram = random_diagram(3, 4, 1, density=1.0)
     log_prob, log_likelihood = weights_of(diagram, 3)
-    log_joint, _, _ = k_best_diagram(diagram, log_prob, log_likelihood, diagram.count())
+    log_joint, _, _ = find_best_worlds(diagram, log_prob, log_likelihood, diagram.count())
     for i in range(len(log_prob)):
         expected = all_worlds(tables, diagram, log_prob[i], log_likelihood[i])
         total = np.logaddexp.reduce([weight for weight, _ in expected] or [-np.inf])
@@ -85,9 +84,9 @@ def test_all_worlds_of_a_diagram_sum_to_the_evidence():
 def test_parts_of_a_batch_agree_with_the_whole(monkeypatch):
     _, diagram = random_diagram(5, 4, 1, density=1.0)
     weights = weights_of(diagram, 5, n=9, dead=0.0)
-    whole = k_best_diagram(diagram, *weights, 4)
-    monkeypatch.setattr(k_best, "_MAX_ENTRIES", 1)
-    for part, expected in zip(k_best_diagram(diagram, *weights, 4), whole, strict=True):
+    whole = find_best_worlds(diagram, *weights, 4)
+    monkeypatch.setattr("sknesy.numerics.evaluator._MAX_ENTRIES", 1)
+    for part, expected in zip(find_best_worlds(diagram, *weights, 4), whole, strict=True):
         assert torch.equal(part, expected)
 
 
@@ -95,7 +94,7 @@ def test_parts_of_a_batch_agree_with_the_whole(monkeypatch):
 def test_an_empty_diagram_has_no_worlds(n_worlds):
     diagram = build_diagram([np.full((1, 2), -1), np.full((1, 2), -1)], [0, 1], 1, 1)
     weights = torch.zeros((2, 1, 2), dtype=torch.float64)
-    log_joint, worlds, outputs = k_best_diagram(diagram, weights, weights, n_worlds)
+    log_joint, worlds, outputs = find_best_worlds(diagram, weights, weights, n_worlds)
     assert (log_joint == -torch.inf).all()
     assert worlds.shape == (2, n_worlds, 1)
     assert (worlds == -1).all()
