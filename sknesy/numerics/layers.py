@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.small_layers import LayerPasses
+
 __all__ = ["Layer", "Layers", "count_cells", "fill_tables"]
 
 IntArray = npt.NDArray[np.int64]
@@ -85,6 +87,16 @@ class Layers:
     def n_terms(self) -> int:
         """Number of terms of all sums, with those that fill up."""
         return sum(layer.first.numel() for layer in self.layers)
+
+    @cached_property
+    def array_passes(self) -> LayerPasses:
+        """Passes in numpy, for small batches."""
+        return LayerPasses(
+            (self.shape, self.output_shape),
+            [(x.start, x.stop, x.first, x.second) for x in self.layers],
+            self.root if self.root >= 0 else self.zero,
+            self.n_nodes,
+        )
 
     @cached_property
     def cells(self) -> tuple[Tensor, Tensor]:

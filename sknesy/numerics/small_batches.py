@@ -24,7 +24,16 @@ import numpy.typing as npt
 
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
 
-__all__ = ["LEVELS_PER_RESCALE", "LOST", "LOWEST", "TINY", "ArrayPasses", "TooManyPathsError"]
+__all__ = [
+    "LEVELS_PER_RESCALE",
+    "LOST",
+    "LOWEST",
+    "TINY",
+    "ArrayPasses",
+    "Sums",
+    "TooManyPathsError",
+    "scale_weights",
+]
 
 Array = npt.NDArray[Any]
 
@@ -85,7 +94,9 @@ class ArrayPasses:
 
     def _infer(self, log_prob: Array, log_likelihood: Array) -> tuple[Array, Array, Array, Array]:
         n = len(log_prob)
-        (symbols, of_symbols), (outputs, of_outputs) = map(_scale, (log_prob, log_likelihood))
+        (symbols, of_symbols), (outputs, of_outputs) = map(
+            scale_weights, (log_prob, log_likelihood)
+        )
         weights = (symbols, outputs)
         flows = (np.zeros_like(symbols), np.zeros_like(outputs))
         scale = _Scale(of_symbols + of_outputs, np.ones(n))
@@ -110,7 +121,7 @@ class ArrayPasses:
         return log_evidence, marginals[0], marginals[1], least
 
 
-def _scale(log_weights: Array) -> tuple[Array, Array]:
+def scale_weights(log_weights: Array) -> tuple[Array, Array]:
     """Return weights (states * variables, n) with a largest of 1, and the logs of what by, (n,)."""
     by_state = np.ascontiguousarray(log_weights.T)  # (states, variables, n)
     # Finite, so that weights that are all zero stay so: -inf - -inf would be NaN.
@@ -131,7 +142,7 @@ class _Scale:
         return message / np.maximum(peak, _SMALLEST)
 
 
-class _Sum:
+class Sums:
     """Sum of those rows of an array, (n_edges, n), that have the same index."""
 
     def __init__(self, index: Array) -> None:
@@ -166,9 +177,9 @@ class _Level(NamedTuple):
     cell: Array  # Rows of the weights
     target: Array
     cells: Array  # Rows of the flows, in the order of the sums by state
-    by_source: _Sum
-    by_state: _Sum
-    by_target: _Sum
+    by_source: Sums
+    by_state: Sums
+    by_target: Sums
 
 
 class _Chain:
@@ -178,10 +189,10 @@ class _Chain:
         self.levels = []
         for step, variable in zip(segment.steps, segment.variables, strict=True):
             source, state, target = _edges(step)
-            by_state = _Sum(state)
+            by_state = Sums(state)
             stride = 0 if step.kind == AUXILIARY else counts[step.kind]
             cell, cells = (rows * stride + int(variable) for rows in (state, by_state.rows))
-            sums = _Sum(source), by_state, _Sum(target)
+            sums = Sums(source), by_state, Sums(target)
             self.levels.append(_Level(step.kind, source, cell, target, cells, *sums))
 
     def estimate_cost(self, n_samples: int, is_named: bool) -> float:

@@ -121,8 +121,9 @@ def test_samples_follow_the_posterior(case):
             p = expected[possible][..., v]
             share = (draws[:, possible] == v).double().mean(0)
             error = (p * (1 - p) / n_draws).clamp(min=0).sqrt()
-            # 5 standard errors, over some hundred comparisons a problem
-            assert ((share - p).abs() <= 5 * error + 1e-12).all()
+            # 5 standard errors, over some hundred comparisons a problem; the number of draws of a
+            # state that is hardly ever drawn is Poisson: now and then it is one or two.
+            assert ((share - p).abs() <= 5 * error + 2 * (p > 0) / n_draws).all()
 
 
 def test_compiled_pickles_and_engine_clones(case):

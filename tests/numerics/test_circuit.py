@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from sknesy.numerics.circuit_builder import CircuitBuilder
-from sknesy.numerics.evaluator import find_mode, infer_circuit, sample_worlds
+from sknesy.numerics.evaluator import (
+    find_mode,
+    infer_circuit,
+    infer_in_log_space,
+    sample_worlds,
+)
+from sknesy.numerics.k_best import find_best_worlds
 
 N_STATES, N_OUTPUT_STATES = (2, 3), (2,)
 
@@ -123,3 +129,52 @@ def test_large_batch_is_evaluated_in_parts(rng, monkeypatch):
     got = infer_circuit(build(EQUAL), log_prob, log_likelihood)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def build_product(n_pairs):
+    """Pairs of Boolean symbols that differ, as a product of sums; the output is the first state."""
+    builder = CircuitBuilder((2,) * (2 * n_pairs), (2,))
+    whole = None
+    for i in range(0, 2 * n_pairs, 2):
+        terms = []
+        for a in range(2):
+            term = builder.multiply(builder.cell(i, a), builder.cell(i + 1, 1 - a))
+            if i == 0:
+                term = builder.multiply(term, builder.cell(2 * n_pairs, a))
+            terms.extend(term.tolist())
+        pair = builder.add(terms)
+        whole = pair if whole is None else builder.multiply(whole, pair).item()
+    return builder.build(whole)
+
+
+def test_best_worlds_of_products_of_sums_equal_those_of_a_list(rng):
+    circuit, n_worlds = build_product(4), 20
+    log_prob = torch.from_numpy(rng.standard_normal((3, 8, 2)))
+    log_likelihood = torch.from_numpy(rng.standard_normal((3, 1, 2)))
+    log_joint, worlds, outputs = find_best_worlds(circuit, log_prob, log_likelihood, n_worlds)
+    for i in range(3):
+        listed = []
+        for bits in itertools.product(range(2), repeat=4):
+            world = [bit for a in bits for bit in (a, 1 - a)]
+            total = sum(float(log_prob[i, s, v]) for s, v in enumerate(world))
+            listed.append((total + float(log_likelihood[i, 0, bits[0]]), world, [bits[0]]))
+        listed.sort(reverse=True)
+        np.testing.assert_allclose(log_joint[i, :16], [total for total, *_ in listed], rtol=1e-12)
+        assert worlds[i, :16].tolist() == [world for _, world, _ in listed]
+        assert outputs[i, :16].tolist() == [states for *_, states in listed]
+        assert (log_joint[i, 16:] == -torch.inf).all()
+        assert (worlds[i, 16:] == -1).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_numpy_tensors_and_logarithms_agree(rng, scale, monkeypatch):
+    circuit = build_product(6)
+    log_prob = scale * torch.from_numpy(rng.standard_normal((9, 12, 2)))
+    log_prob[torch.from_numpy(rng.random(log_prob.shape) < 0.1)] = -torch.inf
+    log_likelihood = scale * torch.from_numpy(rng.standard_normal((9, 1, 2)))
+    expected = infer_in_log_space(circuit, log_prob, log_likelihood)
+    for most in (10**9, 0):  # terms up to which numpy is taken
+        monkeypatch.setattr("sknesy.numerics.evaluator._MAX_TERMS", most)
+        found = infer_circuit(circuit, log_prob, log_likelihood)
+        for got, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
