@@ -11,6 +11,7 @@ from sknesy.numerics.sum_tilt import Tilted
 __all__ = ["SumPosterior", "infer_by_frequencies"]
 
 _TOLERANCE = 1e-11  # of what is left out, as a share of the sum
+_AT_ONCE = 2_000_000  # symbols times rows times frequencies
 _LEAST = 1e-5  # of what is added up, a sum below which is not trusted
 
 
@@ -84,35 +85,39 @@ def infer_by_frequencies(tilted: Tilted, added: Tensor) -> SumPosterior:
     farthest = torch.maximum((tilted.mean - first).abs(), (tilted.mean - last).abs())
     distance = min(float(farthest.max()), reach)
     n_points = min(n_totals, int(reach + distance + largest) + 2)
-    k = _keep_frequencies(prob, added, n_points, cut)
+    k, bound = _keep_frequencies(prob, added, n_points, cut)
     omega = (2 * math.pi / n_points) * k.double()
     # Frequencies k and n_points - k are conjugate: one of both is computed.
     fold = torch.where((k == 0) | (2 * k == n_points), 1.0, 2.0).double() / n_points
-
-    # (n_states, 2 n_k), or one a symbol: real and imaginary parts side by side, so that a complex
-    # product with real numbers is a product of real matrices
-    angle = (added.squeeze(1)[..., None] * omega).squeeze(0)
-    circle = torch.view_as_real(_rotate(angle)).flatten(-2)
-    mirrored = torch.view_as_real(_rotate(-angle)).flatten(-2)
-    levels = _multiply(torch.view_as_complex((prob @ circle).unflatten(-1, (-1, 2))))
 
     offset = torch.arange(max(1, int((last - first).max()) + 1), device=prob.device)
     position = first[:, None] + offset
     weight = tilted.log_weight.gather(1, position.clamp(max=n_totals - 1)).exp_()
     weight *= position <= last[:, None]
-    turn = _rotate(-omega * offset[:, None])  # (width, n_k)
-    begin = fold * _rotate(-omega * first[:, None])
-    total = ((levels[-1][0] * begin) @ turn.T).real
+    place = position % n_points  # of totals among their aliases
+    folded = weight.new_zeros(len(weight), n_points).scatter_add_(1, place, weight)
+    root = fold * torch.fft.rfft(folded)[:, k]
+
+    rest = torch.zeros_like(prob)
+    spectrum = root.new_zeros(len(weight), n_points // 2 + 1)
+    size = max(16, _AT_ONCE // prob[..., 0].numel())
+    for part in torch.arange(len(k), device=k.device).split(size):
+        # (n_states, 2 n_k), or one a symbol: real and imaginary parts side by side, so that a
+        # complex product with real numbers is a product of real matrices
+        angle = (added.squeeze(1)[..., None] * omega[part]).squeeze(0)
+        circle = torch.view_as_real(_rotate(angle)).flatten(-2)
+        mirrored = torch.view_as_real(_rotate(-angle)).flatten(-2)
+        levels = _multiply(torch.view_as_complex((prob @ circle).unflatten(-1, (-1, 2))))
+        spectrum[:, k[part]] = levels[-1][0].conj()
+        others = _leave_one_out(levels, root[:, part])
+        rest += torch.view_as_real(others).flatten(-2) @ mirrored.mT
+    marginals = prob * rest.clamp_(min=0.0)
+    total = torch.fft.irfft(spectrum, n_points).gather(1, place)
     joint = weight * total.clamp_(min=0.0)
     log_sum = joint.sum(1)
 
-    root = begin * (weight.to(turn.dtype) @ turn)
-    others = _leave_one_out(levels, root)
-    rest = torch.view_as_real(others).flatten(-2) @ mirrored.mT
-    marginals = prob * rest.clamp_(min=0.0)
-
-    # All characteristic functions are at most 1, with symbols left out, too: `scale` bounds terms.
-    scale = root.abs().sum(1)
+    # No term is larger than its part of the scale, whatever symbol is left out.
+    scale = (root.abs() * bound).sum(1)
     lost = math.exp(-cut) * weight.sum(1)
     is_right = is_covered & (log_sum > _LEAST * scale) & (log_sum > 1e9 * lost)
     at = torch.arange(n_totals, device=prob.device)
@@ -158,16 +163,15 @@ def _rotate(angle: Tensor) -> Tensor:
     return torch.complex(angle.cos(), angle.sin())
 
 
-def _keep_frequencies(prob: Tensor, added: Tensor, n_points: int, cut: float) -> Tensor:
-    """Return the frequencies whose terms are not below exp(-cut), (n_k,), int64.
+def _keep_frequencies(
+    prob: Tensor, added: Tensor, n_points: int, cut: float
+) -> tuple[Tensor, Tensor]:
+    """Return the frequencies whose terms are not below exp(-cut), (n_k,), and bounds (n_rows, n_k).
 
     For each symbol ``|phi(w)|^2 = 1 - 2 x``, with ``x = sum_{u < v} p(u) p(v) (1 - cos w(u - v))``
     of at most 1/2. Logarithms are concave, so that with x added up to ``s`` over all symbols, the
     product over all but one is at most ``(1 - (2 s - 1) / (n - 1))^((n - 1) / 2)``.
     """
-    k = torch.arange(n_points // 2 + 1, device=prob.device)
-    if n_points <= 24:
-        return k
     n_states = prob.shape[2]
     u, v = torch.triu_indices(n_states, n_states, 1, device=prob.device)
     distance = (added[..., u] - added[..., v]).abs().squeeze(1)  # (n_symbols or 1, n_pairs)
@@ -177,11 +181,17 @@ def _keep_frequencies(prob: Tensor, added: Tensor, n_points: int, cut: float) ->
         pairs = (prob[..., u] * prob[..., v]).transpose(0, 1).flatten(1)
     known, place = distance.flatten().unique(return_inverse=True)
     apart = prob.new_zeros(prob.shape[1], len(known)).index_add_(1, place, pairs)
-    omega = (2 * math.pi / n_points) * k.double()
-    sums = apart @ (1 - torch.cos(known[:, None] * omega))
     n = max(1, len(prob) - 1)
-    bound = n / 2 * torch.log1p(-((2 * sums - 1) / n).clamp(0.0, 1.0))
-    return k[(bound >= -cut).any(0)]
+    k = torch.arange(n_points // 2 + 1, device=prob.device)
+    kept, bounds = [], []
+    for part in k.split(max(1, _AT_ONCE // max(1, len(known)))):
+        omega = (2 * math.pi / n_points) * part.double()
+        sums = apart @ (1 - torch.cos(known[:, None] * omega))
+        bound = n / 2 * torch.log1p(-((2 * sums - 1) / n).clamp(0.0, 1.0))
+        is_kept = (bound >= -cut).any(0)
+        kept.append(part[is_kept])
+        bounds.append(bound[:, is_kept].exp_())
+    return torch.cat(kept), torch.cat(bounds, dim=1)
 
 
 def _multiply(values: Tensor) -> list[Tensor]:

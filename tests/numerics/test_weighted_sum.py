@@ -173,3 +173,23 @@ def test_draws_follow_the_posterior(n):
             share = (draws[:, possible] == v).double().mean(0)
             error = (p * (1 - p) / n_draws).clamp(min=0).sqrt()
             assert ((share - p).abs() <= 5.5 * error + 1e-9).all()
+
+
+def test_wide_sums_of_few_symbols_equal_the_sum_over_all_worlds():
+    """Totals up to 27,000, of which frequencies are taken in parts."""
+    n, rng = 18, np.random.default_rng(0)
+    added = torch.zeros(n, 2, dtype=torch.int64)
+    added[:, 1] = torch.from_numpy(rng.integers(1, 3000, n))
+    n_totals = int(added.sum()) + 1
+    form = WeightedSum(added, torch.arange(n_totals), (2,) * n, False)
+    log_prob = random_weights(rng, 2, form.n_states)
+    worlds = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    totals = worlds @ added[:, 1].numpy()
+    labels = torch.full((2, 1, n_totals), -torch.inf, dtype=torch.float64)
+    labels[0, 0, totals[12345]] = labels[1, 0, n_totals // 3 :] = 0.0
+    evidence, symbols, _ = infer_sum(form, log_prob, labels)
+    for b in range(2):
+        weight = log_prob[b].numpy()[np.arange(n), worlds].sum(1) + labels[b, 0].numpy()[totals]
+        np.testing.assert_allclose(evidence[b], np.logaddexp.reduce(weight), atol=TOLERANCE)
+        share = np.exp(weight - np.logaddexp.reduce(weight))
+        np.testing.assert_allclose(symbols[b, :, 1], share @ worlds, atol=TOLERANCE)
