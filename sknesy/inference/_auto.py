@@ -43,6 +43,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _BATCH = 32  # samples, as in the estimator's mini-batch
 _FEW_WORLDS = 10_000
+_KEPT = 1 / 8  # of the time, for the pilot
 _LIMITS = ("max_worlds", "max_width", "max_edges")
 
 
@@ -89,7 +90,8 @@ class AutoEngine(InferenceEngine):
         As in `DiagramEngine`; `max_edges` is also the ``max_size`` of a `CircuitEngine`.
     time_limit : float or None, default=60.0
         Seconds that the choice may take, shared by all engines; None is no limit. The first exact
-        engine may take half, and each further one half of what is left.
+        engine may take half, and each further one half of what is left. An eighth is kept for the
+        pilot of those that approximate.
     exact_only : bool, default=False
         Whether to raise an error where nothing exact reaches, in place of an approximation.
     engines : sequence of InferenceEngine or None, default=None
@@ -174,16 +176,18 @@ class AutoEngine(InferenceEngine):
         # What is made for this knowledge has no rival.
         exact = [e for e in exact if e.made_for is not None] or exact
         rivals: list[tuple[InferenceEngine, Compiled]] = []
-        refused: dict[type[InferenceEngine], tuple[InferenceEngine, SknesyError]] = {}
+        refused: dict[Any, tuple[InferenceEngine, SknesyError]] = {}
         for engine in exact:
             if any(not engine.may_beat(rival) for _, rival in rivals):
                 continue
             is_last = self.exact_only and engine is exact[-1]
             try:
-                limited = budget.limit(engine, 1.0 if is_last else 0.5)
+                share, kept = (1.0, 0.0) if is_last else (0.5, 0.0 if self.exact_only else _KEPT)
+                limited = budget.limit(engine, share, kept)
                 rivals.append((engine, limited.compile(knowledge, labels)))
             except (IntractableError, UnsupportedKnowledgeError) as error:
-                refused[type(engine)] = engine, error
+                # Enumeration is tried twice, and the last error says most.
+                refused[type(engine) if self.engines is None else id(engine)] = engine, error
         refusals = list(refused.values())
         if rivals:
             choice = _take_cheapest(rivals, refusals)

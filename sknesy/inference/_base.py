@@ -121,6 +121,9 @@ class Compiled:
     n_states: tuple[int, ...]
     output_states: tuple[tuple[Hashable, ...], ...]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_variables"}
+
     @cached_property
     def _variables(self) -> tuple[Variables, Variables]:
         """Symbols and outputs, as `infer` checks arrays against them."""

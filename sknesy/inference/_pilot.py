@@ -28,15 +28,20 @@ class Budget:
     """Seconds that several engines share; None is no limit."""
 
     def __init__(self, seconds: float | None) -> None:
-        self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._all = math.inf if seconds is None else seconds
+        self._end = time.monotonic() + self._all
 
-    def limit(self, engine: InferenceEngine, share: float) -> InferenceEngine:
-        """Return the engine with a share of the time left, or its own limit if that is less."""
-        left = max(0.0, self._end - time.monotonic()) * share
+    def limit(self, engine: InferenceEngine, share: float, kept: float = 0.0) -> InferenceEngine:
+        """Return the engine with a share of the time left, or its own limit if that is less.
+
+        It leaves others the share `kept` of all seconds.
+        """
+        left = max(0.0, self._end - time.monotonic())
         if math.isinf(left) or "time_limit" not in engine.get_params(deep=False):
             return engine
+        limit = max(0.0, min(left * share, left - kept * self._all))
         own = engine.get_params(deep=False)["time_limit"]
-        limit = left if own is None else min(left, own)
+        limit = limit if own is None else min(limit, own)
         return clone(engine).set_params(time_limit=limit)  # type: ignore[no-any-return]
 
 

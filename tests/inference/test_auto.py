@@ -139,7 +139,8 @@ def test_the_approximation_is_kept_for_further_labels_without_a_warning():
 
 
 def test_the_choice_answers_as_its_engine_does():
-    compiled, _ = choose(sudoku(2))
+    with pytest.warns(ApproximationWarning):
+        compiled = AutoEngine(engines=[SamplingEngine(50)]).compile(sudoku(2))
     log_prob = torch.full((2, 16, 4), 0.25, dtype=torch.float64).log()
     holds = torch.tensor([[[-torch.inf, 0.0]]], dtype=torch.float64).expand(2, 1, 2)
     engine, inner = compiled.engine, compiled.form

@@ -140,8 +140,8 @@ def test_global_randomness_is_left_alone():
 def test_a_choice_takes_its_time_limit_whatever_is_tried():
     start = time.monotonic()
     with pytest.warns(ApproximationWarning, match="inference='auto' approximates, by "):
-        engine, reason = AutoEngine(time_limit=4.0).select(sudoku(3))
-    assert time.monotonic() - start < 4.0 + 2.0
+        engine, reason = AutoEngine(time_limit=6.0).select(sudoku(3))
+    assert time.monotonic() - start < 6.0 + 2.0
     assert not isinstance(engine, DiagramEngine)
     assert reason.startswith(("estimate; ", "lower_bound; "))
 
