@@ -109,11 +109,14 @@ TOOLS = {  # name: (score of the tool with a classifier, expectation)
 OTHER_LABELS = {
     "OneVsRestClassifier": multiclass.OneVsRestClassifier,
     "OneVsOneClassifier": multiclass.OneVsOneClassifier,
-    "OutputCodeClassifier": lambda c: multiclass.OutputCodeClassifier(c, random_state=0),
 }
 
 # Tools that raise: (how they are run, what they say).
 REFUSED = {
+    "OutputCodeClassifier": (
+        fitted(lambda c: multiclass.OutputCodeClassifier(c, random_state=0)),
+        "y holds -1, which the knowledge cannot conclude",
+    ),
     "ClassifierChain": (
         two_columns(multioutput.ClassifierChain),
         "equally many features for each of the 2 symbols, got 9",

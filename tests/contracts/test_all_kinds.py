@@ -97,5 +97,5 @@ def test_reuse_returns_what_is_there(case):
 
 @each(*ALL, refused=True)
 def test_refused_knowledge_is_an_error_by_name_with_engines_that_take_it(case):
-    with pytest.raises(UnsupportedKnowledgeError, match="use .*Engine"):
+    with pytest.raises(UnsupportedKnowledgeError, match="[Uu]se .*Engine"):
         compile_(case.engine, case.problem)

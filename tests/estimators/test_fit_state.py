@@ -488,7 +488,8 @@ def test_integers_that_float32_rounds_warn():
 
 
 def temperatures(clf):
-    made = clf._make_transforms(clf.knowledge, True, clf.e_step)
+    annealing = clf._choose_annealing(clf.e_step, 3.0, 1.0)
+    made = clf._make_transforms(clf.knowledge, True, annealing)
     return [transform for transform in made if isinstance(transform, Temperature)]
 
 
