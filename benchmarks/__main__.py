@@ -78,7 +78,9 @@ BENCHMARKS = {
     "formula-kinds": lambda mnist, args: formula_kinds.run(
         weak_data.find_folder(args.data), seeds=range(args.seed, args.seed + args.repeats)
     ),
-    "formulas": lambda mnist, args: formulas.run(mnist(), seed=args.seed),
+    "formulas": lambda mnist, args: formulas.run(
+        mnist, args.data and f"{args.data}/handwritten_formulas.npz", seed=args.seed
+    ),
     "circuits": lambda mnist, args: circuits.run(
         args.data, range(args.seed, args.seed + args.repeats)
     ),
@@ -129,8 +131,8 @@ def main():
     )
     parser.add_argument(
         "--data",
-        help="folder of `weak`, `grids`, `sushi`, `hierarchies*`, `circuits`; default (not of the "
-        "last): SKNESY_WEAK_DATA",
+        help="folder of `weak`, `grids`, `sushi`, `hierarchies*`, `circuits`, `formulas`; default "
+        "(not of the last two): SKNESY_WEAK_DATA",
     )
     parser.add_argument(
         "--tables", nargs="+", choices=weak.TABLES, help="tables of `weak`; default: all"
