@@ -52,35 +52,6 @@ class Recipe:
     pct_start: float = 0.3
 
 
-class WideNet(nn.Module):
-    """LeNet of more channels, with batch norm and distorted images."""
-
-    def __init__(self, symbol_shape, n_states, width=20):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, width, 5),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 5),
-            nn.BatchNorm2d(2 * width),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(32 * width, 128),
-            nn.BatchNorm1d(128),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(128, n_states),
-        )
-
-    def forward(self, X):
-        X = X[:, None]
-        if self.training:
-            X = _distort(X, elastic=0.0)
-        return self.layers(X)
-
-
 class DeepNet(nn.Module):
     """Four convolutions with batch norm; distorted images in training, shifted ones afterwards.
 
