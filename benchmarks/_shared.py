@@ -24,6 +24,13 @@ def make_net(module, **options):
     )
 
 
+def fast_precision():
+    """Return a context of bfloat16 where the processor multiplies it; elsewhere of float32."""
+    able = torch.cpu.get_capabilities()
+    is_fast = bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=is_fast)
+
+
 class DropNet(nn.Sequential):
     """A linear net, or one with a hidden layer, that drops inputs and hidden units in training."""
 
