@@ -233,11 +233,30 @@ def _fixed(posterior):
     return lambda rows, said: posterior[rows]
 
 
-def run(mnist, lengths=(64, 256, 1024), n_samples=5_000, seed=0, n_epochs=8, is_loud=False):
-    """Print accuracies for each length, of a net that learned from the digits found."""
+def run(
+    mnist,
+    lengths=(64, 256, 1024),
+    n_samples=5_000,
+    seed=0,
+    n_epochs=8,
+    is_loud=False,
+    n_fits=6,
+    n_held=0,
+):
+    """Print accuracies for each length, of a net that learned from the digits found.
+
+    With `n_held`, sums are of the other training images, and of those held out the tests are made:
+    settings are to be chosen so.
+    """
     x_train, y_train, x_test, y_test = standardise(*mnist)
+    if n_held:
+        x_test, y_test = x_train[-n_held:], y_train[-n_held:]
+        x_train, y_train = x_train[:-n_held], y_train[:-n_held]
     images, digits = torch.from_numpy(x_train), torch.from_numpy(y_train)
-    print(f"sum-n, images recur: {n_samples:,} samples, {len(images):,} images, seed {seed}")
+    print(
+        f"sum-n, images recur: {n_samples:,} samples, {len(images):,} images, seed {seed}; tests "
+        f"of {f'{n_held:,} images held out' if n_held else 'the test images'}"
+    )
     print(f"{'n':6}{'images':12}{'epochs':>7}{'digits':>9}{'sums':>8}{'+-':>8}{'CPU s':>8}")
     for n in lengths:
         index = draw_index(len(images), n_samples, n, np.random.default_rng(seed))
@@ -251,7 +270,7 @@ def run(mnist, lengths=(64, 256, 1024), n_samples=5_000, seed=0, n_epochs=8, is_
                 seconds = time.process_time() - start
                 print(f"  nets {nets:.4f}, with sums {found:.4f}, {seconds:.0f} s", flush=True)
 
-        posterior = learn_digits(images, totals, say)
+        posterior = learn_digits(images, totals, say, n_epochs=n_fits)
         final = Half(torch.arange(len(images)), n_shift=1)
         final.anneal(n_epochs)
         for _ in range(n_epochs):
