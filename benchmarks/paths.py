@@ -38,7 +38,7 @@ _N_HELD = 100  # maps held out of training
 # Variant -> cells along a side -> training maps, epochs, maps a batch, draws of each, learning rate
 _SETTINGS = {
     "regret told": {12: (800, 20, 10, 2, 2e-3), 30: (700, 12, 3, 2, 1e-3)},
-    "regret": {12: (800, 20, 10, 50, 2e-3)},
+    "regret": {12: (800, 20, 4, 200, 1e-3)},
     "regret weighed": {12: (800, 40, 10, 100, 1e-3), 30: (200, 80, 2, 100, 2e-3)},
 }
 _CONSTANT = 0.7  # share of the epochs before the learning rate decays
