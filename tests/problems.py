@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 from oracle import conclude_clauses, holds
 
 from sknesy.knowledge import (
     END,
+    UNDECIDED,
     AllDifferent,
     AllOf,
     AtLeast,
@@ -381,6 +383,84 @@ def possible_rules():
     return Problem("possible rules", knowledge, ((False, True),), conclude)
 
 
+def _walk(*steps):
+    """Go round a ring until told to stop; a state that is not read is not decided."""
+    place, seen = 0, set()
+    while place not in seen:
+        seen.add(place)
+        if steps[place] == "stop":
+            return "even" if place % 2 == 0 else "odd"
+        place = (place + steps[place]) % len(steps)
+    return None
+
+
+def walk():
+    """A function that returns early, and reads its symbols in an order that they decide."""
+    states = [[2, 1, "stop"], [1, 3, "stop"], [4, 3, 1], [1, "stop"], [2, "stop"], [3, 4]]
+    knowledge = FunctionKnowledge(_walk, states, partial=True)
+
+    def conclude(world):
+        label = _walk(*[states[s][v] for s, v in enumerate(world)])
+        return None if label is None else (("even", "odd").index(label),)
+
+    return Problem("walk", knowledge, (("even", "odd"),), conclude)
+
+
+def _pack(*taken):
+    """Judge worlds by bounds: a value of 5 is wanted, and a weight above 7 cannot occur."""
+    weight = value = heaviest = dearest = 0
+    for item, is_taken in enumerate(taken):
+        if is_taken is UNDECIDED:
+            heaviest, dearest = heaviest + 2 + item % 3, dearest + item + 1
+        elif is_taken:
+            weight, value = weight + 2 + item % 3, value + item + 1
+    if weight > 7:
+        return None
+    if weight + heaviest <= 7 and (value >= 5 or value + dearest < 5):
+        return value >= 5
+    return UNDECIDED.given((weight, value))
+
+
+def knapsack():
+    """A function that decides early, rules out early, and tells what matters of the rest."""
+    knowledge = FunctionKnowledge(_pack, [[False, True]] * 5, partial=True)
+
+    def conclude(world):
+        if sum(2 + item % 3 for item, v in enumerate(world) if v) > 7:
+            return None
+        return (int(sum(item + 1 for item, v in enumerate(world) if v) >= 5),)
+
+    return Problem("knapsack", knowledge, ((False, True),), conclude)
+
+
+def _count_many(worlds):
+    """Judge many worlds at once: whether two symbols at least are "b", and none is "x"."""
+    surely, open_ = (worlds == "b").sum(1), (worlds == UNDECIDED).sum(1)
+    labels = np.full(len(worlds), UNDECIDED)
+    labels[surely >= 2] = True
+    labels[surely + open_ < 2] = False
+    labels[open_ > 0] = UNDECIDED
+    labels[(worlds == "x").any(1)] = None
+    return labels
+
+
+def at_once():
+    knowledge = FunctionKnowledge(
+        _count_many,
+        [["a", "b"], ["a", "b", "x"], ["b", "c"], ["b", "c"]],
+        batched=True,
+        partial=True,
+    )
+    is_b = [(1,), (1,), (0,), (0,)]
+
+    def conclude(world):
+        if world[1] == 2:
+            return None
+        return (int(sum(v in is_b[s] for s, v in enumerate(world)) >= 2),)
+
+    return Problem("at once", knowledge, ((False, True),), conclude)
+
+
 SMALL_PROBLEMS = [
     addition(),
     mixed(),
@@ -405,6 +485,9 @@ SMALL_PROBLEMS = [
     all_different(),
     three_rules(),
     possible_rules(),
+    walk(),
+    knapsack(),
+    at_once(),
 ]
 
 __all__ = ["SMALL_PROBLEMS", "Problem", "add", "holds"]

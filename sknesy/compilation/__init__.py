@@ -13,6 +13,7 @@ from sknesy.compilation._conjunctions import (
 from sknesy.compilation._factors import Factors, compile_factors, compile_step_factors
 from sknesy.compilation._failures import Failures, read_failures
 from sknesy.compilation._levels import Levels, Limits, compile_levels
+from sknesy.compilation._partial_circuit import compile_partial_worlds
 from sknesy.compilation._remainder import make_remainder
 from sknesy.compilation._step_levels import compile_step_levels
 from sknesy.compilation._step_worlds import enumerate_step_worlds
@@ -37,6 +38,7 @@ __all__ = [
     "compile_factors",
     "compile_given_circuit",
     "compile_levels",
+    "compile_partial_worlds",
     "compile_step_factors",
     "compile_step_levels",
     "enumerate_clause_worlds",

@@ -14,6 +14,7 @@ from sknesy.compilation._components import Components
 from sknesy.compilation._decision_circuit import Leaves, add_decisions
 from sknesy.compilation._elimination import eliminate
 from sknesy.compilation._multivalued import Relation, read_clauses
+from sknesy.compilation._partial_circuit import compile_partial_worlds
 from sknesy.compilation._top_down import search
 from sknesy.exceptions import TooWideError, UnsupportedKnowledgeError
 from sknesy.knowledge import ClauseKnowledge, Knowledge
@@ -52,11 +53,16 @@ Outputs = tuple[tuple[Hashable, ...], ...]
 def compile_circuit(knowledge: Knowledge, options: CircuitOptions) -> tuple[Circuit, Outputs]:
     """Compile knowledge to a circuit.
 
-    Classes of knowledge that allow it register it. Returns the circuit, whose root is -1 where no
+    Of any knowledge that judges partial worlds these are searched. Classes of knowledge that allow
+    more register it. Returns the circuit, whose root is -1 where no
     world is possible, and the names of the states of each output.
     """
+    if knowledge.is_partial:
+        found = compile_partial_worlds(knowledge, options.max_size, options.start())
+        return found.circuit, found.output_states
     raise UnsupportedKnowledgeError(
-        f"A circuit is compiled from clauses, but the knowledge is {type(knowledge).__name__}. Use "
+        "A circuit is compiled from clauses, or from a function with partial=True, but the "
+        f"knowledge is {type(knowledge).__name__}. Use "
         "DiagramEngine or EnumerationEngine, or state the knowledge as ClauseKnowledge."
     )
 

@@ -12,6 +12,7 @@ import torch
 from joblib import effective_n_jobs
 
 from sknesy._validation import check_labels, encode_labels
+from sknesy.compilation._partial_worlds import search_partial_worlds
 from sknesy.exceptions import InvalidKnowledgeError, TooManyWorldsError
 from sknesy.knowledge import Knowledge, conclude_in_parallel
 from sknesy.numerics import Table
@@ -71,7 +72,8 @@ def enumerate_worlds(
 ) -> Worlds:
     """List the worlds of labels.
 
-    For knowledge of which only `conclude` is known: tries the product of all states. Classes of
+    For knowledge of which only `conclude` is known: tries the product of all states; where it
+    judges partial worlds, it is asked for the label of many at once. Classes of
     knowledge that allow better register it, each in a file of its own.
 
     Parameters
@@ -105,11 +107,15 @@ def enumerate_worlds(
         shown = n_states.tolist()
         factors = " x ".join(map(str, shown if len(shown) <= 8 else [*shown[:6], "..."]))
         size = f"{n_worlds:.3g}" if n_worlds < 1e300 else f"10^{math.log10(n_worlds):.0f}"
+        cure = (
+            f"use fewer symbols or states, or state {type(knowledge).__name__} as ClauseKnowledge, "
+            "of which only the worlds of observed labels are enumerated"
+        )
+        if knowledge.is_partial:
+            cure = "or use CircuitEngine, which searches partial worlds"
         raise TooManyWorldsError(
             f"The symbols have {size} worlds ({factors}), more than "
-            f"max_worlds={max_worlds}. Raise the engine's `max_worlds`, use fewer symbols or "
-            f"states, or state {type(knowledge).__name__} as ClauseKnowledge, of which only the "
-            "worlds of observed labels are enumerated."
+            f"max_worlds={max_worlds}. Raise the engine's `max_worlds`, {cure}."
         )
     rows, found = _try_all(knowledge, n_worlds, Deadline(time_limit, "Trying all worlds"))
     if not len(rows):
@@ -138,6 +144,8 @@ def _try_all(
     knowledge: Knowledge, n_worlds: int, deadline: Deadline
 ) -> tuple[npt.NDArray[np.int64], list[Hashable]]:
     """Return all allowed worlds and their labels, by concluding from every world."""
+    if knowledge.is_partial:
+        return _read_leaves(knowledge, n_worlds, deadline)
     shape = tuple(knowledge.n_states.tolist())
     kept: list[npt.NDArray[np.int64]] = []
     found: list[Hashable] = []
@@ -157,3 +165,14 @@ def _try_all(
         if time.monotonic() - began < quick:
             size *= 2
     return np.concatenate(kept), found
+
+
+def _read_leaves(
+    knowledge: Knowledge, n_worlds: int, deadline: Deadline
+) -> tuple[npt.NDArray[np.int64], list[Hashable]]:
+    """Return all allowed worlds and their labels, by a search over partial worlds."""
+    graph = search_partial_worlds(knowledge, None, deadline)
+    shape = tuple(knowledge.n_states.tolist())
+    worlds = np.stack(np.unravel_index(np.arange(n_worlds), shape), axis=1).astype(np.int64)
+    label = graph.labels[graph.follow(worlds)]
+    return worlds[label >= 0], [graph.names[i] for i in label[label >= 0].tolist()]

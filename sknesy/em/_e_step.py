@@ -162,7 +162,7 @@ class EStep:
         left, log_share = self.known.condition(log_prob, rows)
         posterior = self.engine.e_step(self.compiled, left, log_likelihood, run.generator)
         self.worlds.remember(posterior, rows)
-        return replace(posterior, log_evidence=posterior.log_evidence + log_share)
+        return posterior.shift(log_share)
 
     def _divide(self, posterior: Posterior, log_prob: Tensor, run: Run) -> Posterior:
         """Divide the evidence by that of what is assumed.

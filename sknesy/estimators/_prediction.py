@@ -241,7 +241,7 @@ class PredictionMixin:
             )
         if len(found) > 1:
             return mix_posteriors(found, seen.views)
-        return replace(found[0], log_evidence=found[0].log_evidence + seen.views[0].log_share)
+        return found[0].shift(seen.views[0].log_share)
 
     def _generator(self):
         """Return a source of randomness for engines that draw samples: the same for each call."""

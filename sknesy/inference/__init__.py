@@ -3,6 +3,7 @@
 from sknesy.inference._auto import AutoEngine, Selection
 from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._bounds import BoundsEngine
 from sknesy.inference._circuit import CircuitEngine
 from sknesy.inference._compile import compile_knowledge
 from sknesy.inference._condition import condition, decide
@@ -24,6 +25,7 @@ __all__ = [
     "AutoEngine",
     "BeliefPropagationEngine",
     "BlackBoxSearch",
+    "BoundsEngine",
     "CircuitEngine",
     "ClauseSearch",
     "Compiled",

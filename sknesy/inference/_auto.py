@@ -27,6 +27,7 @@ from sknesy.inference._base import (
     read_request,
 )
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
+from sknesy.inference._bounds import BoundsEngine
 from sknesy.inference._circuit import CircuitEngine
 from sknesy.inference._counts import CountsEngine
 from sknesy.inference._diagram import DiagramEngine
@@ -213,6 +214,7 @@ class AutoEngine(InferenceEngine):
             EnumerationEngine(max_worlds=self.max_worlds, time_limit=self.time_limit),
             BeliefPropagationEngine(time_limit=self.time_limit),
             SamplingEngine(time_limit=self.time_limit),
+            BoundsEngine(time_limit=self.time_limit),
             ModeEngine(max_width=1, time_limit=self.time_limit),
         ]
 

@@ -88,6 +88,25 @@ class Posterior:
             return self.log_evidence
         return self.log_evidence.masked_fill(self.log_evidence == -torch.inf, torch.nan)
 
+    def shift(self, log_share: Any) -> "Posterior":
+        """Return the posterior of evidence that is larger by a factor.
+
+        Parameters
+        ----------
+        log_share : Tensor of shape (n_samples,)
+            What is added to `log_evidence`, and to its upper bound where there is one, in nats.
+
+        Returns
+        -------
+        Posterior
+            The same, of that evidence.
+        """
+        diagnostics = dict(self.diagnostics)
+        if "log_evidence_upper" in diagnostics:
+            diagnostics["log_evidence_upper"] = diagnostics["log_evidence_upper"] + log_share
+        log_evidence = self.log_evidence + log_share
+        return replace(self, log_evidence=log_evidence, diagnostics=diagnostics)
+
     def numpy(self) -> "Posterior":
         """Return the posterior with numpy arrays in place of tensors."""
         return replace(
@@ -264,9 +283,7 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
             compiled._variables, log_prob, log_likelihood
         )
         posterior = self._infer(compiled, log_prob, log_likelihood, generator)
-        if shift is not None:
-            posterior = replace(posterior, log_evidence=posterior.log_evidence + shift)
-        return posterior
+        return posterior if shift is None else posterior.shift(shift)
 
     @abstractmethod
     def _infer(

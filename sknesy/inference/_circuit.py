@@ -36,6 +36,9 @@ class CircuitEngine(ExactEngine):
     So circuits reach formulas of thousands of propositions that fall apart after a few decisions,
     where a `DiagramEngine`, which goes through the symbols in one order, is too wide.
 
+    A function that judges partial worlds (``FunctionKnowledge(..., partial=True)``) is compiled by
+    a search over these, however many worlds there are: symbols are decided until the label is.
+
     Parameters
     ----------
     branching : {"auto", "degree", "elimination"}, default="auto"
@@ -43,14 +46,14 @@ class CircuitEngine(ExactEngine):
         open clauses, or the last of a minimum-degree elimination order, which separates the
         others. "auto" takes the latter where that order connects few variables at a time.
     max_size : int or None, default=2_000_000
-        The largest number of branches of the search; None is no limit.
+        The largest number of branches of the search, or of partial worlds; None is no limit.
     time_limit : float or None, default=60.0
         Seconds that compilation may take; None is no limit.
 
     Raises
     ------
     UnsupportedKnowledgeError
-        From `compile`, when the knowledge is no `ClauseKnowledge`.
+        From `compile`, when the knowledge is neither clauses nor judges partial worlds.
 
     Notes
     -----
@@ -131,8 +134,9 @@ class CircuitEngine(ExactEngine):
         return CompiledCircuit(circuit, circuit.n_states, output_states, with_others)
 
     def takes(self, knowledge: Knowledge) -> bool:
-        """Tell whether knowledge is clauses, or of another class with a way to a circuit."""
-        return compile_circuit.dispatch(type(knowledge)) is not compile_circuit.dispatch(object)
+        """Tell whether knowledge is clauses, judges partial worlds, or has another way."""
+        has_way = compile_circuit.dispatch(type(knowledge)) is not compile_circuit.dispatch(object)
+        return has_way or knowledge.is_partial
 
     def may_beat(self, rival: Compiled) -> bool:
         """Return False where a rival has a form of its own: that costs less than a circuit."""

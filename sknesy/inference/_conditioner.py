@@ -149,8 +149,7 @@ class Conditioner:
             ordered[:, o, : len(code)] = outputs[:, o, code]
         n_states = max(map(len, self.symbol_states))
         return replace(
-            posterior,
-            log_evidence=posterior.log_evidence + seen.log_share,
+            posterior.shift(seen.log_share),
             symbol_marginals=posterior.symbol_marginals[:, :, :n_states],
             output_marginals=ordered,
         ).numpy()

@@ -325,9 +325,7 @@ class SamplingEngine(InferenceEngine):
             self.n_draws,
             _default(generator, log_prob.device),
         )
-        if shift is not None:
-            posterior = replace(posterior, log_evidence=posterior.log_evidence + shift)
-        return posterior
+        return posterior if shift is None else posterior.shift(shift)
 
     def _infer(
         self,

@@ -30,6 +30,7 @@ from sknesy.knowledge._in_parallel import conclude_in_parallel
 from sknesy.knowledge._steps import StepKnowledge
 from sknesy.knowledge._totals import Totals
 from sknesy.knowledge._transitions import END, Transitions
+from sknesy.knowledge._undecided import UNDECIDED, Judgement
 
 __all__ = [
     "Knowledge",
@@ -55,7 +56,9 @@ __all__ = [
     "Parity",
     "ClassCounts",
     "END",
+    "Judgement",
     "Totals",
+    "UNDECIDED",
     "Transitions",
     "from_cpmpy",
     "read_dimacs",

@@ -22,6 +22,7 @@ from sknesy._validation import (
 )
 from sknesy.exceptions import UnsupportedKnowledgeError
 from sknesy.knowledge._totals import Totals
+from sknesy.knowledge._undecided import Judgement
 from sknesy.knowledge._written import count_symbols
 
 __all__ = ["Knowledge"]
@@ -69,6 +70,36 @@ class Knowledge(ABC):
             The labels, any hashable but sets; None for a world that the knowledge rules out. Labels
             that are equal are one label, whatever their types: ``True``, ``1`` and ``1.0``.
         """
+
+    @property
+    def is_partial(self) -> bool:
+        """True if `judge` tells the labels of worlds in which some symbols are undecided."""
+        return False
+
+    def judge(self, worlds: npt.ArrayLike) -> Judgement:
+        """Give the label of each partial world, if all its completions have the same.
+
+        Parameters
+        ----------
+        worlds : array-like of shape (n_worlds, n_symbols), int
+            Indices of states, one for each symbol; -1 for a symbol that is undecided.
+
+        Returns
+        -------
+        Judgement
+            The labels, None where no completion is possible, `UNDECIDED` where the label depends
+            on symbols that are undecided; and the symbols to decide next. Where all symbols are
+            decided, labels are those of `conclude`.
+
+        Raises
+        ------
+        UnsupportedKnowledgeError
+            When it is not `is_partial`.
+        """
+        raise UnsupportedKnowledgeError(
+            f"{self!r} tells nothing of worlds in which symbols are undecided. Use "
+            "FunctionKnowledge with partial=True."
+        )
 
     @property
     def label_if_satisfied(self) -> Hashable | None:

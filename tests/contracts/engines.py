@@ -4,6 +4,7 @@ from problems import SMALL_PROBLEMS
 
 from sknesy.inference import (
     BeliefPropagationEngine,
+    BoundsEngine,
     CircuitEngine,
     CountsEngine,
     DiagramEngine,
@@ -13,6 +14,8 @@ from sknesy.inference import (
     SumEngine,
 )
 from sknesy.knowledge import ClauseKnowledge
+
+PARTIAL = {p.name for p in SMALL_PROBLEMS if p.knowledge.is_partial}
 
 EXACT = [
     EnumerationEngine(),
@@ -25,8 +28,14 @@ EXACT = [
     SumEngine(),
 ]
 
+# The evidence of the best worlds.
+BEST_WORLDS = [ModeEngine(), ModeEngine(n_worlds=3)]
+
+# Bounds from below and from above.
+BRACKETS = [BoundsEngine(max_size=32)]
+
 # Never above the exact log-evidence.
-LOWER_BOUNDS = [ModeEngine(), ModeEngine(n_worlds=3)]
+LOWER_BOUNDS = [*BEST_WORLDS, *BRACKETS]
 
 # Within their standard errors.
 ESTIMATES = [
@@ -44,5 +53,7 @@ REFUSED = {"BeliefPropagationEngine": {"at most"}}
 TAKEN = {
     "CountsEngine": {"class counts"},
     "SumEngine": {"symbol sum", "at least", "all of bags", "bounded"},
-    "CircuitEngine": {p.name for p in SMALL_PROBLEMS if isinstance(p.knowledge, ClauseKnowledge)},
+    "CircuitEngine": PARTIAL
+    | {p.name for p in SMALL_PROBLEMS if isinstance(p.knowledge, ClauseKnowledge)},
+    "BoundsEngine": PARTIAL,
 }

@@ -39,6 +39,7 @@ KNOWLEDGE = [
     "K",
     "None",
     "FunctionKnowledge(max, [range(3)] * 2)",
+    "FunctionKnowledge(max, [range(3)] * 2, partial=True)",
     "DigitAddition(1, base=3)",
     "AnyOf(2)",
     "AnyOf()",
@@ -76,6 +77,7 @@ ENGINES = [
     "BeliefPropagationEngine()",
     "SamplingEngine(10)",
     "ModeEngine()",
+    "BoundsEngine(max_size=20)",
     "CountsEngine()",
     "AutoEngine()",
     "DiagramEngine(max_width=1)",
@@ -1145,6 +1147,7 @@ ENGINE_PARAMETERS = {
         "max_tried": ["1"],
         "time_limit": ["1", "None", "0"],
     },
+    "BoundsEngine": {"max_size": ["1", "30", "None"], "time_limit": ["1", "None", "0"]},
     "CountsEngine": {"max_states": ["1", "100"], "exact_only": ["True"]},
 }
 LOGP = [
