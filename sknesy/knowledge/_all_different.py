@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, plain, take
+from sknesy._validation import as_objects, as_worlds, plain, take
 from sknesy.knowledge._clauses import ClauseKnowledge
 from sknesy.knowledge._distinct import DistinctConstraint
 from sknesy.knowledge._states import MAX_SYMBOLS, as_symbol_states
@@ -109,10 +109,7 @@ class AllDifferent(ClauseKnowledge):
         for scope in self.scopes:
             taken = np.sort(values[:, scope], axis=1)
             holds &= (taken[:, 1:] != taken[:, :-1]).all(axis=1)
-        labels = np.empty(len(array), dtype=object)
-        for truth, name in enumerate(self.output_states[0]):
-            labels[holds == truth] = [name] * int((holds == truth).sum())
-        return labels
+        return as_objects(self.output_states[0])[holds.astype(np.int64)]
 
     def _arguments(self) -> list[str]:
         states = self.symbol_states

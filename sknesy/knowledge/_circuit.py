@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._validation import as_worlds, join_names, take
+from sknesy._validation import as_objects, as_worlds, join_names, take
 from sknesy.exceptions import InvalidKnowledgeError
 from sknesy.knowledge._base import Knowledge
 from sknesy.knowledge._nnf import Node, read_nnf
@@ -121,6 +121,7 @@ class CircuitKnowledge(Knowledge):
         """Give the label of each world, by a pass over the circuit."""
         array = as_worlds(worlds, self.n_states)
         column = {p: s for s, p in enumerate(self.symbols)}
+        names = as_objects(self._names)
         labels = np.empty(len(array), dtype=object)
         size = max(1, _MAX_ENTRIES // len(self.nodes))
         for start in range(0, len(array), size):
@@ -134,7 +135,7 @@ class CircuitKnowledge(Knowledge):
                 for child in children:
                     total = total & holds[child] if kind == "A" else total | holds[child]
                 holds.append(total)
-            labels[start : start + size] = [self._names[int(x)] for x in holds[-1]]
+            labels[start : start + size] = names[holds[-1].astype(np.int64)]
         return labels
 
     def _arguments(self) -> list[str]:
@@ -143,12 +144,14 @@ class CircuitKnowledge(Knowledge):
 
 def _check_decisions(nodes: Sequence[Node]) -> None:
     """Check that conjunctions are decomposable, and that disjunctions decide a proposition."""
+    propositions = sorted({abs(node.literal) for node in nodes} - {0})
+    bit = {p: 1 << b for b, p in enumerate(propositions)}
     scopes: list[int] = []  # the propositions below, as bits
     for i, (kind, literal, children) in enumerate(nodes):
-        scope = 1 << abs(literal) if kind == "L" else 0
+        scope = bit[abs(literal)] if kind == "L" else 0
         for child in children:
             if kind == "A" and scope & scopes[child]:
-                shared = (scope & scopes[child]).bit_length() - 1
+                shared = propositions[(scope & scopes[child]).bit_length() - 1]
                 raise InvalidKnowledgeError(
                     f"The children of a conjunction must be about different propositions, but "
                     f"those of node {i} share proposition {shared}. Compile to a d-DNNF."
@@ -182,6 +185,7 @@ def list_factors(nodes: Sequence[Node], top: int) -> tuple[list[int], list[int],
     """
     literals: list[int] = []
     others: list[int] = []
+    may_hold = True
     stack = [top]
     while stack:
         node = nodes[i := stack.pop()]
@@ -190,7 +194,7 @@ def list_factors(nodes: Sequence[Node], top: int) -> tuple[list[int], list[int],
         elif node.kind == "A" or len(node.children) == 1:
             stack.extend(reversed(node.children))
         elif not node.children:
-            return literals, others, False
+            may_hold = False  # a literal that comes behind it may still decide
         else:
             others.append(i)
-    return literals, others, True
+    return literals, others, may_hold

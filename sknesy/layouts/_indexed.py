@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from sknesy._arrays import check_unmasked, open_array
-from sknesy._validation import join_names
+from sknesy._validation import as_objects, join_names
 from sknesy.layouts._arrays import as_numbers, as_tensor, warn_of_rounding
 from sknesy.layouts._stored import check_finite, is_stored, share
 from sknesy.nets import Grid, Indexed, Sequences, Source
@@ -271,7 +271,4 @@ def _check_numbers(numbers: npt.NDArray[Any], name: str, n_images: int) -> npt.N
 
 def _as_bags(bags: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[Any]:
     """Return arrays of unlike lengths as an array of them."""
-    listed = list(bags)
-    array = np.empty(len(listed), dtype=object)
-    array[:] = listed
-    return array
+    return as_objects(list(bags))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sknesy import sat
-from sknesy._validation import check_labels
+from sknesy._validation import as_objects, check_labels
 from sknesy.compilation import check_clauses
 from sknesy.exceptions import TimeLimitError
 from sknesy.knowledge import ClauseKnowledge, Conjunction, Knowledge
@@ -125,7 +125,9 @@ class ClauseSampler(Sampler):
         self, log_prob: Tensor, log_likelihood: Tensor, n_draws: int, generator: torch.Generator
     ) -> Draws:
         options = replace(self.options, distance=None)
-        knowledge: Any = self.knowledge if self.violations is None else _Holds(self.violations)
+        knowledge: Any = self.knowledge
+        if self.violations is not None:
+            knowledge = _Holds(self.violations, self.output_states[0])
         sampler = BlackBoxSampler(knowledge, self.n_states, self.output_states, options)
         return sampler.draw(log_prob, log_likelihood, n_draws, generator)
 
@@ -234,11 +236,11 @@ class _Holds:
     """Test of whether clauses hold, without the solver."""
 
     violations: Violations
+    names: tuple[Hashable, ...]
 
     def conclude(self, worlds: IntArray) -> npt.NDArray[np.object_]:
         count: IntArray = self.violations.count(torch.from_numpy(worlds)).numpy()
-        labels: npt.NDArray[np.object_] = (count == 0).astype(object)
-        return labels
+        return as_objects(self.names)[(count == 0).astype(np.int64)]
 
 
 def _pad(log_weights: Tensor, other: Tensor) -> Tensor:

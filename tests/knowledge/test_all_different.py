@@ -26,10 +26,11 @@ def test_states_are_alike_by_their_names_whatever_their_numbers():
     assert knowledge.conclude(worlds).tolist() == [len({*names}) == 3 for names in named]
 
 
-def test_labels_may_be_named():
-    knowledge = AllDifferent(2, range(2), names=("again", "new"))
-    assert knowledge.conclude([[0, 0], [0, 1]]).tolist() == ["again", "new"]
-    assert knowledge.label_if_satisfied == "new"
+@pytest.mark.parametrize("names", [("again", "new"), ((0, 0), (1, 1))], ids=["words", "tuples"])
+def test_labels_may_be_named(names):
+    knowledge = AllDifferent(2, range(2), names=names)
+    assert knowledge.conclude([[0, 0], [0, 1], [1, 1]]).tolist() == [names[0], names[1], names[0]]
+    assert knowledge.label_if_satisfied == names[1]
 
 
 def test_it_is_a_value():

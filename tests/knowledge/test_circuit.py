@@ -48,6 +48,31 @@ def expand(clauses, n):
     return "\n".join([f"nnf {len(lines)} {n_edges} {n}", *lines, ""])
 
 
+def test_labels_may_be_tuples(tmp_path):
+    names = ((0, 0), (1, 1))
+    given = CircuitKnowledge(write(tmp_path, "nnf 1 0 1\nL 1\n"), names=names)
+    assert given.conclude([[0], [1]]).tolist() == list(names)
+
+
+def test_what_a_disjunction_decides_may_stand_behind_what_cannot_hold(tmp_path):
+    # 1 and False, or not 1 and 2: children of a conjunction have no order.
+    text = "nnf 7 6 2\nO 0 0\nL 1\nA 2 0 1\nL -1\nL 2\nA 2 4 3\nO 1 2 2 5\n"
+    given = CircuitKnowledge(write(tmp_path, text))
+    worlds = list(np.ndindex(2, 2))
+    assert given.conclude(worlds).tolist() == [False, True, False, False]
+    engine = CircuitEngine()
+    log_prob, label = torch.zeros(2, 2, 2).double(), torch.eye(2).double().log()[:, None]
+    posterior = engine.infer(engine.compile(given), log_prob, label)
+    assert posterior.log_evidence.exp().tolist() == pytest.approx([3.0, 1.0])
+
+
+def test_numbers_of_propositions_may_be_large(tmp_path):
+    text = "nnf 3 2 2\nL 1\nL 900000000000\nA 2 0 1\n"
+    given = CircuitKnowledge(write(tmp_path, text))
+    assert given.symbols == (1, 900_000_000_000)
+    assert given.conclude(list(np.ndindex(2, 2))).tolist() == [False, False, False, True]
+
+
 @pytest.mark.parametrize("text", [C2D, D4], ids=["c2d", "d4"])
 def test_formats_say_the_same(text, tmp_path):
     given = CircuitKnowledge(write(tmp_path, text), symbols=[1, 2, 3, 4])

@@ -116,6 +116,22 @@ def test_evidence_of_addition_is_unbiased(order, look_ahead):
     assert_unbiased(*problem)
 
 
+@pytest.mark.parametrize("names", [("no", "yes"), ((0, 0), (1, 1))], ids=["words", "tuples"])
+def test_names_of_labels_change_no_draw_and_no_weight(names):
+    engine = SamplingEngine(20)
+    log_prob = random_log(np.random.default_rng(0), 3, [2, 2])
+    weighed = torch.tensor([[[-3.0, 0.0]], [[0.0, -1.0]], [[0.0, 0.0]]]).double()
+
+    def ask(names):
+        compiled = engine.compile(ClauseKnowledge([[1, 2]], [[1], [2]], names=names))
+        posterior = engine.infer(compiled, log_prob, weighed, seeded())
+        worlds, outputs = engine.sample(compiled, log_prob, weighed, 5, seeded())
+        found = posterior.log_evidence, posterior.symbol_marginals, posterior.output_marginals
+        return torch.cat([x.ravel() for x in (*found, worlds, outputs)])
+
+    assert torch.equal(ask(names), ask((False, True)))
+
+
 @pytest.mark.slow
 def test_weighed_labels_are_unbiased():
     engine, compiled, log_prob, evidence = addition_problem(2, n=2, base=4, n_draws=300)
