@@ -69,9 +69,11 @@ def read_distinct(
         number: dict[object, int] = {}
         terms: dict[int, tuple[int, ...]] = {}
         for group in constraint.groups:
-            # A group that is one variable, in states of it, and no variable twice.
-            found = {meaning.get(literal, (-1, 0))[0] for _, literal in group}
-            if len(found) != 1 or found & {-1, *terms}:
+            # A group that is one variable, in states of it, each with one value, and no variable
+            # twice.
+            literals = {literal for _, literal in group}
+            found = {meaning.get(literal, (-1, 0))[0] for literal in literals}
+            if len(found) != 1 or found & {-1, *terms} or len(literals) < len(group):
                 rest.append(constraint)
                 break
             (i,) = found

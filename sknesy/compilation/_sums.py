@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknesy.knowledge import LinearConstraint
-from sknesy.numerics.bounded_sum import Totals
+from sknesy.numerics.bounded_sum import SumRemainder
 from sknesy.sat import Variable
 
 __all__ = ["BoundedSum", "read_sums", "tabulate_sums"]
@@ -56,7 +56,7 @@ def read_sums(
 
 def tabulate_sums(
     sums: Sequence[BoundedSum], order: Sequence[int], sizes: Sequence[int], domains: Sequence[int]
-) -> Totals:
+) -> SumRemainder:
     """Prepare sums for the descent over the variables in an order."""
     added = [np.zeros((len(sums), sizes[i]), dtype=np.int64) for i in order]
     level_of = {i: level for level, i in enumerate(order)}
@@ -66,7 +66,7 @@ def tabulate_sums(
             added[level_of[i]][k] = weights
             largest[level_of[i], k] = max(w for v, w in enumerate(weights) if domains[i] >> v & 1)
     largest = largest[::-1].cumsum(axis=0)[::-1]
-    return Totals(
+    return SumRemainder(
         added=tuple(added),
         largest=largest,
         low=np.array([total.low for total in sums], dtype=np.int64),

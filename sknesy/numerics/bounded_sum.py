@@ -12,11 +12,11 @@ import numpy as np
 from sknesy.numerics.descent import BoolArray, Cells, IntArray, Progress, Remainder, descend
 from sknesy.numerics.diagram import reduce_tables
 
-__all__ = ["Totals", "unroll_sum"]
+__all__ = ["SumRemainder", "unroll_sum"]
 
 
 @dataclass(frozen=True)
-class Totals(Remainder):
+class SumRemainder(Remainder):
     """Bounded sums in an order of the variables. A node is the sums so far."""
 
     # (n_sums, n_states): For each level, what each state adds to each sum, 0 or more
@@ -69,7 +69,7 @@ def unroll_sum(
     most = int(largest[0, 0])
     if not (low - offset <= most and high >= offset):
         return [np.zeros((0, len(x)), dtype=np.int64) for x in added]
-    totals = Totals(
+    totals = SumRemainder(
         tuple(x[None] for x in shifted),
         largest,
         np.array([max(low - offset, 0)]),

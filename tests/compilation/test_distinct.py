@@ -53,6 +53,14 @@ def test_paths_are_those_found_by_trying(limit, domains, scopes):
             assert worlds_of(compile_levels(knowledge, limits=NO_LIMITS)) == sorted(expected)
 
 
+def test_a_state_may_take_several_values():
+    differ = DistinctConstraint([{"a": 1, "b": 1, "c": 2}, {"a": 3, "c": 4}])
+    knowledge = ClauseKnowledge([], [[1, 2], [3, 4]], constraints=[differ])
+    expected = [(v, w, int(v != w)) for v, w in itertools.product(range(2), repeat=2)]
+    assert worlds_of(compile_levels(knowledge, limits=NO_LIMITS)) == expected
+    assert knowledge.conclude([row[:2] for row in expected]).tolist() == [x[2] for x in expected]
+
+
 @pytest.mark.parametrize("order", ["natural", "force", "auto"])
 def test_values_that_are_shifted_are_different_on_diagonals(order):
     n = 6
