@@ -55,11 +55,12 @@ class GridLayout(Layout):
 
     def _look_up(self, X: IndexedImages, n_symbols: int, estimator: Any, reset: bool) -> Samples:
         """Check samples of images that they share."""
-        if X.index.ndim == 1:
+        if X.index.shape[1:] != (n_symbols,):  # an image is a symbol, and is not cut into several
+            cure = "their number of symbols" if X.index.ndim == 2 else "n_symbols=None"
             raise ValueError(
                 f"X must hold {n_symbols} symbols in each sample, as the knowledge has, got "
-                f"{X!r}. Give `knowledge` n_symbols=None, or the index as an array of shape "
-                f"(n_samples, {n_symbols})."
+                f"{X!r}. Give `knowledge` {cure}, or the index as an array of shape (n_samples, "
+                f"{n_symbols})."
             )
         # One sample stands for all: scikit-learn counts the features of the whole array.
         validate_data(estimator, np.asarray(X[:1]), dtype=NUMBERS, allow_nd=True, reset=reset)

@@ -236,6 +236,18 @@ def test_knowledge_of_a_number_of_symbols_refuses_bags():
         make().fit(IndexedImages(IMAGES, BAGS), Y)
 
 
+@pytest.mark.parametrize(
+    ("images", "n_symbols", "options"),
+    [(IMAGES[:, 0], 6, {}), (IMAGES, 2, {"symbol_shape": (2,)})],
+    ids=["two numbers a symbol", "cut anew"],
+)
+def test_an_image_is_one_symbol(images, n_symbols, options):
+    X = IndexedImages(images, np.hstack([INDEX, INDEX])[:, :n_symbols])
+    told = rf"3 symbols in each sample.*of {n_symbols} of 12 images.*their number of symbols, or"
+    with pytest.raises(ValueError, match=told):
+        make(**options).fit(X, Y)
+
+
 def test_images_of_another_shape_than_in_fit_are_an_error():
     clf = make().fit(IndexedImages(IMAGES, INDEX), Y)
 
