@@ -183,7 +183,7 @@ class BeliefPropagationEngine(InferenceEngine):
             max_iter=self.max_iter,
             tol=self.tol,
             damping=self.damping,
-            reweighting=None if self.reweighting == "auto" else float(self.reweighting),
+            reweighting=None if isinstance(self.reweighting, str) else float(self.reweighting),
         )
 
     def _infer_truth(
@@ -218,7 +218,7 @@ class BeliefPropagationEngine(InferenceEngine):
         self._check_number("max_iter", int, 1)
         self._check_number("tol", float, 0)
         self._check_number("damping", float, 0, 1, below=True)
-        if self.reweighting != "auto":
+        if not (isinstance(self.reweighting, str) and self.reweighting == "auto"):
             check_number(self.reweighting, "reweighting", float, 0, 1, example="'auto'", above=True)
         self._check_number("time_limit", float, 0, or_none="no limit")
 

@@ -132,7 +132,8 @@ def _as_scopes(
         scopes = [range(n_symbols)]
     if isinstance(scopes, str) or not isinstance(scopes, Iterable):
         raise TypeError(
-            f"scopes must hold groups of symbols, got {scopes!r}. Pass for example [[0, 1], [1, 2]]"
+            f"scopes must hold groups of symbols, got {scopes!r}. Pass for example "
+            "[[0, 1], [1, 2]]."
         )
     checked = []
     for k, scope in enumerate(take(scopes, "scopes", MAX_SYMBOLS)):

@@ -213,7 +213,15 @@ def _read_images(images: Any) -> npt.NDArray[Any]:
             f"images must be one array, got a mapping with the keys {join_names(images) or 'none'}."
             " Join the features of each image in one array."
         )
-    return as_numbers(images, "images")
+    try:
+        return as_numbers(images, "images")
+    except ValueError as error:
+        if "images" in str(error):
+            raise
+        raise ValueError(
+            f"images must hold the numbers of at least one image: {error} Pass an array of shape "
+            "(n_images, *symbol_shape)."
+        ) from error
 
 
 def _read_index(index: Any, n_images: int) -> npt.NDArray[Any]:

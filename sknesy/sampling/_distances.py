@@ -37,6 +37,11 @@ class WorldDistance:
         state v, the others as they are. States that a symbol lacks are not read. The criterion
         "expected_distance" of `SamplingEngine` learns far more from it than from distances alone.
 
+    Raises
+    ------
+    TypeError
+        When `function` or `conditional` cannot be called.
+
     See Also
     --------
     sknesy.datasets.PathRegret : A worked example of both functions.
@@ -52,6 +57,18 @@ class WorldDistance:
 
     function: Callable[..., Any]
     conditional: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(
+                f"function of a WorldDistance must be callable, got {self.function!r}. Pass "
+                "function(worlds, concluded, observed)."
+            )
+        if self.conditional is not None and not callable(self.conditional):
+            raise TypeError(
+                f"conditional of a WorldDistance must be callable or None, got "
+                f"{self.conditional!r}. Pass conditional(worlds, observed), or leave it out."
+            )
 
     def measure(
         self,
@@ -78,8 +95,7 @@ class WorldDistance:
         InvalidKnowledgeError
             When it does not return one number of at least 0 for each world.
         """
-        returned = self.function(worlds, concluded, observed)
-        measured = np.asarray(returned, dtype=np.float64)
+        measured = _as_floats(self.function(worlds, concluded, observed), "The function")
         if measured.shape != (len(worlds),) or not (measured >= 0).all():
             what = f"shape {measured.shape}"
             if measured.shape == (len(worlds),):
@@ -115,7 +131,7 @@ class WorldDistance:
             When it does not return a finite number of at least 0 for each state.
         """
         assert self.conditional is not None
-        measured = np.asarray(self.conditional(worlds, observed), dtype=np.float64)
+        measured = _as_floats(self.conditional(worlds, observed), "conditional")
         shape = (len(worlds), len(n_states), max(n_states))
         if measured.shape == shape:
             wrong = ~((measured >= 0) & (measured < np.inf))  # NaN is neither
@@ -132,6 +148,17 @@ class WorldDistance:
                 "time, and measure the distance."
             )
         return measured
+
+
+def _as_floats(returned: Any, what: str) -> FloatArray:
+    """Return what a function of a WorldDistance returned, as an array of numbers."""
+    try:
+        return np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidKnowledgeError(
+            f"{what} of a WorldDistance must return numbers, got {returned!r:.60}: {error}. Return "
+            "an array of floats."
+        ) from error
 
 
 def check_distance(distance: Any) -> None:

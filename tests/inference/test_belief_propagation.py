@@ -276,6 +276,11 @@ def test_parameters_out_of_range_are_errors(parameters, message):
         BeliefPropagationEngine(**parameters).compile(sudoku(2))
 
 
+def test_a_share_for_all_is_one_number():
+    with pytest.raises(TypeError, match=r"reweighting must be a number.*got array.*'auto'"):
+        BeliefPropagationEngine(reweighting=np.array([0.5, 0.5])).compile(sudoku(2))
+
+
 def test_compiled_pickles_moves_and_is_served_again(rng):
     compiled = ENGINE.compile(sudoku(2))
     log_prob, log_likelihood = sudoku_evidence(rng, 2, 2.0)

@@ -203,6 +203,8 @@ def test_an_index_that_fits_no_images_is_an_error(index, error, message):
     ("images", "error", "message"),
     [
         ([[np.nan]], ValueError, "images contains NaN"),
+        ("ab", ValueError, "images must hold the numbers .*'ab'.*Pass an array of shape"),
+        (np.zeros((0, 3)), ValueError, "images must hold .*at least one image.*0 sample"),
         ({"a": IMAGES}, TypeError, "one array, got a mapping with the keys 'a'"),
         (np.ma.masked_less(IMAGES, 0), ValueError, "images must hold a number everywhere"),
         (torch.utils.data.TensorDataset(torch.zeros(2)), TypeError, "data set TensorDataset"),

@@ -406,6 +406,15 @@ def test_world_distance_of_the_wrong_shape_or_sign_is_named(function, what):
     assert "Return 0 for worlds that agree with the label." in str(caught.value)
 
 
+def test_world_distance_that_returns_no_numbers_or_is_no_function_is_named():
+    with pytest.raises(InvalidKnowledgeError, match="must return numbers, got 'far'.*an array"):
+        infer_with(WorldDistance(lambda worlds, concluded, observed: "far"))
+    with pytest.raises(TypeError, match=r"function .*got 3. Pass function\(worlds, concluded"):
+        WorldDistance(3)
+    with pytest.raises(TypeError, match=r"conditional .*got 3. Pass conditional\(worlds, observed"):
+        WorldDistance(lambda worlds, concluded, observed: 0, 3)
+
+
 def test_world_distance_sees_names_of_states_and_labels():
     seen = []
 

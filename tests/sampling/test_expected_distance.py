@@ -181,6 +181,7 @@ def test_exact_engines_train_on_their_posteriors():
         (lambda z, y: np.zeros(len(z)), r"shape \(1600, 3, 4\), got shape \(1600,\)"),
         (lambda z, y: gap_with_one_changed(z, y) - 50.0, "at least 0 for each state.*got -"),
         (lambda z, y: gap_with_one_changed(z, y) * np.nan, "finite.*got nan for symbol 0"),
+        (lambda z, y: "far", "conditional .*must return numbers, got 'far'.*Return an array"),
     ],
 )
 def test_distances_of_changed_worlds_that_are_wrong_are_errors(returned, message):
