@@ -239,8 +239,9 @@ class _Holds:
     names: tuple[Hashable, ...]
 
     def conclude(self, worlds: IntArray) -> npt.NDArray[np.object_]:
-        count: IntArray = self.violations.count(torch.from_numpy(worlds)).numpy()
-        return as_objects(self.names)[(count == 0).astype(np.int64)]
+        holds = (self.violations.count(torch.from_numpy(worlds)) == 0).long().numpy()
+        labels: npt.NDArray[np.object_] = as_objects(self.names)[holds]
+        return labels
 
 
 def _pad(log_weights: Tensor, other: Tensor) -> Tensor:
