@@ -53,7 +53,7 @@ class CircuitEngine(ExactEngine):
     Raises
     ------
     UnsupportedKnowledgeError
-        From `compile`, when the knowledge is neither clauses nor judges partial worlds.
+        From `compile`, when the knowledge is no clauses, no circuit, and judges no partial worlds.
 
     Notes
     -----
