@@ -116,7 +116,7 @@ def run_pilot(
     worlds = _draw_worlds(guide, compiled, wanted, generator)
     log_prob = _imagine(worlds, compiled.n_states, generator)
     trials = []
-    candidates = find_candidates(wanted)
+    candidates = [engine for engine in find_candidates(wanted) if engine.takes(knowledge)]
     for i, engine in enumerate(candidates):
         limited = budget.limit(engine, 0.5 / (len(candidates) - i))  # to compile, and to infer
         try:
