@@ -6,6 +6,7 @@ from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import check_clauses, enumerate_clause_worlds
 from sknesy.compilation._conjunctions import (
+    compile_conjunction_circuit,
     compile_conjunction_factors,
     compile_conjunction_levels,
     enumerate_conjunction,
@@ -33,6 +34,7 @@ __all__ = [
     "compile_clause_circuit",
     "compile_clause_factors",
     "compile_clause_levels",
+    "compile_conjunction_circuit",
     "compile_conjunction_factors",
     "compile_conjunction_levels",
     "compile_factors",

@@ -54,16 +54,16 @@ def compile_circuit(knowledge: Knowledge, options: CircuitOptions) -> tuple[Circ
     """Compile knowledge to a circuit.
 
     Of any knowledge that judges partial worlds these are searched. Classes of knowledge that allow
-    more register it. Returns the circuit, whose root is -1 where no
-    world is possible, and the names of the states of each output.
+    more register it. Returns the circuit, whose root is -1 where no world is possible, and the
+    names of the states of each output.
     """
     if knowledge.is_partial:
         found = compile_partial_worlds(knowledge, options.max_size, options.start())
         return found.circuit, found.output_states
     raise UnsupportedKnowledgeError(
-        "A circuit is compiled from clauses, or from a function with partial=True, but the "
-        f"knowledge is {type(knowledge).__name__}. Use "
-        "DiagramEngine or EnumerationEngine, or state the knowledge as ClauseKnowledge."
+        "A circuit is compiled from clauses, from rules that rule no world out, or from a function "
+        f"with partial=True, but the knowledge is {type(knowledge).__name__}. Use DiagramEngine or "
+        "EnumerationEngine, or state the knowledge as ClauseKnowledge."
     )
 
 

@@ -4,6 +4,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from sknesy import sat
+from sknesy.compilation._circuits import (
+    CircuitOptions,
+    Outputs,
+    compile_circuit,
+    compile_clause_circuit,
+)
 from sknesy.compilation._clause_factors import compile_clause_factors
 from sknesy.compilation._clause_levels import compile_clause_levels
 from sknesy.compilation._clauses import enumerate_clause_worlds
@@ -13,10 +19,16 @@ from sknesy.compilation._step_worlds import enumerate_step_worlds
 from sknesy.compilation._tables import TableRemainder, arrange, read_tables
 from sknesy.compilation._worlds import Worlds, enumerate_worlds
 from sknesy.knowledge import Conjunction, Knowledge
+from sknesy.numerics import Circuit
 from sknesy.numerics.descent import descend
 from sknesy.numerics.diagram import as_table
 
-__all__ = ["compile_conjunction_factors", "compile_conjunction_levels", "enumerate_conjunction"]
+__all__ = [
+    "compile_conjunction_circuit",
+    "compile_conjunction_factors",
+    "compile_conjunction_levels",
+    "enumerate_conjunction",
+]
 
 
 @compile_levels.register
@@ -71,3 +83,14 @@ def compile_conjunction_factors(
         as_one: Factors = compile_factors.dispatch(Knowledge)(knowledge, time_limit=time_limit)
         return as_one
     return compile_clause_factors(knowledge.to_clauses(), time_limit=time_limit)
+
+
+@compile_circuit.register
+def compile_conjunction_circuit(
+    knowledge: Conjunction, options: CircuitOptions
+) -> tuple[Circuit, Outputs]:
+    """Compile rules to a circuit by their clauses; not where worlds are ruled out."""
+    if knowledge.possible:
+        refused: tuple[Circuit, Outputs] = compile_circuit.dispatch(Knowledge)(knowledge, options)
+        return refused
+    return compile_clause_circuit(knowledge.to_clauses(), options)

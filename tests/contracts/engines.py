@@ -54,6 +54,7 @@ TAKEN = {
     "CountsEngine": {"class counts"},
     "SumEngine": {"symbol sum", "at least", "all of bags", "bounded"},
     "CircuitEngine": PARTIAL
+    | {"three rules"}
     | {p.name for p in SMALL_PROBLEMS if isinstance(p.knowledge, ClauseKnowledge)},
     "BoundsEngine": PARTIAL,
 }
