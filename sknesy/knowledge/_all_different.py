@@ -129,6 +129,11 @@ def _as_scopes(
     """Return the scopes as tuples of ints, each of which can be all different."""
     n_symbols = len(symbol_states)
     if scopes is None:
+        if n_symbols < 2:
+            raise ValueError(
+                f"n_symbols must be at least 2, got {n_symbols}. A symbol is never different from "
+                "itself."
+            )
         scopes = [range(n_symbols)]
     if isinstance(scopes, str) or not isinstance(scopes, Iterable):
         raise TypeError(

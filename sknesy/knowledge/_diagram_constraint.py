@@ -23,9 +23,16 @@ _MAX_CLAUSES = 4_000_000
 class DiagramConstraint(Constraint):
     """Requirement that the states of some variables are a path of a decision diagram.
 
-    `groups` are the literals of the states of each variable, in the order of the levels. `tables`
-    are levels as in `sknesy.numerics.diagram.reduce_tables`. They are kept reduced, and as bytes,
-    so that constraints that say the same are equal.
+    `rule & rule` makes it of machines and functions. The diagram is kept reduced, so that
+    constraints that say the same are equal.
+
+    Parameters
+    ----------
+    groups : sequence of tuples of int
+        The literals of the states of each variable, in the order of the levels.
+    tables : sequence of ndarray of shape (width, n_states), int64
+        For each level, where each node and state leads: a node of the next level, 0 after the last
+        one, or -1 where there is no path. The first level has one node.
     """
 
     groups: tuple[Variable, ...]

@@ -55,7 +55,14 @@ def read_nnf(path: str | os.PathLike[str]) -> list[Node]:
 
     if not lines:
         raise error(1, "the file must hold a circuit, but it is empty. Was the compiler stopped?")
-    read = _read_c2d if lines[0][1][0] == "nnf" else _read_d4
+    first = lines[0][1][0]
+    if first != "nnf" and first not in _D4_KINDS:
+        raise error(
+            lines[0][0],
+            "a circuit must start with 'nnf v e n', or with a node such as 'o 1 0', got "
+            f"{' '.join(lines[0][1])[:60]!r}. ClauseKnowledge takes files of clauses.",
+        )
+    read = _read_c2d if first == "nnf" else _read_d4
     return read(lines, error)
 
 

@@ -53,6 +53,7 @@ def test_it_is_a_value():
         ({"scopes": [[0, True]]}, r"scopes\[0\] must hold numbers .* got True"),
         ({"scopes": [[0, 1], [2]]}, r"scopes\[1\] .* at least two .* got \[2\]\. .*leave out"),
         ({"scopes": [[1, 1]]}, r"scopes\[0\] .* each once, got \[1, 1\]"),
+        ({"n_symbols": 1}, r"n_symbols must be at least 2, got 1\. A symbol is never"),
         ({}, r"scopes\[0\] must have as many states .* 4 symbols have 3 .*Give more states"),
         (
             {"scopes": [[0, 1]], "names": "no"},

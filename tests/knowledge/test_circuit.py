@@ -124,6 +124,7 @@ def test_auto_and_compressed_files(tmp_path):
     ("text", "message"),
     [
         ("", "line 1: the file must hold a circuit, but it is empty"),
+        ("c\np cnf 2 1\n1 2 0\n", "line 2: a circuit must start .*ClauseKnowledge takes files"),
         ("nnf 1 0\nA 0\n", "line 1: the header must be 'nnf v e n', got 'nnf 1 0'"),
         ("nnf 2 0 1\nL 1\n", "promises 2 nodes, but the file ends after 1. Is it cut off"),
         ("nnf 1 0 1\nL one\n", "line 2: expected an int, got 'one'"),
