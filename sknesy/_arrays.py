@@ -7,7 +7,15 @@ import numpy.typing as npt
 import torch
 from sklearn.utils.validation import _check_sample_weight
 
-__all__ = ["as_floats", "as_weight", "check_dense", "check_numbers", "check_unmasked", "open_array"]
+__all__ = [
+    "as_array",
+    "as_floats",
+    "as_weight",
+    "check_dense",
+    "check_numbers",
+    "check_unmasked",
+    "open_array",
+]
 
 
 def check_dense(values: torch.Tensor, name: str) -> None:
@@ -60,6 +68,17 @@ def check_numbers(values: Any, name: str) -> None:
                     f"{name} must hold numbers, got {dtype}: neither an origin nor a unit of time "
                     "is told. Subtract a date and divide by np.timedelta64(1, 'D'), say."
                 )
+
+
+def as_array(values: Any, name: str, what: str, cure: str, kinds: str) -> npt.NDArray[np.float64]:
+    """Return a float64 array of what must be numbers in one array, of some kinds of dtype."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
+        array = np.array(None)
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} must hold {what}, got {array.dtype}. {cure}")
+    return array.astype(np.float64)
 
 
 def as_floats(values: Any, name: str, what: str) -> npt.NDArray[np.float64]:

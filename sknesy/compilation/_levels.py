@@ -10,7 +10,8 @@ from sknesy.compilation._worlds import enumerate_worlds
 from sknesy.exceptions import TooWideError
 from sknesy.knowledge import Knowledge
 from sknesy.numerics import Diagram
-from sknesy.numerics.diagram import Forced, Table, build_diagram
+from sknesy.numerics.diagram import Table, build_diagram
+from sknesy.numerics.tries import unroll_worlds
 from sknesy.sat import NEVER, Deadline
 
 __all__ = ["Levels", "Limits", "compile_levels"]
@@ -162,22 +163,10 @@ def compile_levels(knowledge: Knowledge, *, order: str = "auto", limits: Limits)
     worlds = enumerate_worlds(knowledge, max_worlds=limits.max_edges, time_limit=limits.time_limit)
     columns = np.concatenate([worlds.rows, worlds.outputs], axis=1)
     n_states = [*knowledge.n_states.tolist(), *map(len, worlds.output_states)]
-    tables: list[Table] = []
-    n_edges, n_symbols = 0, len(knowledge.n_states)
-    node = np.zeros(len(columns), dtype=np.int64)  # of each world, the prefix it shares
-    for level, count in enumerate(n_states):
-        prefix, after = np.unique(node * count + columns[:, level], return_inverse=True)
-        if level + 1 == len(n_states):
-            after = np.zeros_like(after)
-        if level >= n_symbols:  # the world determines its outputs
-            state, target = np.zeros((2, int(node.max()) + 1), dtype=np.int64)
-            state[node], target[node] = columns[:, level], after
-            tables.append(Forced(state, target, count))
-        else:
-            table = np.full((int(node.max()) + 1, count), -1, dtype=np.int64)
-            table[node, columns[:, level]] = after
-            tables.append(table)
-        n_edges += len(prefix)
-        limits.check(len(prefix), n_edges, level + 1, len(n_states))
-        node = after
+
+    def check(width: int, n_edges: int, level: int) -> None:
+        limits.check(width, n_edges, level, len(n_states))
+
+    # Rows of worlds are sorted as they are: no function could tell sooner what they share.
+    tables = unroll_worlds(columns, n_states, len(knowledge.n_states), check)
     return Levels(tuple(range(len(n_states))), tuple(tables), worlds.output_states)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sknesy._arrays import check_dense
+from sknesy._arrays import as_array, check_dense
 from sknesy.numerics import mask_states
 
 __all__ = ["Variables", "read_evidence"]
@@ -102,16 +102,8 @@ def _as_tensor(values: Any, name: str) -> Tensor:
             f"{name} must hold a number everywhere, got masked entries. Fill them: -inf where "
             "a state is impossible."
         )
-    try:
-        numbers = np.asarray(values)
-    except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
-        numbers = np.array(None)
-    if numbers.dtype.kind not in "fiu":
-        raise TypeError(
-            f"{name} must hold log-probabilities, got {numbers.dtype}. Pass floats in one "
-            "array: 0.0 where a state is certain, -inf where it is impossible."
-        )
-    return torch.from_numpy(numbers.astype(np.float64))
+    cure = "Pass floats in one array: 0.0 where a state is certain, -inf where it is impossible."
+    return torch.from_numpy(as_array(values, name, "log-probabilities", cure, "fiu"))
 
 
 def _lift(array: Tensor, name: str) -> tuple[Tensor, Tensor | None]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sknesy._arrays import open_array
+from sknesy._arrays import as_array, open_array
 from sknesy._validation import join_names
 
 __all__ = ["count_symbols", "pad_symbols", "read_proba", "true_state"]
@@ -109,16 +109,8 @@ def _as_floats(values: Any, name: str) -> FloatArray:
     values = open_array(values, name)
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
-    try:
-        array = np.asarray(values)
-    except (ValueError, MemoryError):  # rows of unlike lengths, or without an end
-        array = np.array(None)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"{name} must hold probabilities, got {array.dtype}. Pass numbers in one array, as "
-            "predict_proba returns them."
-        )
-    return array.astype(np.float64)
+    cure = "Pass numbers in one array, as predict_proba returns them."
+    return as_array(values, name, "probabilities", cure, "fiub")
 
 
 def _read_array(array: FloatArray, symbol_states: Sequence[Sequence[Hashable]]) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -103,13 +102,8 @@ class MapSearch:
     def __enter__(self) -> "MapSearch":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._clauses.__exit__(kind, error, traceback)
+    def __exit__(self, *error: object) -> None:
+        self._clauses.__exit__(*error)
 
     @property
     def pairs(self) -> list[Pair]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from numbers import Rational
-from typing import Any
+from typing import Any, ClassVar
 
 from sknesy._validation import MAX_STATES, as_count, as_names, is_hashable, join_names, take
 from sknesy.knowledge._states import as_answers
@@ -239,7 +239,31 @@ class Count(StepKnowledge):
 
 
 @dataclass(frozen=True, repr=False)
-class AtLeast(_Question):
+class _Threshold(_Question):
+    """Question how the number of symbols in a state compares with k."""
+
+    k: int
+    _relation: ClassVar[Callable[[Any, Any], bool]]
+    _n_beyond: ClassVar[int] = 0  # counts above k that are told apart: "more than k" is one
+
+    def __init__(
+        self,
+        k: int,
+        n_symbols: int | None = None,
+        *,
+        of: object = True,
+        states: Iterable[Hashable] = _BOOLEAN,
+        names: Iterable[Hashable] = _BOOLEAN,
+    ) -> None:
+        object.__setattr__(self, "k", _as_threshold(k))
+        count = partial(_CountUp, limit=self.k + self._n_beyond)
+        super().__init__(
+            count, _Compare(type(self)._relation, self.k), n_symbols, of, states, names
+        )
+
+
+@dataclass(frozen=True, repr=False, init=False)
+class AtLeast(_Threshold):
     """Question whether at least k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or more.
@@ -267,24 +291,11 @@ class AtLeast(_Question):
     array([False, True], dtype=object)
     """
 
-    k: int
-
-    def __init__(
-        self,
-        k: int,
-        n_symbols: int | None = None,
-        *,
-        of: object = True,
-        states: Iterable[Hashable] = _BOOLEAN,
-        names: Iterable[Hashable] = _BOOLEAN,
-    ) -> None:
-        object.__setattr__(self, "k", _as_threshold(k))
-        count, test = partial(_CountUp, limit=self.k), _Compare(operator.ge, self.k)
-        super().__init__(count, test, n_symbols, of, states, names)
+    _relation = operator.ge
 
 
-@dataclass(frozen=True, repr=False)
-class AtMost(_Question):
+@dataclass(frozen=True, repr=False, init=False)
+class AtMost(_Threshold):
     """Question whether at most k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k or less.
@@ -312,24 +323,12 @@ class AtMost(_Question):
     array([True, False], dtype=object)
     """
 
-    k: int
-
-    def __init__(
-        self,
-        k: int,
-        n_symbols: int | None = None,
-        *,
-        of: object = True,
-        states: Iterable[Hashable] = _BOOLEAN,
-        names: Iterable[Hashable] = _BOOLEAN,
-    ) -> None:
-        object.__setattr__(self, "k", _as_threshold(k))
-        count, test = partial(_CountUp, limit=self.k + 1), _Compare(operator.le, self.k)
-        super().__init__(count, test, n_symbols, of, states, names)
+    _relation = operator.le
+    _n_beyond = 1
 
 
-@dataclass(frozen=True, repr=False)
-class Exactly(_Question):
+@dataclass(frozen=True, repr=False, init=False)
+class Exactly(_Threshold):
     """Question whether exactly k symbols are in a state.
 
     The label is True where the number of symbols s with ``states[w_s]`` in `of` is k.
@@ -357,20 +356,8 @@ class Exactly(_Question):
     array([True, False], dtype=object)
     """
 
-    k: int
-
-    def __init__(
-        self,
-        k: int,
-        n_symbols: int | None = None,
-        *,
-        of: object = True,
-        states: Iterable[Hashable] = _BOOLEAN,
-        names: Iterable[Hashable] = _BOOLEAN,
-    ) -> None:
-        object.__setattr__(self, "k", _as_threshold(k))
-        count, test = partial(_CountUp, limit=self.k + 1), _Compare(operator.eq, self.k)
-        super().__init__(count, test, n_symbols, of, states, names)
+    _relation = operator.eq
+    _n_beyond = 1
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.factor_arithmetic import Arithmetic
-from sknesy.numerics.factor_potential import Factor, Potential, contract_with, silence_of
+from sknesy.numerics.factor_potential import (
+    Factor,
+    Potential,
+    contract_with,
+    read_through,
+    silence_of,
+)
 
 __all__ = ["ChainPotential", "chain_factor"]
 
@@ -88,28 +94,25 @@ def _read_on(
     weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> tuple[list[Tensor], Tensor]:
     """Compute the weights of what is remembered, up to the end, and their log-scale."""
-    messages = [arithmetic.from_plain(silence)]
-    log_scale = torch.zeros_like(silence[..., 0])
-    for w, x in zip(weights, received, strict=True):
+
+    def step(w: Tensor, message: Tensor, x: Tensor) -> Tensor:
         matrix = w.reshape(len(w), -1, w.shape[-1])
-        message = contract_with(_outer(messages[-1], x, arithmetic), matrix, arithmetic)
-        message, log_peak = arithmetic.rescale(message)
-        log_scale = log_scale + log_peak
-        messages.append(message)
-    return messages, log_scale
+        return contract_with(_outer(message, x, arithmetic), matrix, arithmetic)
+
+    return read_through(weights, received, silence, step, arithmetic)
 
 
 def _read_back(
     weights: Sequence[Tensor], received: Sequence[Tensor], silence: Tensor, arithmetic: Arithmetic
 ) -> list[Tensor]:
     """Compute the weights of what comes after, given what is remembered before each variable."""
-    messages = [arithmetic.from_plain(silence)]
-    for w, x in zip(reversed(weights), reversed(received), strict=True):
+
+    def step(w: Tensor, message: Tensor, x: Tensor) -> Tensor:
         matrix = w.permute(0, 2, 3, 1).reshape(len(w), -1, w.shape[1])
-        message = contract_with(_outer(x, messages[-1], arithmetic), matrix, arithmetic)
-        messages.append(arithmetic.rescale(message)[0])
-    messages.reverse()
-    return messages
+        return contract_with(_outer(x, message, arithmetic), matrix, arithmetic)
+
+    messages, _ = read_through(weights[::-1], received[::-1], silence, step, arithmetic)
+    return messages[::-1]
 
 
 def _outer(a: Tensor, b: Tensor, arithmetic: Arithmetic) -> Tensor:

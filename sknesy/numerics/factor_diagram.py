@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from sknesy.numerics.factor_arithmetic import Arithmetic
-from sknesy.numerics.factor_potential import Factor, Potential
+from sknesy.numerics.factor_potential import Factor, Potential, read_through
 
 __all__ = ["DiagramPotential", "diagram_factor"]
 
@@ -163,25 +163,23 @@ def _read_on(
     levels: Sequence[_Level], columns: Sequence[Tensor], ones: Tensor, arithmetic: Arithmetic
 ) -> tuple[list[Tensor], Tensor]:
     """Compute the weights of all that leads to each node, level by level, and their log-scale."""
-    weights = [arithmetic.from_plain(ones)]
-    log_scale = torch.zeros_like(ones[0])
-    for level, x in zip(levels, columns, strict=True):
-        found, log_peak = arithmetic.rescale(_add_up(level.on, weights[-1], x, arithmetic), 0)
-        log_scale = log_scale + log_peak
-        weights.append(found)
-    return weights, log_scale
+
+    def step(level: _Level, weights: Tensor, x: Tensor) -> Tensor:
+        return _add_up(level.on, weights, x, arithmetic)
+
+    return read_through(levels, columns, ones, step, arithmetic, dim=0)
 
 
 def _read_back(
     levels: Sequence[_Level], columns: Sequence[Tensor], ones: Tensor, arithmetic: Arithmetic
 ) -> list[Tensor]:
     """Compute the weights of all that follows on each node, level by level."""
-    weights = [arithmetic.from_plain(ones)]
-    for level, x in zip(reversed(levels), reversed(columns), strict=True):
-        found = _add_up(level.back, weights[-1], x, arithmetic)
-        weights.append(arithmetic.rescale(found, 0)[0])
-    weights.reverse()
-    return weights
+
+    def step(level: _Level, weights: Tensor, x: Tensor) -> Tensor:
+        return _add_up(level.back, weights, x, arithmetic)
+
+    weights, _ = read_through(levels[::-1], columns[::-1], ones, step, arithmetic, dim=0)
+    return weights[::-1]
 
 
 def _sort(entry: IntArray, n_entries: int, a: IntArray, b: IntArray, device: torch.device) -> _Sums:

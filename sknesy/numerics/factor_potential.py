@@ -1,16 +1,16 @@
 """The weights of factors, of whatever kind: what messages and graphs ask of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from sknesy.numerics.factor_arithmetic import Arithmetic
 
-__all__ = ["Factor", "Potential", "contract_with", "silence_of"]
+__all__ = ["Factor", "Potential", "contract_with", "read_through", "silence_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +101,25 @@ def contract_with(x: Tensor, weights: Tensor, arithmetic: Arithmetic) -> Tensor:
     """Multiply by plain weights (F, K, R), or (1, K, R) if all factors have the same."""
     matrix = arithmetic.from_plain(weights)
     return arithmetic.contract(x, matrix[0] if len(matrix) == 1 else matrix)
+
+
+def read_through(
+    levels: Sequence[Any],
+    received: Sequence[Tensor],
+    silence: Tensor,
+    step: Callable[[Any, Tensor, Tensor], Tensor],
+    arithmetic: Arithmetic,
+    dim: int = -1,
+) -> tuple[list[Tensor], Tensor]:
+    """Read variables one after the other; ``step(level, message, received)`` is the next message.
+
+    Returns the messages before each variable and after the last, rescaled along `dim`, and the
+    logarithm of what they were divided by in all.
+    """
+    messages = [arithmetic.from_plain(silence)]
+    log_scale = torch.zeros_like(silence.select(dim, 0))
+    for level, x in zip(levels, received, strict=True):
+        message, log_peak = arithmetic.rescale(step(level, messages[-1], x), dim)
+        log_scale = log_scale + log_peak
+        messages.append(message)
+    return messages, log_scale

@@ -1,11 +1,13 @@
 """Rows of states as levels of a decision diagram, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["list_rows", "unroll_rows"]
+from sknesy.numerics.diagram import Forced, Table
+
+__all__ = ["list_rows", "unroll_rows", "unroll_worlds"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -16,17 +18,38 @@ def unroll_rows(rows: IntArray, n_states: Sequence[int]) -> list[IntArray]:
     Rows are states (n_rows, n_levels), at least one. Tables are those of
     `sknesy.numerics.diagram.reduce_tables`, not reduced.
     """
-    tables = []
+    tables = unroll_worlds(rows, n_states, len(n_states))
+    return [table for table in tables if not isinstance(table, Forced)]
+
+
+def unroll_worlds(
+    rows: IntArray,
+    n_states: Sequence[int],
+    n_free: int,
+    check: Callable[[int, int, int], None] = lambda width, n_edges, level: None,
+) -> list[Table]:
+    """Build the levels of rows of which the first `n_free` states determine the others.
+
+    `check` is told the nodes of each cut, the edges so far and the levels above it.
+    """
+    tables: list[Table] = []
     node = np.zeros(len(rows), dtype=np.int64)  # of each row
-    width = 1
+    width, n_edges = 1, 0
     for level, count in enumerate(n_states):
-        table = np.full((width, count), -1, dtype=np.int64)
         prefix, after = np.unique(node * count + rows[:, level], return_inverse=True)
         if level + 1 == len(n_states):
             after = np.zeros_like(after)
-        table[node, rows[:, level]] = after
-        tables.append(table)
+        if level < n_free:
+            table = np.full((width, count), -1, dtype=np.int64)
+            table[node, rows[:, level]] = after
+            tables.append(table)
+        else:
+            state, target = np.zeros((2, width), dtype=np.int64)
+            state[node], target[node] = rows[:, level], after
+            tables.append(Forced(state, target, count))
         node, width = after, len(prefix)
+        n_edges += width
+        check(width, n_edges, level + 1)
     return tables
 
 

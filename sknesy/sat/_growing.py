@@ -1,7 +1,6 @@
 """Clauses that grow between the questions asked of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 
 from pysat.solvers import Solver
 
@@ -35,12 +34,7 @@ class GrowingClauses:
     def __enter__(self) -> "GrowingClauses":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._solver.delete()
 
     def reserve(self, n_propositions: int) -> int:

@@ -1,7 +1,6 @@
 """Answers of the solver on variables that are decided one after the other."""
 
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 from pysat.solvers import Solver
@@ -37,12 +36,7 @@ class Guide:
     def __enter__(self) -> "Guide":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._propagator.delete()
         self._solver.delete()
 

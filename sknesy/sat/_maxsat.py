@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -163,12 +162,7 @@ class _CoreGuidedSearch:
     def __enter__(self) -> "_CoreGuidedSearch":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for totalizer in self.totalizers:
             totalizer.delete()
         self.solver.delete()
