@@ -96,4 +96,4 @@ class UndeterminedPropositionWarning(UserWarning):
 
 
 class ApproximationWarning(UserWarning):
-    """An approximate E-step that was chosen automatically, as no exact one reaches."""
+    """An approximate E-step that was chosen automatically, or that ended up not to be trusted."""

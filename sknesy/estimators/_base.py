@@ -368,6 +368,7 @@ class BaseEMNeSy(
                 "The estimator keeps what it learned so far, and can predict."
             ) from stopped_by
         self._warn_of_no_convergence(stopped_by)
+        self._warn_of_doubt()
 
     def _complete(self, e_step, labels):
         """Weigh the classes, and say what the objective assumes."""

@@ -21,6 +21,7 @@ from sknesy.em import (
     train_in_turn,
 )
 from sknesy.estimators._objective import check_objective
+from sknesy.exceptions import ApproximationWarning
 from sknesy.nets import make_nets, open_processes
 
 __all__ = ["TrainingMixin"]
@@ -185,3 +186,12 @@ class TrainingMixin:
             f"{self.n_iter_no_change} iterations. {cure}",
             ConvergenceWarning,
         )
+
+    def _warn_of_doubt(self):
+        """Warn where the engine says that its answers of the last iteration are not to be trusted.
+
+        What it was not sure of before does not matter: draws of an untrained net are poor.
+        """
+        doubt = self.engine_.doubt(self.compiled_, (self.diagnostics_ or [{}])[-1])
+        if doubt is not None:
+            warn(f"In the last iteration, {doubt}", ApproximationWarning)

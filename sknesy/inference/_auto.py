@@ -3,7 +3,7 @@
 import inspect
 import logging
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -279,6 +279,10 @@ class AutoEngine(InferenceEngine):
     def annealing(self, compiled: CompiledChoice) -> tuple[float, float]:
         """Return the temperatures of the engine chosen."""
         return compiled.engine.annealing(compiled.form)
+
+    def doubt(self, compiled: CompiledChoice, diagnostics: Mapping[str, float]) -> str | None:
+        """Return what the engine chosen says of its diagnostics."""
+        return compiled.engine.doubt(compiled.form, diagnostics)
 
     def _mode(
         self, compiled: CompiledChoice, log_prob: Tensor, log_likelihood: Tensor

@@ -465,6 +465,24 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         """
         return float(posterior.kind == Kind.EXACT)
 
+    def doubt(self, compiled: Any, diagnostics: Mapping[str, float]) -> str | None:
+        """Return why what was reported over an iteration is not to be trusted, and the cure.
+
+        Parameters
+        ----------
+        compiled : Compiled
+            What `compile` returned.
+        diagnostics : mapping of str to float
+            Means of the `diagnostics` of posteriors over the samples of an iteration.
+
+        Returns
+        -------
+        str or None
+            Sentences that go on from "In the last iteration,"; None where nothing is amiss. A fit
+            that ends with one warns once.
+        """
+        return None
+
     def takes(self, knowledge: Knowledge) -> bool:
         """Tell whether knowledge is of a kind that the engine is for.
 

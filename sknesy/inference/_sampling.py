@@ -1,7 +1,7 @@
 """Inference by weighted samples: for knowledge that nothing exact reaches."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = ["SamplingEngine", "WorldDistance"]
 _CRITERIA = ("evidence", "expected_distance")
 _STEP = 10.0  # effects of a symbol on the distance that are worth a nat
 _HOT, _COLD = 1.05, 1.001  # temperatures: entropy weighs .5 and .01 of an effect
+_MANY_HEAVY, _MANY_DEAD = 0.5, 0.9  # shares of the samples of which a fit warns
 _FEW = 20  # an effective sample size whose variance is not to be trusted
 
 
@@ -128,6 +129,8 @@ class SamplingEngine(InferenceEngine):
     - ``pareto_k``: how heavy the tail of the weights is. Above ``min(1 - 1 / log10(n_draws), 0.7)``
       the estimate rests on few draws [6]_. The error then allows for what no draw has shown, as far
       as the knowledge bounds the weights, or is inf.
+    - ``is_heavy_tailed``: whether k is above that, where enough weights differ to tell it. A fit
+      that ends with more than half of such samples warns.
     - ``is_dead``: whether no draw agrees with the evidence. Log-evidence is then -inf, and
       marginals are 0.
     - ``tolerance``: with a distance, the tolerance reached.
@@ -348,6 +351,7 @@ class SamplingEngine(InferenceEngine):
             "effective_sample_size": size,
             "log_evidence_error": self._error(draws, size, tail, log_evidence),
             "pareto_k": tail,
+            "is_heavy_tailed": tail.isfinite() & (tail > self._largest_k),
             "is_dead": is_dead,
         }
         if draws.tolerance is not None:
@@ -408,17 +412,40 @@ class SamplingEngine(InferenceEngine):
         """Estimate the error of the log-evidence, (n_samples,); more where weights cannot tell."""
         variance = (self.n_draws / size - 1) / (draws.n_independent or self.n_draws)
         error = variance.clamp(min=0).sqrt()
-        # Beyond this k the draws are too few for their variance to be told by themselves [6].
-        limit = min(1.0 - 1.0 / math.log10(max(self.n_draws, 10)), 0.7)
         if draws.log_bound is None:
-            return error.masked_fill(tail > limit, torch.inf)
+            return error.masked_fill(tail > self._largest_k, torch.inf)
         # What shows in none of n draws has a probability below 3 / n, with 95 % confidence, and
         # weighs no more than the bound. That counts also where the largest weights are equal, as
         # they then tell nothing of others, and where few draws count.
         rare = draws.log_bound - log_evidence + math.log(3.0 / self.n_draws)
         unseen = torch.logaddexp(rare, torch.zeros_like(rare))
-        is_doubtful = (tail > limit) | (tail == 0) | (size < _FEW)
+        is_doubtful = (tail > self._largest_k) | (tail == 0) | (size < _FEW)
         return torch.where(is_doubtful, torch.maximum(error, unseen), error)
+
+    @property
+    def _largest_k(self) -> float:
+        """The k beyond which draws are too few for their variance to be told by themselves [6]."""
+        return min(1.0 - 1.0 / math.log10(max(self.n_draws, 10)), 0.7)
+
+    def doubt(self, compiled: Compiled, diagnostics: Mapping[str, float]) -> str | None:
+        """Say so where most samples had no draw that counts, or few that count for all."""
+        # Dead samples are left out, and lead astray no others, as heavy tails do.
+        dead = diagnostics.get("is_dead", 0.0)
+        if dead > _MANY_DEAD:
+            return (
+                f"{dead:.0%} of the samples had no draw that agrees with what is known of them, "
+                "and taught nothing. Raise `n_draws` of SamplingEngine, now "
+                f"{self.n_draws}, or pass it a `distance` between labels."
+            )
+        heavy = diagnostics.get("is_heavy_tailed", 0.0)
+        if heavy > _MANY_HEAVY:
+            return (
+                f"the weights of {heavy:.0%} of the samples had too heavy a tail to be trusted "
+                f"(Pareto k above {self._largest_k:.2f}): few of their draws count for all. Raise "
+                f"`n_draws` of SamplingEngine, now {self.n_draws}, or have worlds proposed that "
+                "come nearer the label, by its `draw_order`, `proposal_temperature` or `n_moves`."
+            )
+        return None
 
     def quality(self, posterior: Posterior) -> float:
         """Return the mean effective sample size, as a share of the draws."""

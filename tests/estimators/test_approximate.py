@@ -1,6 +1,7 @@
 """EMNeSyClassifier with engines that estimate."""
 
 import pickle
+import re
 import warnings
 from functools import partial
 
@@ -102,6 +103,7 @@ def test_diagnostics_have_one_entry_an_iteration(fitted):
             "effective_sample_size",
             "log_evidence_error",
             "pareto_k",
+            "is_heavy_tailed",
             "is_dead",
             "tolerance",
             "missing_information",
@@ -194,7 +196,38 @@ def test_some_dead_samples_do_not_stop_training():
     assert symbol_accuracy(symbols, clf.predict_symbols(X)) > 0.95
 
 
+def test_a_last_iteration_with_hardly_any_draw_that_agrees_is_told_once():
+    # Of 3^8 worlds one has the sum 0, and one in six the sum 8: 60 of 64 samples have no draw.
+    X = np.random.default_rng(0).standard_normal((64, 8, 4))
+    y = np.repeat([0, 8], [60, 4])
+    knowledge = FunctionKnowledge(add, [range(3)] * 8)
+    clf = make(knowledge, inference=SamplingEngine(20), max_iter=1, learning_rate=1e-6)
+    with pytest.warns(ApproximationWarning) as caught:
+        clf.fit(X, y)
+    [told] = [str(w.message) for w in caught if w.category is ApproximationWarning]
+    dead = clf.diagnostics_[-1]["is_dead"]
+    assert told.startswith(f"In the last iteration, {dead:.0%} of the samples had no draw")
+    assert "Raise `n_draws` of SamplingEngine, now 20, or pass it a `distance`" in told
+
+
+@pytest.mark.parametrize(
+    ("heavy", "dead", "said"),
+    [
+        (0.51, 0.0, r"of 51% .* \(Pareto k above 0.50\).* Raise `n_draws` .* now 100, .*`n_moves`"),
+        (0.5, 0.9, None),
+        (0.0, 0.91, r"^91% of the samples had no draw"),
+    ],
+)
+def test_engines_say_of_an_iteration_what_is_not_to_be_trusted(heavy, dead, said):
+    engine = SamplingEngine(100)
+    compiled = engine.compile(ADDITION)
+    found = engine.doubt(compiled, {"is_heavy_tailed": heavy, "is_dead": dead})
+    assert found is None if said is None else re.search(said, found)
+    assert engine.doubt(compiled, {}) is None
+
+
 @pytest.mark.filterwarnings("ignore:All .* labels in y are")
+@pytest.mark.filterwarnings("ignore:In the last iteration")
 def test_dead_predictions_warn_with_the_cure():
     X, y, _ = blobs()
     # Of one draw for each sample hardly one in nine has the only label of fit.
