@@ -187,6 +187,8 @@ class EStep:
 
     def count(self, posterior: Posterior, index: Tensor) -> Statistics:
         """Compute the expected counts of a mini-batch, for the M-step of the noise."""
+        if type(self.likelihood).count is Likelihood.count:  # of likelihoods that learn nothing
+            return {}
         return self.likelihood.count(
             self.observed, self._find(index), posterior.output_marginals, self.weight[index]
         )

@@ -91,8 +91,10 @@ def _is_plain(array: Tensor) -> bool:
         return True
     if not values.max() <= _LARGE:  # also where it is NaN
         return False
+    if values.min() >= -_LARGE:
+        return True
     n_low = np.count_nonzero(values < -_LARGE)
-    return bool(n_low == 0 or n_low == np.count_nonzero(values == -np.inf))
+    return bool(n_low == np.count_nonzero(values == -np.inf))
 
 
 def _as_tensor(values: Any, name: str) -> Tensor:

@@ -94,7 +94,7 @@ class ExactObserved(Observed):
         """
         assert self.mask is not None, "bind comes first"
         assert self.row is not None
-        return self.mask[self.row[index]]
+        return self.mask.index_select(0, self.row.index_select(0, index))
 
     def agreement(self, predicted: Observed) -> npt.NDArray[np.float64]:
         """Return 1 where the row allows the predicted label, 0 where not, NaN if nothing is known.

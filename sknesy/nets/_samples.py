@@ -236,7 +236,9 @@ class Grid(Samples):
 
     def inputs(self, index: Tensor | None = None) -> Inputs:
         """Return the module's inputs; see `Samples.inputs`."""
-        return map_inputs(lambda X: (X if index is None else X[index]).flatten(0, 1), self.X)
+        return map_inputs(
+            lambda X: (X if index is None else X.index_select(0, index)).flatten(0, 1), self.X
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -264,4 +266,4 @@ class Joint(Samples):
 
     def inputs(self, index: Tensor | None = None) -> Inputs:
         """Return the module's inputs; see `Samples.inputs`."""
-        return self.X if index is None else map_inputs(lambda X: X[index], self.X)
+        return self.X if index is None else map_inputs(lambda X: X.index_select(0, index), self.X)

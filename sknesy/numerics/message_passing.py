@@ -19,7 +19,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from sknesy.numerics.batches import in_parts
 from sknesy.numerics.diagram import Diagram
 from sknesy.numerics.evaluator import infer_in_log_space
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
-from sknesy.numerics.small_batches import LEVELS_PER_RESCALE, LOST, LOWEST, TINY
+from sknesy.numerics.small_batches import LEVELS_PER_RESCALE, LOST, LOWEST, TINY, Named
 
 __all__ = ["infer_diagram"]
 
@@ -58,25 +57,25 @@ def infer_diagram(
     if not diagram.widths[0]:  # nothing is possible
         nothing = torch.full_like(log_prob[:, 0, 0], -torch.inf)
         return nothing, torch.zeros_like(log_prob), torch.zeros_like(log_likelihood)
-    if _prefers_arrays(diagram, log_prob, log_likelihood):
-        return _infer_chunk(diagram, _infer_arrays, log_prob, log_likelihood)
+    infer = _find_array_passes(diagram, log_prob, log_likelihood)
+    if infer is not None:
+        return _infer_chunk(diagram, infer, log_prob, log_likelihood)
     compute = partial(_infer_chunk, diagram, _infer_tensors)
     return in_parts(compute, _chunk_size(diagram), log_prob, log_likelihood)
 
 
-def _prefers_arrays(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> bool:
-    """Tell whether passes in numpy are faster: on a CPU, for few samples or few edges."""
+def _find_array_passes(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> Infer | None:
+    """Return passes in numpy, if they are faster: on a CPU, for few samples or few edges."""
     n = len(log_prob)
     if log_prob.device.type != "cpu" or not 0 < n * diagram.n_edges < _MAX_EDGES * diagram.n_levels:
-        return False
+        return None
     passes = diagram.array_passes
     if passes is None:
-        return False
-    is_named = False
-    if passes.has_blocks:
-        possible = np.count_nonzero(log_likelihood.detach().numpy() > -np.inf)
-        is_named = bool(possible <= n * diagram.n_outputs)
-    return n <= passes.max_samples(is_named, diagram.estimate_cost)
+        return None
+    named = passes.read_label(log_likelihood.detach().numpy())
+    if n > passes.max_samples(named is not None, diagram.estimate_cost):
+        return None
+    return partial(_infer_arrays, named=named)
 
 
 def _infer_chunk(
@@ -91,11 +90,13 @@ def _infer_chunk(
     return tuple(found)
 
 
-def _infer_arrays(diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor) -> list[Any]:
+def _infer_arrays(
+    diagram: Diagram, log_prob: Tensor, log_likelihood: Tensor, named: Named | None
+) -> list[Any]:
     """Compute what `_infer_tensors` does, in numpy."""
     assert diagram.array_passes is not None
     *found, least = diagram.array_passes.infer(
-        log_prob.detach().numpy(), log_likelihood.detach().numpy()
+        log_prob.detach().numpy(), log_likelihood.detach().numpy(), named
     )
     is_sure = least >= TINY  # NaN is not
     redo = None if is_sure.all() else torch.from_numpy(~is_sure).nonzero()[:, 0]

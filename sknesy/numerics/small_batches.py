@@ -8,8 +8,9 @@ third of one of torch. What is computed is what `message_passing` computes, in o
 - A repeated block is a list of its *paths* (i, states, j), from a node i at its start to a node j
   at its end. Where the label names the outputs, only the paths with these outputs are looked at:
   tables made once list them for each combination of output states. The paths give the transfer
-  matrices of all repetitions at once, and doubling gives the products of these from either end
-  (Hillis & Steele 1986).
+  matrices T_r of all repetitions at once. Messages m_r+1 = m_r T_r are the solution of a linear
+  system with a band of blocks, and BLAS solves it in one call, or for long sequences in a few.
+- Levels with few paths are a block of one repetition.
 
 Weights are rows (state, variable), so that reductions over states run along long rows.
 """
@@ -17,10 +18,12 @@ Weights are rows (state, variable), so that reductions over states run along lon
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import dtbsv
 
 from sknesy.numerics.segments import AUXILIARY, OUTPUT, SYMBOL, Segment, Step
 
@@ -30,6 +33,7 @@ __all__ = [
     "LOWEST",
     "TINY",
     "ArrayPasses",
+    "Named",
     "Sums",
     "TooManyPathsError",
     "scale_weights",
@@ -46,7 +50,10 @@ TINY = 1e-250  # below, lost terms could be seen
 _MAX_MATRIX_ROWS, _MAX_MATRIX = 32, 1 << 15
 _MAX_PATHS, _MAX_CODES = 4096, 256  # of a block
 _MAX_SAMPLES = 1 << 10
-_MAX_CACHED = 1 << 17  # paths of all samples and repetitions, beyond which they leave the cache
+_TYPICAL = 16  # samples, for which ways are compared
+_MAX_STEPS = 12  # of a chain that may be a list of paths
+_STRETCH = 16  # repetitions between two that are rescaled: sums of 4096 paths reach 1e58
+_MAX_LISTED = 1 << 17  # paths of all samples and repetitions, beyond which they leave the cache
 
 
 class TooManyPathsError(Exception):
@@ -56,17 +63,32 @@ class TooManyPathsError(Exception):
 class ArrayPasses:
     """Passes over the segments of a diagram, for batches of few samples.
 
-    Raises `TooManyPathsError` where a block has too many.
+    Labels that name a state of each output are passed in other ways than others. Raises
+    `TooManyPathsError` where a block has too many paths.
     """
 
     def __init__(self, segments: Sequence[Segment], n_symbols: int, n_outputs: int) -> None:
+        self.n_outputs = n_outputs
         counts = (n_symbols, n_outputs)
-        self.parts = [
-            (_Chain if segment.n_repeats == 1 else _Block)(segment, counts) for segment in segments
-        ]
-
-        self.has_blocks = any(segment.n_repeats > 1 for segment in segments)
+        parts = [_list_ways(segment, counts) for segment in segments]
+        self._parts = {
+            is_named: [
+                min(ways, key=lambda way: way.estimate_cost(_TYPICAL, is_named)) for ways in parts
+            ]
+            for is_named in (False, True)
+        }
+        is_hard = [isinstance(part, _Block) and bool(part.hard) for part in self._parts[True]]
+        self._reads_states, self._reads_weights = any(is_hard), not all(is_hard)
         self._limits: dict[bool, int] = {}
+
+    def read_label(self, log_likelihood: Array) -> "Named | None":
+        """Return the states that labels name; None if some label leaves an output open."""
+        possible = log_likelihood > -np.inf
+        if np.count_nonzero(possible) != len(log_likelihood) * self.n_outputs:
+            return None
+        log_scale = log_likelihood.max(2).sum(1) if self.n_outputs else np.zeros(len(possible))
+        # Also an output without a state, beside one with two, is not named.
+        return Named(possible, log_scale) if log_scale.min() > -np.inf else None
 
     def max_samples(self, is_named: bool, cost_of_tensors: Callable[[int], float]) -> int:
         """Return up to how many samples numpy is faster, for labels that name all outputs or not.
@@ -77,48 +99,86 @@ class ArrayPasses:
             self._limits[is_named] = bisect_left(
                 range(1, _MAX_SAMPLES),
                 True,
-                key=lambda n: (
-                    60.0 + sum(part.estimate_cost(n, is_named) for part in self.parts)
-                    >= cost_of_tensors(n)
-                ),
+                key=lambda n: self.estimate_cost(n, is_named) >= cost_of_tensors(n),
             )
         return self._limits[is_named]
 
-    def infer(self, log_prob: Array, log_likelihood: Array) -> tuple[Array, Array, Array, Array]:
+    def estimate_cost(self, n_samples: int, is_named: bool) -> float:
+        """Estimate the microseconds of `infer`."""
+        parts = self._parts[is_named]
+        return 45.0 + sum(part.estimate_cost(n_samples, is_named) for part in parts)
+
+    def infer(
+        self, log_prob: Array, log_likelihood: Array, named: "Named | None"
+    ) -> tuple[Array, Array, Array, Array]:
         """Compute log-evidence, marginals, and the least part of any message; NaN where it failed.
 
-        Shapes are those of `sknesy.numerics.message_passing.infer_diagram`.
+        Shapes are those of `sknesy.numerics.message_passing.infer_diagram`; what labels name is
+        what `read_label` returned.
         """
         with np.errstate(all="ignore"):
-            return self._infer(log_prob, log_likelihood)
+            return self._infer(log_prob, log_likelihood, named)
 
-    def _infer(self, log_prob: Array, log_likelihood: Array) -> tuple[Array, Array, Array, Array]:
+    def _infer(
+        self, log_prob: Array, log_likelihood: Array, named: "Named | None"
+    ) -> tuple[Array, Array, Array, Array]:
         n = len(log_prob)
-        (symbols, of_symbols), (outputs, of_outputs) = map(
-            scale_weights, (log_prob, log_likelihood)
-        )
-        weights = (symbols, outputs)
-        flows = (np.zeros_like(symbols), np.zeros_like(outputs))
-        scale = _Scale(of_symbols + of_outputs, np.ones(n))
+        parts = self._parts[named is not None]
+        symbols, log_scale = scale_weights(log_prob)
+        outputs = states = None
+        if named is None:
+            outputs, of_outputs = scale_weights(log_likelihood)
+            log_scale += of_outputs
+        else:
+            log_scale += named.log_scale
+            if self._reads_states:
+                states = named.possible.argmax(2).T
+            if self._reads_weights:
+                outputs = named.possible.T.astype(np.float64, order="C").reshape(-1, n)
+        weights = _Weights((symbols, outputs), states)
+        # What names the outputs tells their marginals.
+        flows = (np.zeros_like(symbols), None if named else np.zeros_like(outputs))
+        scale = _Scale(log_scale, np.ones(n))
         message = np.ones((1, n))
         kept = []
-        for part in self.parts:
+        for part in parts:
             message, memo = part.forward(message, weights, scale)
             kept.append(memo)
         total = message.sum(0)
         log_evidence = np.log(total) + scale.log
         message = np.ones_like(message)
-        for part, memo in zip(reversed(self.parts), reversed(kept), strict=True):
+        for part, memo in zip(reversed(parts), reversed(kept), strict=True):
             message = part.backward(message, weights, flows, memo, scale)
         least = np.minimum(scale.least, total)
         marginals = []
         for flow, like in zip(flows, (log_prob, log_likelihood), strict=True):
+            if flow is None:
+                assert named is not None
+                marginals.append(named.possible.astype(np.float64))
+                continue
             of_state = flow.reshape(like.shape[2], -1)  # the flow through a level is the evidence
             level = of_state.sum(0)
             least = np.minimum(least, level.reshape(-1, n).min(0))
             of_state /= np.maximum(level, TINY)
             marginals.append(flow.reshape(*like.shape[:0:-1], n).T.copy())
         return log_evidence, marginals[0], marginals[1], least
+
+
+class Named(NamedTuple):
+    """Labels that leave each output one state."""
+
+    possible: Array  # (n, n_outputs, n_states): Whether it is that state
+    log_scale: Array  # (n,): The log-weight of all of them
+
+
+class _Weights(NamedTuple):
+    """Weights of the states of symbols and outputs, and the states that a label names."""
+
+    by_kind: tuple[Any, Any]  # (states * variables, n) each, the largest of a variable 1
+    states: Array | None  # (n_outputs, n); None where some output is not named, or nobody asks
+
+
+Flows = tuple[Array, Array | None]  # of symbols and outputs; None where nobody asks
 
 
 def scale_weights(log_weights: Array) -> tuple[Array, Array]:
@@ -199,13 +259,13 @@ class _Chain:
         n_edges = sum(len(level.source) for level in self.levels)
         return 14.0 * len(self.levels) + 0.012 * n_edges * n_samples
 
-    def forward(self, message: Array, weights: Any, scale: _Scale) -> tuple[Array, Any]:
+    def forward(self, message: Array, weights: _Weights, scale: _Scale) -> tuple[Array, Any]:
         kept = []
         for i, level in enumerate(self.levels, 1):
             first = through = message.take(level.source, 0)
             second = None
             if level.kind != AUXILIARY:
-                second = weights[level.kind].take(level.cell, 0)
+                second = weights.by_kind[level.kind].take(level.cell, 0)
                 through = first * second
             kept.append((first, second))
             message = level.by_target(through)
@@ -215,14 +275,18 @@ class _Chain:
                 scale.log = scale.log + np.log(peak)
         return message, kept
 
-    def backward(self, message: Array, weights: Any, flows: Any, kept: Any, scale: _Scale) -> Array:
+    def backward(
+        self, message: Array, weights: _Weights, flows: Flows, kept: Any, scale: _Scale
+    ) -> Array:
         for i in range(len(self.levels) - 1, -1, -1):
             level, (first, second) = self.levels[i], kept[i]
             message = message.take(level.target, 0)
             if second is not None:
-                flow = level.by_state(first * message)
-                flow *= weights[level.kind].take(level.cells, 0)
-                flows[level.kind][level.cells] = flow
+                into = flows[level.kind]
+                if into is not None:
+                    flow = level.by_state(first * message)
+                    flow *= weights.by_kind[level.kind].take(level.cells, 0)
+                    into[level.cells] = flow
                 message *= second
             if i == 0 and len(first) == 0:
                 break
@@ -233,187 +297,203 @@ class _Chain:
 
 
 class _Block:
-    """A repeated block, as the paths through it.
+    """A block of levels as the paths through it, repeated once or more.
 
-    With T_r[i, j] the sum over the paths from i to j in repetition r, messages to starts come from
-    the products T_1 ... T_r, and those from ends from T_r ... T_R.
+    With T_r[i, j] the sum over the paths from i to j in repetition r, messages are the solution of
+
+        m_0 = start,    m_r+1[j] - sum_i m_r[i] T_r[i, j] = 0
+
+    and backward messages that of the transposed system. No term is negative in its solution by
+    substitution: the solution is exact to rounding. It is cut into *stretches* of repetitions, to
+    rescale in between.
     """
 
     def __init__(self, segment: Segment, counts: tuple[int, int]) -> None:
-        self.n_repeats, self.width = segment.n_repeats, segment.steps[0].n_sources
-        self.n_outputs = counts[1]
-        start, states, end = _list_paths(segment.steps)
-        pair = start * self.width + end
-        variables = [np.asarray(of_step) for of_step in segment.variables]
-        kinds = np.array([step.kind for step in segment.steps])
-        places = [  # (steps of a kind, repeats): The rows of the weights of their first states
-            np.array([v for v, k in zip(variables, kinds, strict=True) if k == kind])
-            for kind in (SYMBOL, OUTPUT)
-        ]
-        of_kinds = [states[kinds == kind] for kind in (SYMBOL, OUTPUT)]
+        self.n_repeats = segment.n_repeats
+        steps = segment.steps
+        self.n_before, self.n_after = steps[0].n_sources, steps[-1].n_targets
+        self.width = max(self.n_before, self.n_after)
+        start, states, end = _list_paths(steps)
+        # Where T[i, j] is in a band matrix: row w + j - i, behind the diagonal, of column i
+        entry = start * 2 * self.width + self.width + end - start
+        variables = [np.atleast_1d(np.asarray(of_step)) for of_step in segment.variables]
+        kinds = np.array([step.kind for step in steps])
+        cells = []  # by kind (steps of it, n_paths): The rows of the weights of variable 0
+        places = []  # (steps of it, repeats): The variables
+        for kind in (SYMBOL, OUTPUT):
+            cells.append(states[kinds == kind] * counts[kind])
+            chosen = [v for v, k in zip(variables, kinds, strict=True) if k == kind]
+            places.append(np.array(chosen).reshape(-1, self.n_repeats))
         self.outputs = places[OUTPUT]
         # All paths, for labels that leave outputs open, and those of each combination of outputs.
-        cells = [(k, of_kind * counts[k], places[k]) for k, of_kind in enumerate(of_kinds)]
-        self.soft = _PathTable(pair, cells, np.zeros_like(pair), 1, self.width)
+        group = np.zeros_like(entry)
+        self.soft = _PathTable(entry, list(zip(cells, places, strict=True)), group, 1)
         self.hard = None
-        n_states = [step.n_states for step in segment.steps if step.kind == OUTPUT]
+        n_states = [step.n_states for step in steps if step.kind == OUTPUT]
         n_codes = math.prod(n_states)
         if n_states and n_codes <= _MAX_CODES:
             self.strides = np.cumprod([1, *n_states[:0:-1]])[::-1, None, None]
-            group = (self.strides[:, 0] * of_kinds[OUTPUT]).sum(0)
-            self.hard = _PathTable(pair, cells[:1], group, n_codes, self.width)
+            group = (self.strides[:, 0] * states[kinds == OUTPUT]).sum(0)
+            self.hard = _PathTable(entry, [(cells[SYMBOL], places[SYMBOL])], group, n_codes)
+        self._band: _Band | None = None
 
     def estimate_cost(self, n_samples: int, is_named: bool) -> float:
         table = self.hard if is_named and self.hard else self.soft
-        size, doublings = self.n_repeats * n_samples, math.log2(self.n_repeats)
-        n_paths = size * table.pair.shape[1]
-        if n_paths > _MAX_CACHED:
+        size = self.n_repeats * n_samples
+        n_paths = size * table.entry.shape[1]
+        if n_paths > _MAX_LISTED:
             return math.inf
-        cost: float = 120.0 + 10.0 * doublings + 0.04 * n_paths
-        return cost + 0.004 * size * float(self.width) ** 3 * doublings
+        stretches = math.ceil(self.n_repeats / _STRETCH)
+        return 45.0 + 12.0 * stretches + 0.03 * n_paths + 0.02 * size * self.width**2
 
-    def forward(self, message: Array, weights: Any, scale: _Scale) -> tuple[Array, Any]:
-        repeats, width, n = self.n_repeats, self.width, message.shape[1]
-        table, code = self.soft, np.zeros((repeats, n), dtype=np.int64)
-        if self.hard:
-            label = weights[OUTPUT].reshape(-1, self.n_outputs, n)
-            # The largest is 1, so that a sum of 1 is a label that names the state.
-            if (label.sum(0)[self.outputs] == 1.0).all():
-                table = self.hard
-                state = label.T.argmax(2).T
-                code = (self.strides * state[self.outputs]).sum(0)
-        places = table.find(code)
-        product = np.ones(1)
+    def forward(self, message: Array, weights: _Weights, scale: _Scale) -> tuple[Array, Any]:
+        n, width = message.shape[1], self.width
+        band = self._band
+        if band is None or band.n != n:
+            self._band = band = _Band(self.n_repeats, width, n)
+        if self.hard and weights.states is not None:
+            table, code = self.hard, weights.states.take(self.outputs, 0)
+            code = code[0] if len(code) == 1 else (self.strides * code).sum(0)
+        else:
+            table, code = self.soft, np.zeros((self.n_repeats, n), dtype=np.int64)
+        places = table.find(code, band)
+        product = None if table.exists is None else table.exists.take(code, 0)
         for kind, place in places.cells:
-            for factor in weights[kind].ravel().take(place):
-                product = factor * product
-        product = np.broadcast_to(product, places.pair.shape)
-        size = repeats * n
-        matrices = np.bincount(places.pair.ravel(), product.ravel(), (width * width + 1) * size)
-        matrices = matrices[:-size].reshape(width, width, repeats, n)
-        chains, lost = _multiply_all(matrices)
-        start = np.zeros((width, n))
-        start[: len(message)] = message
-        # Messages after each repetition, with a sum of 1: what each step makes of this sum is a
-        # factor of the evidence, so that nobody counts by what the products were divided.
-        starts = np.empty((width, repeats + 1, n))
-        starts[:, 0] = start
-        (start[:, None, None] * chains[:, :, 0]).sum(0, out=starts[:, 1:])
-        mass = np.maximum(starts.sum(0), _SMALLEST)
-        starts /= mass
-        factors = (starts[:, None, :-1] * matrices).sum((0, 1))
-        scale.log = scale.log + np.log(mass[0]) + np.log(factors).sum(0)
-        after, starts = starts[:, -1], starts[:, :-1]
-        lost = lost / mass[:-1]
-        return after, (
-            len(message),
-            table,
-            starts,
-            matrices,
-            chains[:, :, 1],
-            lost,
-            places,
-            product,
-        )
+            for factor in weights.by_kind[kind].ravel().take(place):
+                product = factor if product is None else product * factor
+        if product is None:
+            product = np.ones(places.entry.shape)
+        size = band.n_columns * 2 * width
+        matrix = np.bincount(places.entry.ravel(), product.ravel(), size)
+        np.negative(matrix, matrix)
+        starts = np.zeros(band.shape)
+        starts[0, :, 0, : len(message)] = message.T
+        flat, matrix = starts.reshape(len(starts), -1), matrix.reshape(len(starts), -1, 2 * width)
+        for i in range(len(starts)):
+            flat[i] = dtbsv(2 * width - 1, matrix[i].T, flat[i], lower=1, diag=1)
+            ends = starts[i, :, band.length(i)]
+            if self.n_repeats > 1:
+                mass = ends.sum(1)
+                scale.log = scale.log + np.log(mass)
+                ends = ends / np.maximum(mass, _SMALLEST)[:, None]
+            if i + 1 < len(starts):
+                starts[i + 1, :, 0] = ends
+        after = ends.T[: self.n_after]
+        return after, (len(message), band, starts, matrix, places, product)
 
-    def backward(self, message: Array, weights: Any, flows: Any, kept: Any, scale: _Scale) -> Array:
-        n_before, table, starts, matrices, chains, lost, places, product = kept
-        repeats, width, n = self.n_repeats, self.width, message.shape[1]
-        ends = np.empty((width, repeats + 1, n))
-        ends[:, 0] = message
-        (message[:, None, None] * chains).sum(0, out=ends[:, 1:])
-        before, ends = ends[:n_before, -1], ends[:, -2::-1]
-        around = np.zeros((width * width + 1, repeats, n))
-        inner = around[:-1].reshape(matrices.shape)
-        np.multiply(starts[:, None], ends, out=inner)
-        total = (inner * matrices).sum((0, 1))
-        scale.least = np.minimum(scale.least, (total / lost).min(0) * LOST)
-        inner /= np.maximum(total, _SMALLEST)
-        flow = product * around.ravel().take(places.pair)
+    def backward(
+        self, message: Array, weights: _Weights, flows: Flows, kept: Any, scale: _Scale
+    ) -> Array:
+        n_before, band, starts, matrix, places, product = kept
+        width = self.width
+        memory = np.zeros(band.n_columns + 2 * width)
+        ends = memory[: band.n_columns].reshape(band.shape)
+        flat = ends.reshape(len(ends), -1)
+        before = message.T
+        for i in range(len(ends) - 1, -1, -1):
+            ends[i, :, band.length(i), : before.shape[1]] = before
+            flat[i] = dtbsv(2 * width - 1, matrix[i].T, flat[i], lower=1, trans=1, diag=1)
+            before = ends[i, :, 0]
+            if i or self.n_before > 1:
+                before = before / np.maximum(before.max(1), _SMALLEST)[:, None]
+        # Of all paths of a stretch. Numbers in it are at most 1 times the paths to them.
+        total = (starts[:, :, 0] * ends[:, :, 0]).sum(2)
+        scale.least = np.minimum(scale.least, total.min(0))
+        # Around entry d of column c are the messages c and c + d.
+        view: Array = np.ndarray((band.n_columns, 2 * width), buffer=memory, strides=(8, 8))
+        around = starts.reshape(-1, 1) * view
+        flow = product * around.ravel().take(places.entry)
         for kind, place in places.cells:
-            added = np.broadcast_to(flow, place.shape).ravel()
-            flat = flows[kind].reshape(-1)
-            flat += np.bincount(place.ravel(), added, flat.size)
-        if table is self.hard:
-            shape = (-1, self.n_outputs, n)
-            label = weights[OUTPUT].reshape(shape)[:, self.outputs]
-            flows[OUTPUT].reshape(shape)[:, self.outputs] = label
-        return scale.divide(before, before.max(0))
+            into = flows[kind]
+            if into is not None:
+                spread = np.empty(place.shape)
+                spread[:] = flow
+                into = into.reshape(-1)
+                into += np.bincount(place.ravel(), spread.ravel(), into.size)
+        return before[:, :n_before].T if self.n_before > 1 else np.ones((1, band.n))
 
 
-def _multiply_all(matrices: Array) -> tuple[Array, Array]:
-    """Compute the products T_1 ... T_r, and transposed T_r ... T_R, rescaled, by doubling.
+def _list_ways(segment: Segment, counts: tuple[int, int]) -> list[_Chain | _Block]:
+    """Return the ways to pass over a segment."""
+    if segment.n_repeats > 1:
+        return [_Block(segment, counts)]
+    ways: list[_Chain | _Block] = [_Chain(segment, counts)]
+    if len(segment.steps) <= _MAX_STEPS:
+        with suppress(TooManyPathsError):
+            ways.append(_Block(segment, counts))
+    return ways
 
-    Takes (width, width, repeats, n). Returns (width, width, 2, repeats, n), the second kind with
-    the longest product last, and a bound on what any of them lacks by underflow, (n,).
+
+class _Band:
+    """Columns of the system of a block, for n samples: (stretch, sample, repetition, node).
+
+    A stretch has one repetition more than it solves for: its end.
     """
-    width, repeats = matrices.shape[1:3]
-    peak = np.maximum(matrices.sum((0, 1)), _SMALLEST)
-    chains = np.empty((width, width, 2, *matrices.shape[2:]))
-    np.divide(matrices, peak, out=chains[:, :, 0])
-    chains[:, :, 1] = chains[:, :, 0].swapaxes(0, 1)[:, :, ::-1]
-    lost = LOST / peak.min(0)
-    reach, may_shrink = 1, False
-    while reach < repeats:
-        left, right = chains[:, :, :, :-reach], chains[:, :, :, reach:]
-        joined = left[:, :1] * right[:1]
-        for k in range(1, width):
-            joined += left[:, k : k + 1] * right[k : k + 1]
-        lost = 2.0 * lost + LOST
-        if may_shrink:
-            peak = np.maximum(joined.sum((0, 1)), _SMALLEST)
-            joined /= peak
-            lost /= np.minimum(peak.min((0, 1)), 1.0)
-        chains[:, :, :, reach:] = joined
-        reach, may_shrink = 2 * reach, not may_shrink
-    return chains, lost
+
+    def __init__(self, n_repeats: int, width: int, n: int) -> None:
+        self.n = n
+        length = min(n_repeats, _STRETCH)
+        stretches = -(-n_repeats // length)
+        self.shape = (stretches, n, length + 1, width)
+        self.n_columns = math.prod(self.shape)
+        self._last = n_repeats - length * (stretches - 1)
+        stretch, within = np.divmod(np.arange(n_repeats)[:, None], length)
+        column = ((stretch * n + np.arange(n)) * (length + 1) + within) * width
+        self.first = 2 * width * column[:, :, None]  # (repeats, n, 1): In the band matrix
+
+    def length(self, stretch: int) -> int:
+        """Return the number of repetitions of a stretch."""
+        return self._last if stretch + 1 == self.shape[0] else self.shape[2] - 1
 
 
 class _Places(NamedTuple):
     """Where paths find their weights, and where their sums go."""
 
-    pair: Array  # (repeats, n, paths): In (pairs of nodes, repeats, n)
+    entry: Array  # (repeats, n, paths): In the band matrix
     cells: list[tuple[int, Array]]  # By kind (variables, repeats, n, paths): In the weights
 
 
 class _PathTable:
-    """Paths by groups, each filled up to the size of the largest with paths between no nodes."""
+    """Paths by groups, each filled up to the size of the largest with paths that do not exist."""
 
     def __init__(
-        self,
-        pair: Array,
-        cells: Sequence[tuple[int, Array, Array]],
-        group: Array,
-        n_groups: int,
-        width: int,
+        self, entry: Array, cells: Sequence[tuple[Array, Array]], group: Array, n_groups: int
     ) -> None:
         order = np.argsort(group, kind="stable")
         size = np.bincount(group, minlength=n_groups)
         place = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
-        self.pair = np.full((n_groups, size.max()), width * width)
-        self.pair[group[order], place] = pair[order]
-        self.cells = []
-        for kind, rows, first in cells:
+        where = group[order], place
+        self.entry = np.zeros((n_groups, size.max()), dtype=np.int64)
+        self.entry[where] = entry[order]
+        self.exists = None  # (n_groups, paths): 1 and 0; None if all do
+        if size.min() < size.max():
+            self.exists = np.zeros(self.entry.shape)
+            self.exists[where] = 1.0
+        self._rows = []  # by kind: That of the first variable, and the variables
+        for kind, (rows, variables) in enumerate(cells):
             if len(rows):
-                table = np.zeros((len(rows), *self.pair.shape), dtype=np.int64)
-                table[:, group[order], place] = rows[:, order]
-                self.cells.append((kind, table, first[:, :, None, None]))
+                table = np.zeros((len(rows), *self.entry.shape), dtype=np.int64)
+                table[:, *where] = rows[:, order]
+                self._rows.append((kind, table, variables[:, :, None, None]))
+        self._for_n: tuple[int, list[tuple[int, Array, Array]]] = (0, [])
 
-    def find(self, code: Array) -> _Places:
+    def find(self, code: Array, band: _Band) -> _Places:
         """Find the paths of each repetition's group, (repeats, n)."""
-        repeats, n = code.shape
-        pair = self.pair.take(code, 0)
-        pair *= repeats * n
-        pair += np.arange(repeats * n).reshape(repeats, n, 1)
+        n, cells_for_n = self._for_n  # read at once: threads may write it
+        if n != band.n:
+            n, sample = band.n, np.arange(band.n)[:, None]
+            cells_for_n = [
+                (kind, table * n, variables * n + sample) for kind, table, variables in self._rows
+            ]
+            self._for_n = n, cells_for_n
+        entry = self.entry.take(code, 0)
+        entry += band.first
         cells = []
-        for kind, table, first in self.cells:
+        for kind, table, first in cells_for_n:
             place = table.take(code, 1)
             place += first
-            if n > 1:
-                place *= n
-                place += np.arange(n)[:, None]
             cells.append((kind, place))
-        return _Places(pair, cells)
+        return _Places(entry, cells)
 
 
 def _list_paths(steps: Sequence[Step]) -> tuple[Array, Array, Array]:
