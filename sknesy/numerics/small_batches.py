@@ -344,7 +344,8 @@ class _Block:
         if n_paths > _MAX_LISTED:
             return math.inf
         stretches = math.ceil(self.n_repeats / _STRETCH)
-        return 45.0 + 12.0 * stretches + 0.03 * n_paths + 0.02 * size * self.width**2
+        cost: float = 45.0 + 12.0 * stretches + 0.03 * n_paths + 0.02 * size * self.width**2
+        return cost
 
     def forward(self, message: Array, weights: _Weights, scale: _Scale) -> tuple[Array, Any]:
         n, width = message.shape[1], self.width
