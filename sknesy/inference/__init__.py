@@ -1,7 +1,7 @@
 """Engines that compute the posterior, the E-step."""
 
 from sknesy.inference._auto import AutoEngine, Selection
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._base import Compiled, InferenceEngine
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
 from sknesy.inference._bounds import BoundsEngine
 from sknesy.inference._circuit import CircuitEngine
@@ -17,6 +17,7 @@ from sknesy.inference._mode_black_box import BlackBoxSearch
 from sknesy.inference._mode_clauses import ClauseSearch
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.inference._probabilities import pad_symbols, true_state
 from sknesy.inference._sampling import SamplingEngine, WorldDistance
 from sknesy.inference._sums import SumEngine

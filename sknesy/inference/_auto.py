@@ -18,14 +18,7 @@ from sknesy.exceptions import (
     SknesyError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    count_worlds,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, count_worlds, read_request
 from sknesy.inference._belief_propagation import BeliefPropagationEngine
 from sknesy.inference._bounds import BoundsEngine
 from sknesy.inference._circuit import CircuitEngine
@@ -34,6 +27,7 @@ from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._enumeration import EnumerationEngine
 from sknesy.inference._mode import ModeEngine
 from sknesy.inference._pilot import Budget, guess_distance, run_pilot
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.inference._sampling import SamplingEngine
 from sknesy.inference._sums import SumEngine
 from sknesy.knowledge import Knowledge

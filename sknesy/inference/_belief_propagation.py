@@ -9,14 +9,8 @@ from torch import Tensor
 
 from sknesy._validation import check_number
 from sknesy.compilation import compile_factors
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    check_possible,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, check_possible, read_request
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.belief_propagation import Beliefs, propagate_beliefs
 from sknesy.numerics.factor_graph import FactorGraph

@@ -12,14 +12,8 @@ from sknesy.exceptions import (
     InvalidKnowledgeError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    check_possible,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, check_possible, read_request
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.evaluator import find_mode, infer_circuit, sample_worlds
 from sknesy.sat import Deadline

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from sknesy.inference._base import Posterior
 from sknesy.inference._conditioner import Conditioner
+from sknesy.inference._posterior import Posterior
 from sknesy.inference._probabilities import count_symbols
 from sknesy.knowledge import Knowledge
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from sknesy._validation import as_column, check_number, check_option, in_order, warn
 from sknesy.exceptions import ApproximationWarning, InconsistentLabelError, InvalidKnowledgeError
 from sknesy.inference._auto import AutoEngine
-from sknesy.inference._base import Compiled, InferenceEngine, Kind, Posterior
+from sknesy.inference._base import Compiled, InferenceEngine
 from sknesy.inference._compile import compile_knowledge
 from sknesy.inference._mode import make_mode_engine, weigh_marginals
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.inference._probabilities import read_proba
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import (

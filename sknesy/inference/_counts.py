@@ -18,15 +18,10 @@ from sknesy.exceptions import (
     IntractableError,
     UnsupportedKnowledgeError,
 )
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, read_request
 from sknesy.inference._count_estimate import assign_row, estimate_rows
 from sknesy.inference._count_jobs import CountRows, Jobs, draw_worlds, infer_jobs, plan
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.knowledge import ClassCounts, Knowledge
 
 __all__ = ["CountsEngine"]

@@ -6,13 +6,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    check_possible,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, check_possible
+from sknesy.inference._posterior import Kind, Posterior
 
 __all__ = ["ExactEngine", "Passes"]
 

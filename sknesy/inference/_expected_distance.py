@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from sknesy.inference._base import Compiled, Kind, Posterior, leave_open
+from sknesy.inference._base import Compiled, leave_open
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.numerics.importance import weigh_states
 from sknesy.sampling import BlackBoxSampler, pull_apart
 

@@ -7,16 +7,11 @@ import torch
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, UnsupportedKnowledgeError
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, read_request
 from sknesy.inference._diagram import DiagramEngine
 from sknesy.inference._mode_diagram import DiagramSearch
 from sknesy.inference._mode_search import Found, Search, SearchLimits, compile_search
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.knowledge import Knowledge
 
 __all__ = ["ModeEngine"]

@@ -12,7 +12,8 @@ from sklearn.base import clone
 from torch import Tensor
 
 from sknesy.exceptions import IntractableError, SknesyError, UnsupportedKnowledgeError
-from sknesy.inference._base import InferenceEngine, Kind, Posterior, leave_open
+from sknesy.inference._base import InferenceEngine, leave_open
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.inference._sampling import SamplingEngine
 from sknesy.knowledge import Knowledge
 from sknesy.likelihoods import observe

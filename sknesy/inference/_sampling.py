@@ -10,15 +10,10 @@ from torch import Tensor
 
 from sknesy._validation import check_flag, check_number, check_option
 from sknesy.exceptions import UnsupportedKnowledgeError
-from sknesy.inference._base import (
-    Compiled,
-    InferenceEngine,
-    Kind,
-    Posterior,
-    read_request,
-)
+from sknesy.inference._base import Compiled, InferenceEngine, read_request
 from sknesy.inference._evidence import read_evidence
 from sknesy.inference._expected_distance import complete, train_on_distance
+from sknesy.inference._posterior import Kind, Posterior
 from sknesy.knowledge import Knowledge
 from sknesy.numerics.importance import (
     effective_sample_size,
