@@ -170,17 +170,22 @@ def _add_up(sets: list[BoolArray], n_symbols: int) -> BoolArray:
             sets = [*(_add_sets(a, b) for a, b in pairs), *odd]
         return sets[0]
     power, powers = sets[0], []
-    for bit in reversed(f"{n_symbols:b}"):
+    for i, bit in enumerate(reversed(f"{n_symbols:b}")):
+        if i:
+            power = _add_sets(power, power)
         if bit == "1":
             powers.append(power)
-        if len(power) <= _MAX_TOTALS:
-            power = _add_sets(power, power)
     return reduce(_add_sets, powers, np.ones(1, dtype=bool))
 
 
 def _add_sets(one: BoolArray, other: BoolArray) -> BoolArray:
     """Mark the sums of a member of each set; counts of pairs, by FFT, are exact to 1e-6."""
     size = len(one) + len(other) - 1
+    members, others = np.flatnonzero(one), np.flatnonzero(other)
+    if len(members) * len(others) <= size:  # few members far apart
+        marks = np.zeros(size, dtype=bool)
+        marks[(members[:, None] + others).ravel()] = True
+        return marks
     counts = np.fft.irfft(np.fft.rfft(one, size) * np.fft.rfft(other, size), size)
     is_sum: BoolArray = counts > 0.5
     return is_sum

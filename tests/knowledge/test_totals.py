@@ -25,6 +25,7 @@ FIXED = [
     SymbolSum(3, states=[Fraction(1, 2), 0, Fraction(1, 3)]),
     SymbolSum(2, states=[10**40, 0]),
     SymbolSum(4, states=[7]),
+    SymbolSum(3, states=[263_805, 635_379, 0]),  # few totals, far apart
     Count(3, of=["a", "e"], states=list("abcde")),
     AtLeast(2, 3),
     AtLeast(5, 3),
