@@ -40,7 +40,7 @@ __all__ = ["SamplingEngine", "WorldDistance"]
 
 _CRITERIA = ("evidence", "expected_distance")
 _STEP = 10.0  # effects of a symbol on the distance that are worth a nat
-_HOT, _COLD = 1.05, 1.001  # temperatures: entropy weighs .5 and .01 of an effect
+_HOT, _COLD = 1.05, 1.0003  # temperatures: entropy weighs .5 and .003 of an effect
 _MANY_HEAVY, _MANY_DEAD = 0.5, 0.9  # shares of the samples of which a fit warns
 _FEW = 20  # an effective sample size whose variance is not to be trusted
 
@@ -138,7 +138,7 @@ class SamplingEngine(InferenceEngine):
     p(v)^(1 / T) exp(-f(v) / s)``, with the mean distance f(v) where the symbol is in the state v,
     the temperature T of the estimator, and tau = s (1 - 1 / T). The scale s is ten times the mean
     change of the distance when one symbol of a random world changes, and ``temperature="auto"``
-    lets tau fall by equal factors from .5 to .01 of that change. f is told by `WorldDistance`
+    lets tau fall by equal factors from .5 to .003 of that change. f is told by `WorldDistance`
     with ``conditional`` [7]_, and two draws are then enough. Else it is estimated from the
     distances of the draws, each against the mean of the others [8]_; targets then hold the gradient
     of F, and need ``e_step="batch"`` and many draws, such as 50. In training, log-evidence is
