@@ -81,9 +81,6 @@ def fit(size, variant, seed):
     is_weighed = variant == "regret weighed"
     distance = WorldDistance(regret, regret.conditional if variant == "regret told" else None)
     schedule = LRScheduler(LambdaLR, lr_lambda=Decay(n_epochs))
-    cooling = None
-    if not is_weighed:
-        cooling = Annealing(1.05, _CONSTANT * n_epochs, low, curve="geometric")
     frequencies = np.bincount(symbols[train].ravel()) / symbols[train].size
     clf = EMNeSyClassifier(
         knowledge,
@@ -96,8 +93,10 @@ def fit(size, variant, seed):
             criterion="evidence" if is_weighed else "expected_distance",
         ),
         state_prior=frequencies if is_weighed else None,
-        # A net that is flattened parts the kinds of ground later.
-        temperature=cooling or 1.0,
+        # Weights: a net that is flattened parts the kinds of ground later.
+        temperature=low
+        if is_weighed
+        else Annealing(1.05, _CONSTANT * n_epochs, low, curve="geometric"),
         random_state=seed,
         **all_epochs(n_epochs),
     )

@@ -53,7 +53,8 @@ class CircuitEngine(ExactEngine):
     Raises
     ------
     UnsupportedKnowledgeError
-        From `compile`, when the knowledge is no clauses, no circuit, and judges no partial worlds.
+        From `compile`, when the knowledge is no clauses, no rules joined by ``&`` that leave all
+        worlds possible, no circuit, and judges no partial worlds.
 
     Notes
     -----
