@@ -22,14 +22,18 @@ EXPECTED_FAILED = {
 }
 
 
+# The checks fit some hundred times. Of 20 seeds, the worst learns .93 of the classes, of which one
+# check asks for .83, and an R^2 of .85, of which one asks for .5.
+QUICK = {"max_iter": 20, "learning_rate": 0.01}
+CLASSIFIER = EMNeSyClassifier(**QUICK)
 # One symbol, the states of which are numbers: the knowledge covers y of mean 0 and deviation 1.
-REGRESSOR = EMNeSyRegressor(IdentityKnowledge(np.linspace(-4, 8, 49).tolist()))
+REGRESSOR = EMNeSyRegressor(IdentityKnowledge(np.linspace(-4, 8, 49).tolist()), **QUICK)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:y is far from the values")  # some checks have a y up to 300
 @parametrize_with_checks(
-    [EMNeSyClassifier(), REGRESSOR],
+    [CLASSIFIER, REGRESSOR],
     expected_failed_checks=lambda estimator: EXPECTED_FAILED,
 )
 def test_sklearn_checks(estimator, check):
@@ -45,7 +49,7 @@ def test_sklearn_checks(estimator, check):
         "check_inplace_ensure_writeable",
     ],
 )
-@pytest.mark.parametrize("estimator", [EMNeSyClassifier(), REGRESSOR], ids=["classes", "numbers"])
+@pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR], ids=["classes", "numbers"])
 def test_checks_that_are_not_yielded(name, estimator):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
 
@@ -75,4 +79,4 @@ def test_predictions_do_not_depend_on_the_batch_for_any_seed(name, seed):
             return super().fit(X, y, sample_weight)
 
     np.random.seed(0)
-    getattr(estimator_checks, name)("Seeded", Seeded())
+    getattr(estimator_checks, name)("Seeded", Seeded(**QUICK))
