@@ -2,16 +2,14 @@
 
 import os
 
-# One thread: on small tensors more are slower. Read when torch is loaded, by tests' children too.
+# One thread: on small tensors more are slower. Read when torch is loaded, by tests' children too; the
+# process that only hands out tests need not load it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
-
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 # The same examples in every run: a test is no coin toss. HYPOTHESIS_PROFILE=default draws others.
 settings.register_profile("same_examples", derandomize=True)

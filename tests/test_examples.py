@@ -51,8 +51,9 @@ def test_main_job_learns_the_digits():
     assert "Log-evidence" in run.stdout
 
 
-def test_main_job_names_a_wrong_number_of_samples():
-    command = [sys.executable, "-m", "sknesy", "--samples", "5000"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert run.returncode == 2
-    assert "--samples must be in 1 ... 897, got 5000" in run.stderr
+def test_main_job_names_a_wrong_number_of_samples(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sknesy", "--samples", "5000"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("sknesy", run_name="__main__")
+    assert ended.value.code == 2
+    assert "--samples must be in 1 ... 897, got 5000" in capsys.readouterr().err

@@ -14,29 +14,38 @@ from sknesy.inference import EnumerationEngine
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+# One process for all, as most of its time goes by until torch is imported.
 SCRIPT = """
 import logging, sys, warnings
 sys.path.insert(0, "tests")
 from learners import blobs, make
 warnings.simplefilter("ignore")
-{setup}
 X, y, _ = blobs(40)
-clf = make(max_iter=2, n_init=2, init_iter=1, verbose={verbose}).fit(X, y)
-logging.getLogger("sknesy").error("after the fit")
+
+def fit(verbose):
+    make(max_iter=2, n_init=2, init_iter=1, verbose=verbose).fit(X, y)
+    logging.getLogger("sknesy").error("after the fit")
+    print("next", file=sys.stderr)
+
+for verbose in (0, 1, 2):
+    fit(verbose)
+logging.basicConfig(format="%(name)s: %(message)s")
+fit(1)
 """
 
 
-def messages_of(verbose, setup=""):
-    """Run a fit in a process of its own, where no handler of pytest is, and return its stderr."""
-    command = [sys.executable, "-c", SCRIPT.format(verbose=verbose, setup=setup)]
+@pytest.fixture(scope="module")
+def shown():
+    """What fits write to stderr in a process of its own, where no handler of pytest is."""
+    command = [sys.executable, "-c", SCRIPT]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout == ""
-    return run.stderr
+    return run.stderr.split("next\n")[:-1]
 
 
 @pytest.mark.slow
-def test_verbose_shows_more_at_each_level_and_nothing_after_the_fit():
-    silent, one, two = (messages_of(verbose) for verbose in (0, 1, 2))
+def test_verbose_shows_more_at_each_level_and_nothing_after_the_fit(shown):
+    silent, one, two, _ = shown
     assert silent == ""
     assert "[sknesy] Log-evidence of the starts: -" in one
     assert "EM 2/2, start " in one
@@ -47,11 +56,11 @@ def test_verbose_shows_more_at_each_level_and_nothing_after_the_fit():
 
 
 @pytest.mark.slow
-def test_handlers_of_the_application_show_messages_once():
-    shown = messages_of(1, "logging.basicConfig(format='%(name)s: %(message)s')")
-    assert shown.count("Log-evidence of the starts") == 1
-    assert "sknesy.em._starts: Log-evidence" in shown
-    assert "sknesy: after the fit" in shown
+def test_handlers_of_the_application_show_messages_once(shown):
+    *_, handled = shown
+    assert handled.count("Log-evidence of the starts") == 1
+    assert "sknesy.em._starts: Log-evidence" in handled
+    assert "sknesy: after the fit" in handled
 
 
 def test_levels_of_the_application_decide_without_verbose(caplog):
