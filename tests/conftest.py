@@ -2,8 +2,8 @@
 
 import os
 
-# One thread: on small tensors more are slower. Read when torch is loaded, by tests' children too; the
-# process that only hands out tests need not load it.
+# One thread: on small tensors more are slower. Read when torch is loaded, by tests' children too.
+# It is not loaded here, as the process that hands out tests to others can do without.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
