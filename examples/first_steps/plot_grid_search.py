@@ -53,15 +53,15 @@ hypotheses = [FunctionKnowledge(rule, states=range(10), n_symbols=2) for rule in
 # images of 8 x 8 pixels. The search also tries learning rates, and widths of the net's hidden
 # layer: ``net__module__hidden`` is the parameter ``hidden`` of ``MLP``.
 
-clf = EMNeSyClassifier(net=MLP, symbol_shape=(8, 8), max_iter=20, random_state=0)
+clf = EMNeSyClassifier(net=MLP, symbol_shape=(8, 8), max_iter=10, random_state=0)
 grid = {
     "emnesyclassifier__knowledge": hypotheses,
     "emnesyclassifier__net__lr": [0.001, 0.005],
     "emnesyclassifier__net__module__hidden": [8, 64],
 }
-search = GridSearchCV(make_pipeline(StandardScaler(), clf), grid, cv=2, n_jobs=2)
+search = GridSearchCV(make_pipeline(StandardScaler(), clf), grid, cv=2)
 with warnings.catch_warnings():
-    # Twenty iterations tell good candidates from bad ones, converged or not.
+    # Ten iterations tell good candidates from bad ones, converged or not.
     warnings.simplefilter("ignore", ConvergenceWarning)
     search.fit(X_train, y_train)
 
@@ -78,7 +78,7 @@ print(f"labels right  {search.score(X_test, y_test):.3f}")
 print(f"digits right  {symbol_accuracy(digits[450:], digits_found):.3f}")
 
 # %%
-# Each panel is a hypothesis. A wrong one gets about half of the labels right at best.
+# Each panel is a hypothesis. A wrong one gets about a third of the labels right at best.
 
 scores = search.cv_results_["mean_test_score"].reshape(3, 2, 2)  # in the order of the grid
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")

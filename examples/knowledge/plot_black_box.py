@@ -45,7 +45,7 @@ knowledge = FunctionKnowledge(add, states=range(10), n_symbols=6, batched=True)
 
 engine = SamplingEngine(n_draws=200, distance="absolute")
 clf = EMNeSyClassifier(
-    knowledge, inference=engine, max_iter=40, batch_size=8, random_state=0, decision="world"
+    knowledge, inference=engine, max_iter=20, batch_size=8, random_state=0, decision="world"
 )
 clf.fit(X, y)
 print(f"digits right  {symbol_accuracy(digits, clf.predict_symbols(X)):.3f}")
