@@ -7,6 +7,7 @@ its open clauses, without what can no longer satisfy them. Equal components are 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from sknesy.numerics.rows import ragged_range
+from sknesy.numerics.rows import ragged_range, sort_stably
 
 __all__ = ["Components", "split"]
 
@@ -43,8 +44,9 @@ class Components:
         """Number of slots of each component."""
         return np.diff(self.slot_starts[self.clause_starts])
 
+    @cached_property
     def owners(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Return the component of each variable, that of each clause, the clause of each slot."""
+        """The component of each variable, that of each clause, the clause of each slot."""
         return tuple(  # type: ignore[return-value]
             np.repeat(np.arange(len(starts) - 1), np.diff(starts))
             for starts in (self.variable_starts, self.clause_starts, self.slot_starts)
@@ -102,8 +104,9 @@ def split(
     label = _connect(len(variables), starts, slot_variables[slots])
     # Labels ascend with the first variable, so from branch to branch. Of equal clauses one stays.
     of_clause = label[len(variables) :]
-    order = np.lexsort((clause_hash[kept], of_clause))
-    hashes, of_clause = clause_hash[kept[order]], of_clause[order]
+    hashes = clause_hash[kept]
+    order = np.argsort(of_clause.astype(np.uint64) << np.uint64(32) | hashes >> np.uint64(32))
+    hashes, of_clause = hashes[order], of_clause[order]
     is_new = np.ones(len(order), dtype=np.bool_)
     is_new[1:] = (hashes[1:] != hashes[:-1]) | (of_clause[1:] != of_clause[:-1])
     order, hashes, of_clause = kept[order[is_new]], hashes[is_new], of_clause[is_new]
@@ -112,7 +115,7 @@ def split(
     position = np.full(len(variables), -1, dtype=np.int64)
     position[slot_variables[slots]] = 0
     members = np.flatnonzero(position == 0)
-    members = members[np.argsort(label[members], kind="stable")]
+    members = members[sort_stably(label[members])]
     position[members] = np.arange(len(members))
     variable_starts = np.append(
         np.flatnonzero(np.diff(label[members], prepend=-1)), len(members)
@@ -169,10 +172,14 @@ def _subsumed(
     triples = np.flatnonzero(lengths == 3)
     if len(pairs) and len(triples):
         at = slot_starts[triples]
+        low = np.uint64((1 << (8 * len(pairs)).bit_length()) - 1)
+        may_be = np.zeros(int(low) + 1, dtype=np.bool_)  # spares most triples the search
+        may_be[pairs & low] = True
         for i, j in ((0, 1), (0, 2), (1, 2)):
             wanted = _mix(slot_hash[at + i] + slot_hash[at + j]) + salt[triples]
-            found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-            is_subsumed[triples] |= pairs[found] == wanted
+            some = np.flatnonzero(may_be[wanted & low])
+            found = np.minimum(np.searchsorted(pairs, wanted[some]), len(pairs) - 1)
+            is_subsumed[triples[some]] |= pairs[found] == wanted[some]
     return is_subsumed
 
 

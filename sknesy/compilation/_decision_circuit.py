@@ -181,7 +181,7 @@ def _list_factors(
         np.concatenate(column).astype(np.int64) for column in zip(*columns, strict=True)
     )
     kept = np.flatnonzero(is_listed[branch])
-    kept = kept[np.lexsort((place[kept], branch[kept]))]
+    kept = kept[np.argsort(branch[kept] << 32 | place[kept])]
     return branch[kept], place[kept], factor[kept]
 
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from sknesy.compilation._components import Components, IntArray, Masks, split
 from sknesy.exceptions import TooWideError
-from sknesy.numerics.rows import ragged_range
+from sknesy.numerics.key_numbers import KeyNumbers
+from sknesy.numerics.rows import ragged_range, sort_stably
 from sknesy.sat import Deadline
 
 __all__ = ["Decisions", "search"]
@@ -75,7 +76,7 @@ class _Search:
     ) -> None:
         self.preference, self.full = preference, full
         self.max_branches, self.deadline = max_branches, deadline
-        self.known: dict[tuple[int, int], int] = {}  # the number of each component, by its key
+        self.known = KeyNumbers()  # of components
         self.stack: list[tuple[IntArray, Components]] = []  # to decide, and their numbers
         self.n_branches = 0
         self.branches: list[tuple[npt.NDArray[Any], ...]] = []  # columns as in Decisions
@@ -140,7 +141,7 @@ class _Search:
 
     def choose(self, batch: Components) -> IntArray:
         """Choose a variable of each component, by position."""
-        owner, _, _ = batch.owners()
+        owner, _, _ = batch.owners
         score = self.preference[batch.variables]
         score = score + np.bincount(batch.slot_variables, minlength=len(score))
         best = np.maximum.reduceat(score, batch.variable_starts[:-1])
@@ -170,7 +171,7 @@ class _Search:
         decided: IntArray | None = None,
     ) -> None:
         """Split what branches leave into components; put those on the stack that are new."""
-        owner, of_clause, clause = branches.owners()
+        owner, of_clause, clause = branches.owners
         kept = ~holds if fits is None else ~holds & fits[of_clause]
         slots = np.flatnonzero(kept[clause] & is_open)
         variable = branches.slot_variables[slots]
@@ -197,23 +198,11 @@ class _Search:
                 branches.domains[leaves],
             )
         )
-        numbers, new = self.look_up(keys)
+        numbers, new = self.known.number(keys)
         least = components.variables[components.variable_starts[:-1]]
-        self.parts.append(((first + branch).astype(np.int32), numbers, least))
+        self.parts.append(((first + branch).astype(np.int32), numbers.astype(np.int32), least))
         if len(new):
             self.stack.append((numbers[new], components.take(new)))
-
-    def look_up(self, keys: npt.NDArray[np.uint64]) -> tuple[IntArray, IntArray]:
-        """Return the numbers of components, and which of them were not known."""
-        numbers = np.empty(len(keys), dtype=np.int32)
-        new = []
-        known = self.known
-        for i, (a, b) in enumerate(keys.tolist()):
-            n_known = len(known)
-            numbers[i] = number = known.setdefault((a, b), n_known)
-            if number == n_known:
-                new.append(i)
-        return numbers, np.array(new, dtype=np.int64)
 
 
 def _propagate(
@@ -225,7 +214,7 @@ def _propagate(
     each slot can still satisfy its clause.
     """
     domains, masks, variables = branches.domains, branches.slot_masks, branches.slot_variables
-    owner, of_clause, clause = branches.owners()
+    owner, of_clause, clause = branches.owners
     fits = np.ones(len(branches), dtype=np.bool_)
     holds = np.zeros(len(of_clause), dtype=np.bool_)
     is_open = np.ones(len(masks), dtype=np.bool_)
@@ -246,7 +235,7 @@ def _propagate(
         else:
             # Few variables change in the rounds of a long chain: there, sorting pays.
             if by_variable is None:
-                by_variable = np.argsort(variables, kind="stable")
+                by_variable = sort_stably(variables)
                 ends = np.searchsorted(variables[by_variable], np.arange(len(domains) + 1))
             changed = np.unique(changed)
             slots = by_variable[ragged_range(ends[changed], ends[changed + 1])]

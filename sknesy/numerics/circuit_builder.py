@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from sknesy.numerics.circuit import Circuit
-from sknesy.numerics.rows import ragged_range
+from sknesy.numerics.rows import ragged_range, sort_stably
 
 __all__ = ["ONE", "ZERO", "CircuitBuilder"]
 
@@ -98,7 +98,7 @@ class CircuitBuilder:
         """Lay the nodes that a root depends on out in layers; ZERO is no possible world."""
         parent, child, is_sum = self._wires()
         count = self.n_nodes + 1
-        order = np.argsort(parent, kind="stable")
+        order = sort_stably(parent)
         parent, child = parent[order], child[order]
         starts = np.searchsorted(parent, np.arange(count))
         needed = np.zeros(self.n_nodes, dtype=np.bool_)
@@ -112,7 +112,7 @@ class CircuitBuilder:
         kept = needed[parent]
         height = self._heights(parent[kept], child[kept], is_sum, check)
         nodes = np.flatnonzero(needed[self.n_cells :]) + self.n_cells
-        nodes = nodes[np.lexsort((nodes, height[nodes]))]
+        nodes = nodes[sort_stably(height[nodes])]
         number = np.arange(self.n_nodes)
         number[nodes] = self.n_cells + np.arange(len(nodes))
         # A layer is all nodes of one height. Wires go along, two of them a product.
@@ -163,7 +163,7 @@ class CircuitBuilder:
         """Compute heights above the cells: odd for products, even for sums."""
         height = np.zeros(self.n_nodes, dtype=np.int64)
         waiting = np.bincount(parent, minlength=self.n_nodes)
-        order = np.argsort(child, kind="stable")
+        order = sort_stably(child)
         parent, child = parent[order], child[order]
         starts = np.searchsorted(child, np.arange(self.n_nodes + 1))
         seen = np.zeros(self.n_nodes, dtype=np.int64)

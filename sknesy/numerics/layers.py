@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sknesy.numerics.rows import sort_stably
 from sknesy.numerics.small_layers import LayerPasses
 
 __all__ = ["Layer", "Layers", "count_cells", "fill_tables"]
@@ -119,7 +120,7 @@ def fill_tables(
     n_nodes: int, target: IntArray, first: IntArray, second: IntArray | None, zero: int
 ) -> tuple[IntArray, IntArray | None]:
     """Put the factors of terms into tables with a row for each sum, filled up with zero."""
-    order = np.argsort(target, kind="stable")
+    order = sort_stably(target)
     n_terms = np.bincount(target, minlength=n_nodes)
     place = np.arange(len(order)) - np.repeat(np.cumsum(n_terms) - n_terms, n_terms)
     filled = np.full((2, n_nodes, max(1, int(n_terms.max(initial=1)))), zero)

@@ -1,11 +1,11 @@
-"""Rows of arrays: equal ones, found by hashing and proved by comparing, and ragged ones."""
+"""Rows of arrays: equal ones, found by hashing and proved by comparing, ragged ones, and order."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["merge_rows", "ragged_range"]
+__all__ = ["merge_rows", "ragged_range", "sort_stably"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -43,3 +43,15 @@ def ragged_range(
     lengths = ends - starts
     offsets = lengths.cumsum() - lengths
     return np.repeat(starts - offsets, lengths) + np.arange(int(lengths.sum()))
+
+
+def sort_stably(keys: npt.NDArray[np.integer[Any]]) -> IntArray:
+    """Return what `argsort` does of numbers from 0 up to 2^31, equal ones in their order.
+
+    Numpy sorts numbers ten times faster than positions: each key takes its position along.
+    """
+    with_positions = keys.astype(np.int64) << 32
+    with_positions |= np.arange(len(keys))
+    with_positions.sort()
+    with_positions &= 0xFFFFFFFF
+    return with_positions
