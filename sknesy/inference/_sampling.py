@@ -275,6 +275,12 @@ class SamplingEngine(InferenceEngine):
                 f"criterion must be 'evidence' without `distance`, got {self.criterion!r}. Pass a "
                 "distance between labels."
             )
+        if has_conditional(self.distance) and self.criterion == "evidence":
+            raise ValueError(
+                "conditional of `distance` must be None with criterion='evidence', as it has no "
+                f"effect then, got {self.distance.conditional!r}. Set "
+                "criterion='expected_distance', or leave it out."
+            )
         if self.block_size is not None and self.n_moves == 0:
             raise ValueError(
                 f"block_size must be left at None without moves, as it has no effect then, got "

@@ -35,7 +35,8 @@ class WorldDistance:
         ``conditional(worlds, observed)`` gives the distances with one symbol changed, in an array
         (n_worlds, n_symbols, n_states): entry ``[k, s, v]`` is that of world k with its symbol s in
         state v, the others as they are. States that a symbol lacks are not read. The criterion
-        "expected_distance" of `SamplingEngine` learns far more from it than from distances alone.
+        "expected_distance" of `SamplingEngine` learns far more from it than from distances alone;
+        "evidence", which has no use for it, refuses it.
 
     Raises
     ------

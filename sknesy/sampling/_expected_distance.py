@@ -19,7 +19,7 @@ References
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class Pull:
     is_dead: Tensor
 
 
-def has_conditional(distance: Any) -> bool:
+def has_conditional(distance: Any) -> TypeGuard[WorldDistance]:
     """Tell whether a distance tells those with one symbol changed."""
     return isinstance(distance, WorldDistance) and distance.conditional is not None
 

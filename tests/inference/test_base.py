@@ -24,6 +24,7 @@ from sknesy.inference import (
     ModeEngine,
     Posterior,
     SamplingEngine,
+    WorldDistance,
 )
 from sknesy.knowledge import ClauseKnowledge, FunctionKnowledge, StepKnowledge, SymbolSum
 
@@ -184,6 +185,10 @@ def test_options_that_draws_of_the_knowledge_do_not_depend_on_are_refused(
         ({"min_ess": 0.5}, "min_ess must be left at 0.1 .*got 0.5. Pass a distance"),
         ({"n_moves": 3}, "n_moves must be left at 0 .*got 3. Pass a distance"),
         ({"distance": "absolute", "block_size": 2}, "block_size must be .*got 2. Pass `n_moves`"),
+        (
+            {"distance": WorldDistance(max, conditional=min)},
+            "conditional of `distance` must be None .*got <built-in function min>. Set criterion=",
+        ),
     ],
 )
 def test_options_without_the_one_they_belong_to_are_refused(parameters, message):
