@@ -73,7 +73,7 @@ def _find_array_passes(diagram: Diagram, log_prob: Tensor, log_likelihood: Tenso
     if passes is None:
         return None
     named = passes.read_label(log_likelihood.detach().numpy())
-    if n > passes.max_samples(named is not None, diagram.estimate_cost):
+    if n > passes.max_samples(named is not None, diagram.estimate_tensors):
         return None
     return partial(_infer_arrays, named=named)
 

@@ -36,6 +36,7 @@ __all__ = [
     "Named",
     "Sums",
     "TooManyPathsError",
+    "estimate_passes",
     "scale_weights",
 ]
 
@@ -51,9 +52,15 @@ _MAX_MATRIX_ROWS, _MAX_MATRIX = 32, 1 << 15
 _MAX_PATHS, _MAX_CODES = 4096, 256  # of a block
 _MAX_SAMPLES = 1 << 10
 _TYPICAL = 16  # samples, for which ways are compared
+_CALL = 45.0  # microseconds of what is done once in a pass
 _MAX_STEPS = 12  # of a chain that may be a list of paths
 _STRETCH = 16  # repetitions between two that are rescaled: sums of 4096 paths reach 1e58
 _MAX_LISTED = 1 << 17  # paths of all samples and repetitions, beyond which they leave the cache
+
+
+def estimate_passes(n_levels: int, n_edges: int, n_samples: int) -> float:
+    """Estimate the microseconds of passes that go level by level, from sizes alone."""
+    return _CALL + 14.0 * n_levels + 0.012 * n_edges * n_samples
 
 
 class TooManyPathsError(Exception):
@@ -106,7 +113,7 @@ class ArrayPasses:
     def estimate_cost(self, n_samples: int, is_named: bool) -> float:
         """Estimate the microseconds of `infer`."""
         parts = self._parts[is_named]
-        return 45.0 + sum(part.estimate_cost(n_samples, is_named) for part in parts)
+        return _CALL + sum(part.estimate_cost(n_samples, is_named) for part in parts)
 
     def infer(
         self, log_prob: Array, log_likelihood: Array, named: "Named | None"
@@ -257,7 +264,7 @@ class _Chain:
 
     def estimate_cost(self, n_samples: int, is_named: bool) -> float:
         n_edges = sum(len(level.source) for level in self.levels)
-        return 14.0 * len(self.levels) + 0.012 * n_edges * n_samples
+        return estimate_passes(len(self.levels), n_edges, n_samples) - _CALL
 
     def forward(self, message: Array, weights: _Weights, scale: _Scale) -> tuple[Array, Any]:
         kept = []

@@ -29,10 +29,23 @@ from sknesy.knowledge import (
 SMALL = {"max_worlds": 50, "max_width": 5, "max_edges": 60, "time_limit": 5.0}
 
 
-def test_a_small_table_beats_a_diagram():
+def test_a_small_diagram_beats_a_table():
     engine, reason = AutoEngine().select(IdentityKnowledge(range(10)))
+    assert isinstance(engine, DiagramEngine)
+    assert reason == "exact; a diagram of 20 edges is faster than a table of 10 rows"
+
+
+def test_few_worlds_that_have_little_in_common_beat_a_diagram():
+    rows = np.random.default_rng(0).integers(0, 2, (60, 20)).tolist()
+    begun = {tuple(row[:i]) for row in rows for i in range(21)}
+
+    def read(so_far, symbol, position):
+        longer = (*so_far, symbol)
+        return longer if longer in begun else None
+
+    knowledge = StepKnowledge(read, range(2), n_symbols=20, initial=(), final=sum)
+    engine, _ = AutoEngine().select(knowledge)
     assert isinstance(engine, EnumerationEngine)
-    assert reason == "exact; a table of 10 rows is faster than a diagram of 20 edges"
 
 
 def test_long_numbers_need_a_diagram():
