@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from benchmarks._shared import net_proba, standardise
-from benchmarks.long_addition import Recipe, fit, make_data, predictor, supervise
+from benchmarks.long_addition import Recipe, fit, make_data, see, supervise
 from sknesy.nets import LeNet
 
 __all__ = ["run"]
@@ -67,11 +67,13 @@ def run(mnist, seed=0):
 
 
 def _train_supervised(data, seed):
-    return supervise(data, Recipe(images_a_batch=_BATCH), seed)[0]
+    net, _ = supervise(data, Recipe(images_a_batch=_BATCH), seed)
+    return lambda images: net_proba(net, images).argmax(1)
 
 
 def _train_sknesy(data, seed):
-    return predictor(fit(data, Recipe(images_a_batch=_BATCH), seed)[0])
+    clf, _ = fit(data, Recipe(images_a_batch=_BATCH), seed)
+    return lambda images: see(clf, images)
 
 
 def _totals(data):
