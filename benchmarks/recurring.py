@@ -12,17 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.optim.lr_scheduler import CosineAnnealingLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks._shared import standardise
-from benchmarks.sum_n import WideLeNet, draw_index, print_row
+from benchmarks.sum_n import Half, draw_index, fixed, hold_out, print_head, print_row, train_on
 
 __all__ = ["Totals", "calibrate", "exchange", "run"]
 
 _DIGITS = torch.arange(10.0)
-_BATCH_SIZE = 256
 _KNOWN = 1e-3  # variance of a digit, at which the digits are found
 
 
@@ -132,56 +127,6 @@ def _log_message(a, b):
     return b[:, None] * _DIGITS - a[:, None] * (_DIGITS**2 / 2)
 
 
-class Half:
-    """A net that learns from some of the images, with an average of its weights to predict."""
-
-    def __init__(self, rows, learning_rate=3e-3, n_shift=0):
-        self.net, self.rows, self.n_shift = WideLeNet(), rows, n_shift
-        averaging = get_ema_multi_avg_fn(0.98)
-        self.average = AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), learning_rate, weight_decay=0.01)
-        self.schedule = None
-
-    def anneal(self, n_epochs):
-        """Let the learning rate fall to 0 over the epochs to come."""
-        n_steps = n_epochs * (len(self.rows) // _BATCH_SIZE)
-        self.schedule = CosineAnnealingLR(self.optimizer, n_steps)
-
-    def learn(self, images, find_target, share=1.0):
-        """Make a pass over a share of the images; targets may depend on what the net says."""
-        self.net.train()
-        order = self.rows[torch.randperm(len(self.rows))]
-        for rows in order.split(_BATCH_SIZE)[: int(share * len(order)) // _BATCH_SIZE]:
-            log_prob = torch.log_softmax(self.net(_shift(images[rows], self.n_shift)), dim=1)
-            with torch.no_grad():
-                target = find_target(rows, log_prob)
-            loss = -(target * log_prob).sum(1).mean()
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            if self.schedule is not None:
-                self.schedule.step()
-            self.average.update_parameters(self.net)
-
-    def predict(self, images, is_mean=True):
-        """Compute log-probabilities (n_images, 10), by the mean of weights or by the last ones."""
-        net = (self.average if is_mean else self.net).eval()
-        with torch.no_grad():
-            output = torch.cat([net(part) for part in images.split(1000)])
-        return torch.log_softmax(output, dim=1)
-
-
-def _shift(images, n):
-    """Move each image by up to n pixels, up or down and to a side."""
-    if not n:
-        return images
-    padded = functional.pad(images, (n, n, n, n), value=float(images.min()))
-    across = torch.randint(2 * n + 1, (len(images), 1)) + torch.arange(images.shape[2])
-    down = torch.randint(2 * n + 1, (len(images), 1)) + torch.arange(images.shape[1])
-    number = torch.arange(len(images))[:, None, None]
-    return padded[number, down[:, :, None], across[:, None, :]]
-
-
 def learn_digits(images, totals, say, n_pushes=5, n_epochs=6):
     """Compute probabilities of the digit of each image from its sums, (n_images, 10).
 
@@ -221,16 +166,12 @@ def learn_digits(images, totals, say, n_pushes=5, n_epochs=6):
             if i < n_pushes:
                 half.learn(images, _pushed(message), share=0.5)
             else:
-                half.learn(images, _fixed(posterior))
+                half.learn(images, fixed(posterior))
     return posterior
 
 
 def _pushed(message):
     return lambda rows, said: torch.softmax(said + message[rows], dim=1)
-
-
-def _fixed(posterior):
-    return lambda rows, said: posterior[rows]
 
 
 def run(
@@ -248,16 +189,9 @@ def run(
     With `n_held`, sums are of the other training images, and of those held out the tests are made:
     settings are to be chosen so.
     """
-    x_train, y_train, x_test, y_test = standardise(*mnist)
-    if n_held:
-        x_test, y_test = x_train[-n_held:], y_train[-n_held:]
-        x_train, y_train = x_train[:-n_held], y_train[:-n_held]
+    x_train, y_train, x_test, y_test = hold_out(mnist, n_held)
     images, digits = torch.from_numpy(x_train), torch.from_numpy(y_train)
-    print(
-        f"sum-n, images recur: {n_samples:,} samples, {len(images):,} images, seed {seed}; tests "
-        f"of {f'{n_held:,} images held out' if n_held else 'the test images'}"
-    )
-    print(f"{'n':6}{'images':12}{'epochs':>7}{'digits':>9}{'sums':>8}{'+-':>8}{'CPU s':>8}")
+    print_head("images recur", n_samples, seed, n_held)
     for n in lengths:
         index = draw_index(len(images), n_samples, n, np.random.default_rng(seed))
         totals = Totals(torch.from_numpy(index), digits[index].sum(1).float(), len(images))
@@ -271,10 +205,7 @@ def run(
                 print(f"  nets {nets:.4f}, with sums {found:.4f}, {seconds:.0f} s", flush=True)
 
         posterior = learn_digits(images, totals, say, n_epochs=n_fits)
-        final = Half(torch.arange(len(images)), n_shift=1)
-        final.anneal(n_epochs)
-        for _ in range(n_epochs):
-            final.learn(images, _fixed(posterior))
+        final = train_on(images, posterior, n_epochs)
         seconds = time.process_time() - start
         found = final.predict(torch.from_numpy(x_test)).argmax(1).numpy()
         print_row(n, "once", n_epochs, found, y_test, seconds)
