@@ -43,7 +43,7 @@ _SETTINGS = {
         12: (800, 20, 4, 2, 1e-3, 1.0003),
         30: (700, 12, 3, 2, 1e-3, 1.001),
     },
-    "regret": {12: (800, 20, 4, 200, 1e-3, 1.001)},
+    "regret": {12: (800, 20, 4, 200, 1e-3, 1.0003)},
     "regret weighed": {12: (800, 40, 10, 100, 1e-3, 1.0), 30: (200, 80, 2, 100, 2e-3, 1.0)},
 }
 _CONSTANT = 0.7  # share of the epochs before the learning rate decays, and while entropy does
