@@ -209,6 +209,7 @@ def supervise(data, recipe, seed, net=None):
         averaging = get_ema_multi_avg_fn(recipe.average)
         mean = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True)
     loss = nn.CrossEntropyLoss()
+    net.train()
     for _ in range(recipe.n_epochs):
         for rows in torch.randperm(len(X)).split(batch_size):
             optimizer.zero_grad()
