@@ -51,7 +51,7 @@ def test_verbose_shows_more_at_each_level_and_nothing_after_the_fit(shown):
     assert "EM 2/2, start " in one
     assert "iteration 2 of at most 2" not in one
     assert re.search(r"Start \d, iteration 2 of at most 2: log-evidence -.*temperature", two)
-    assert "[sknesy] auto takes EnumerationEngine" in two
+    assert "[sknesy] auto takes DiagramEngine" in two
     assert "after the fit" not in one + two
 
 

@@ -428,7 +428,7 @@ class InferenceEngine(Documented, BaseEstimator, ABC):
         str
             For example "a diagram of 20 edges".
         """
-        return f"{type(self).__name__} with {compiled.form!r}"
+        return f"{type(self).__name__} with {type(compiled.form).__name__}"
 
 
 @cache
