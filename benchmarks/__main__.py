@@ -60,10 +60,14 @@ BENCHMARKS = {
     "starts": lambda mnist, args: starts.run(mnist, args.seeds, args.quick),
     "shortcuts": lambda mnist, args: shortcuts.run(mnist(), seed=args.seed),
     "sum-n": lambda mnist, args: sum_n.run(
-        mnist(), args.lengths or (4, 16, 64, 256, 1024), seed=args.seed
+        mnist(), args.lengths or (4, 16, 64, 256, 1024), seed=args.seed, n_held=args.held
     ),
     "sum-n-recurring": lambda mnist, args: recurring.run(
-        mnist(), args.lengths or (64, 256, 1024), seed=args.seed, is_loud=True
+        mnist(),
+        args.lengths or (64, 256, 1024),
+        seed=args.seed,
+        is_loud=True,
+        n_held=args.held,
     ),
     "engines": lambda mnist, args: engines.run(),
     "sampling": lambda mnist, args: sampling.run(mnist(), seed=args.seed),
@@ -120,6 +124,9 @@ def main():
         type=int,
         nargs="+",
         help="digits of a sum in `records`, `sum-n`, `sum-n-recurring`",
+    )
+    parser.add_argument(
+        "--held", type=int, default=0, help="training images that `sum-n*` tests on, in their place"
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds of what is timed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")

@@ -327,9 +327,7 @@ def _take_cheapest(
     refusals: Sequence[tuple[InferenceEngine, SknesyError]],
 ) -> CompiledChoice:
     """Return the exact engine whose evaluation costs least, by sizes; the first of equals."""
-    ranked = list(rivals)
-    if len(ranked) > 1:  # an estimate takes time, too
-        ranked.sort(key=lambda rival: rival[1].estimate_cost(_BATCH))
+    ranked = sorted(rivals, key=lambda rival: rival[1].estimate_cost(_BATCH))
     engine, compiled = ranked[0]
     reason = f"exact; {engine.describe(compiled)}"
     n_worlds = count_worlds(compiled)

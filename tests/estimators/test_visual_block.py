@@ -127,7 +127,7 @@ def test_a_classifier_of_scikit_learn_and_nets_of_parts_are_shown():
 
 def test_pipelines_and_searches_show_it_within():
     pipe = make_pipeline(FunctionTransformer(), make(max_iter=1)).fit(X, Y)
-    assert "a diagram of" in estimator_html_repr(pipe)
+    assert "a diagram of 17 edges" in estimator_html_repr(pipe)
     search = GridSearchCV(make(max_iter=1), {"tol": [0.1]}, cv=2).fit(X, Y)
     assert "FunctionKnowledge" in estimator_html_repr(search)
 

@@ -21,7 +21,7 @@ from sknesy.knowledge import ClauseKnowledge
 from sknesy.sampling._tree import PrefixTree
 from sknesy.sampling._violations import Violations
 
-N_RUNS = 40
+N_RUNS = 80
 ORDERS = ["natural", "constrained", "confident", "auto"]
 
 
