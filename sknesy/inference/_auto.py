@@ -38,7 +38,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _BATCH = 32  # samples, as in the estimator's mini-batch
 _FEW_WORLDS = 10_000
-_KEPT = 1 / 8  # of the time, for the pilot
 _LIMITS = ("max_worlds", "max_width", "max_edges")
 
 
@@ -86,7 +85,7 @@ class AutoEngine(InferenceEngine):
     time_limit : float or None, default=60.0
         Seconds that the choice may take, shared by all engines; None is no limit. The first exact
         engine may take half, and each further one half of what is left. An eighth is kept for the
-        pilot of those that approximate.
+        pilot of those that approximate, and of short times 2 seconds, but no more than half.
     exact_only : bool, default=False
         Whether to raise an error where nothing exact reaches, in place of an approximation.
     engines : sequence of InferenceEngine or None, default=None
@@ -177,8 +176,7 @@ class AutoEngine(InferenceEngine):
                 continue
             is_last = self.exact_only and engine is exact[-1]
             try:
-                share, kept = (1.0, 0.0) if is_last else (0.5, 0.0 if self.exact_only else _KEPT)
-                limited = budget.limit(engine, share, kept)
+                limited = budget.limit(engine, 1.0 if is_last else 0.5, not self.exact_only)
                 rivals.append((engine, limited.compile(knowledge, labels)))
             except (IntractableError, UnsupportedKnowledgeError) as error:
                 # Enumeration is tried twice, and the last error says most.

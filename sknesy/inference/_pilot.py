@@ -31,16 +31,18 @@ class Budget:
     def __init__(self, seconds: float | None) -> None:
         self._all = math.inf if seconds is None else seconds
         self._end = time.monotonic() + self._all
+        # For the pilot: what it takes on a busy machine, or an eighth
+        self._kept = max(self._all / 8, min(self._all / 2, 2.0))
 
-    def limit(self, engine: InferenceEngine, share: float, kept: float = 0.0) -> InferenceEngine:
-        """Return the engine with a share of the time left, or its own limit if that is less.
-
-        It leaves others the share `kept` of all seconds.
-        """
+    def limit(
+        self, engine: InferenceEngine, share: float, keeps_pilot: bool = False
+    ) -> InferenceEngine:
+        """Return the engine with a share of the time left, or its own limit if that is less."""
         left = max(0.0, self._end - time.monotonic())
         if math.isinf(left) or "time_limit" not in engine.get_params(deep=False):
             return engine
-        limit = max(0.0, min(left * share, left - kept * self._all))
+        limit = min(left * share, left - self._kept) if keeps_pilot else left * share
+        limit = max(0.0, limit)
         own = engine.get_params(deep=False)["time_limit"]
         limit = limit if own is None else min(limit, own)
         return clone(engine).set_params(time_limit=limit)  # type: ignore[no-any-return]

@@ -277,7 +277,7 @@ def _multiply(layer: Layer, algebra: Algebra, values: Tensor) -> Tensor:
 
 def take_nodes(values: Tensor, table: Tensor) -> Tensor:
     """Return the values of the nodes of a table, in its shape."""
-    return values.index_select(0, table.flatten()).view(*table.shape, *values.shape[1:])
+    return values.index_select(0, table.reshape(-1)).view(*table.shape, *values.shape[1:])
 
 
 def _root(layers: Layers, algebra: Algebra, values: Tensor) -> Tensor:

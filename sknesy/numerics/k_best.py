@@ -93,7 +93,7 @@ class _Origin(NamedTuple):
         first, second = self.n_ranks
         if self.place is None:
             return torch.zeros_like(rank), rank, torch.zeros_like(rank)
-        place = self.place[row, column, rank].long()
+        place = self.place[row, column, rank]
         if second == 1:
             return place // first, place % first, torch.zeros_like(rank)
         return place // (first * second), place // second % first, place % second
@@ -102,8 +102,8 @@ class _Origin(NamedTuple):
 def _pass_up(layers: Layers, leaves: Tensor, k: int) -> tuple[Tensor, list[_Origin]]:
     """Compute the k best of each node, (nodes, n, k), and where they came from."""
     n_leaves, n = leaves.shape
-    values = leaves.new_empty((layers.n_nodes, n, k))
-    values[:n_leaves, :, 0], values[:n_leaves, :, 1:] = leaves, -torch.inf
+    values = leaves.new_full((layers.n_nodes, n, k), -torch.inf)
+    values[:n_leaves, :, 0] = leaves
     leaves = leaves[:, :, None]
     origins = []
     n_ranks = 1  # that some node has so far: near the leaves there are fewer worlds than wanted
@@ -111,8 +111,6 @@ def _pass_up(layers: Layers, leaves: Tensor, k: int) -> tuple[Tensor, list[_Orig
         best, origin = _combine(layer, values[:, :, :n_ranks], leaves, k)
         n_found = best.shape[2]
         values[layer.start : layer.stop, :, :n_found] = best
-        if n_found < k:
-            values[layer.start : layer.stop, :, n_found:] = -torch.inf
         n_ranks = max(n_ranks, n_found)
         origins.append(origin)
     return values, origins
@@ -133,4 +131,4 @@ def _combine(layer: Layer, values: Tensor, leaves: Tensor, k: int) -> tuple[Tens
         return terms[:, 0], _Origin(None, ranks)
     terms = terms.permute(0, 2, 1, 3).flatten(2)
     best, place = terms.topk(min(k, terms.shape[2]), dim=2)
-    return best, _Origin(place.to(torch.int32), ranks)
+    return best, _Origin(place, ranks)
