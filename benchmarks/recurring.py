@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.sum_n import Half, draw_index, fixed, hold_out, print_head, print_row, train_on
+from benchmarks.sum_n import Half, draw_index, fixed, hold_out, print_head, print_net, train_on
 
 __all__ = ["Totals", "calibrate", "exchange", "run"]
 
@@ -206,6 +206,4 @@ def run(
 
         posterior = learn_digits(images, totals, say, n_epochs=n_fits)
         final = train_on(images, posterior, n_epochs)
-        seconds = time.process_time() - start
-        found = final.predict(torch.from_numpy(x_test)).argmax(1).numpy()
-        print_row(n, "once", n_epochs, found, y_test, seconds)
+        print_net(n, "last M-step", n_epochs, final, torch.from_numpy(x_test), y_test, start)
