@@ -39,12 +39,11 @@ class Budget:
     ) -> InferenceEngine:
         """Return the engine with a share of the time left, or its own limit if that is less."""
         left = max(0.0, self._end - time.monotonic())
-        if math.isinf(left) or "time_limit" not in engine.get_params(deep=False):
+        if math.isinf(left) or not hasattr(engine, "time_limit"):
             return engine
         limit = min(left * share, left - self._kept) if keeps_pilot else left * share
-        limit = max(0.0, limit)
-        own = engine.get_params(deep=False)["time_limit"]
-        limit = limit if own is None else min(limit, own)
+        own = engine.time_limit
+        limit = max(0.0, limit if own is None else min(limit, own))
         return clone(engine).set_params(time_limit=limit)  # type: ignore[no-any-return]
 
 

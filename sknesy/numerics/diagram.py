@@ -201,6 +201,10 @@ class Diagram:
 
     def count(self) -> int:
         """Count the paths, that is the worlds with their outputs, exactly at any size."""
+        return self._n_paths
+
+    @cached_property
+    def _n_paths(self) -> int:
         counts = np.ones(1, dtype=object)
         for level in self.levels:
             source, _, target = level.cpu().numpy()
