@@ -78,7 +78,7 @@ def calibrate(log_prob, totals, limits=(0.3, 10.0)):
             is_low = (prob @ _DIGITS) @ totals.n_uses < totals.total.sum()
             low, high = (tilt, high) if is_low else (low, tilt)
         residual, variance = totals.residual(*moments(prob))
-        return prob, float((residual**2).mean() / variance.mean())
+        return prob, float((residual**2).mean() / variance.mean().clamp(min=_KNOWN))
 
     prob, ratio = at(1.0)
     if 0.9 < ratio < 1.1 or float(moments(prob)[1].mean()) > 2:  # of nets that know little yet
@@ -108,7 +108,7 @@ def exchange(prob, totals, n_rounds, damping=0.5):
             own = _log_message(a_sum[image] - a[edges], b_sum[image] - b[edges] + tilt)
             mean[edges], variance[edges] = moments(torch.softmax(log_prob[image] + own, dim=1))
         residual = totals.total - totals.by_sum(mean)
-        spread = totals.by_sum(variance)
+        spread = totals.by_sum(variance).clamp(min=_KNOWN)  # also where all digits are certain
         # All images have the mean residual in common: answering it n times over would explode.
         # One tilt takes it up.
         tilt += 0.7 * float(residual.mean() / spread.mean())
@@ -127,7 +127,7 @@ def _log_message(a, b):
     return b[:, None] * _DIGITS - a[:, None] * (_DIGITS**2 / 2)
 
 
-def learn_digits(images, totals, say, n_pushes=5, n_epochs=6):
+def learn_digits(images, totals, say, n_pushes=5, n_epochs=14):
     """Compute probabilities of the digit of each image from its sums, (n_images, 10).
 
     Two nets learn from half of the images each, and predict the other half: what an image's sums
@@ -181,7 +181,7 @@ def run(
     seed=0,
     n_epochs=8,
     is_loud=False,
-    n_fits=6,
+    n_fits=14,
     n_held=0,
 ):
     """Print accuracies for each length, of a net that learned from the digits found.

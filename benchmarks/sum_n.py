@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _BATCH_SIZE = 256
-_EPOCHS = {4: (12, 20), 16: (12, 12), 64: (12, 4), 256: (10, 1), 1024: (16, 0)}  # of both nets
+_EPOCHS = {4: (12, 12), 16: (12, 4), 64: (10, 2), 256: (10, 1), 1024: (16, 0)}  # of both nets
 _LAST = 8  # epochs on posteriors
 _DEAD = 0.03  # share of a state that is to be split off another
 
