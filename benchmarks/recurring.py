@@ -167,6 +167,7 @@ def learn_digits(images, totals, say, n_pushes=5, n_epochs=14):
                 half.learn(images, _pushed(message), share=0.5)
             else:
                 half.learn(images, fixed(posterior))
+            half.split(images[:5000])
     return posterior
 
 

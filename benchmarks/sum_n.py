@@ -34,6 +34,7 @@ __all__ = [
     "print_row",
     "run",
     "score",
+    "split_states",
     "train_on",
 ]
 
@@ -75,26 +76,29 @@ class SmallNet(nn.Sequential):
 
 
 class Split(Callback):
-    """Callback that gives states which no image seems to have the outputs of a neighbour.
-
-    A state that is improbable for all images has next to no gradient, while its images are taken
-    for the next digit. Split off that digit, it is found (Ueda et al., "SMEM algorithm for mixture
-    models", 2000). It looks at what the net says of images, and at no label.
-    """
+    """Callback that splits states which died off a neighbour; see `split_states`."""
 
     def __init__(self, images, n_epochs):
         self.images, self.n_epochs = images, n_epochs
 
     def on_epoch_end(self, net, **kwargs):
-        if len(net.history) > self.n_epochs:
-            return
-        share = net_proba(net.module_, self.images).mean(0)
-        is_dead = share < _DEAD
-        for state in np.flatnonzero(is_dead):
-            near = [v for v in (state - 1, state + 1) if 0 <= v < len(share) and not is_dead[v]]
-            with torch.no_grad():
-                for rows in net.module_[-1].parameters() if near else ():
-                    rows[state] = rows[max(near, key=share.__getitem__)]
+        if len(net.history) <= self.n_epochs:
+            split_states(net.module_[-1], net_proba(net.module_, self.images).mean(0))
+
+
+def split_states(layer, share):
+    """Give states that no image seems to have the outputs of a neighbour, in the last layer.
+
+    A state that is improbable for all images has next to no gradient, while its images are taken
+    for the next digit. Split off that digit, it is found (Ueda et al., "SMEM algorithm for mixture
+    models", 2000). `share` is what the net says of images, (n_states,); no true digit counts.
+    """
+    is_dead = share < _DEAD
+    for state in np.flatnonzero(is_dead):
+        near = [v for v in (state - 1, state + 1) if 0 <= v < len(share) and not is_dead[v]]
+        with torch.no_grad():
+            for rows in layer.parameters() if near else ():
+                rows[state] = rows[max(near, key=share.__getitem__)]
 
 
 class Half:
@@ -127,6 +131,12 @@ class Half:
             if self.schedule is not None:
                 self.schedule.step()
             self.average.update_parameters(self.net)
+
+    def split(self, images):
+        """Split states that died, by what the net says of some images."""
+        share = self.predict(images, is_mean=False).exp().mean(0).numpy()
+        for net in (self.net, self.average.module):
+            split_states(net.layers[-1], share)
 
     def predict(self, images, is_mean=True):
         """Compute log-probabilities (n_images, 10), by the mean of weights or by the last ones."""
