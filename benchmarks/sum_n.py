@@ -31,10 +31,8 @@ __all__ = [
     "hold_out",
     "print_head",
     "print_net",
-    "print_row",
     "run",
     "score",
-    "split_states",
     "train_on",
 ]
 
@@ -247,8 +245,8 @@ def run(mnist, lengths=(4, 16, 64, 256, 1024), n_samples=5_000, seed=0, n_held=0
         torch.manual_seed(seed)
         net = train_on(images, mean_posterior(clf, X, y), _LAST)
         print_net(n, "its posterior", _LAST, net, tests, y_test, start)
-        X = IndexedImages(x_train, index)
         if n_epochs:
+            X = IndexedImages(x_train, index)
             clf = fit(net.average.module, X, y, n_epochs, 1e-3, seed)
             found = clf.predict_net_proba(x_test, parts=True).argmax(axis=1)
             print_row(n, "by sum", n_epochs, found, y_test, time.process_time() - start)

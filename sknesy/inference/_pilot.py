@@ -29,10 +29,10 @@ class Budget:
     """Seconds that several engines share; None is no limit."""
 
     def __init__(self, seconds: float | None) -> None:
-        self._all = math.inf if seconds is None else seconds
-        self._end = time.monotonic() + self._all
-        # For the pilot: what it takes on a busy machine, or an eighth
-        self._kept = max(self._all / 8, min(self._all / 2, 2.0))
+        seconds = math.inf if seconds is None else seconds
+        self._end = time.monotonic() + seconds
+        # For the pilot: an eighth, and what it takes on a busy machine
+        self._kept = max(seconds / 8, min(seconds / 2, 2.0))
 
     def limit(
         self, engine: InferenceEngine, share: float, keeps_pilot: bool = False

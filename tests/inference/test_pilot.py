@@ -147,6 +147,14 @@ def test_a_choice_takes_its_time_limit_whatever_is_tried():
     assert reason.startswith(("estimate; ", "lower_bound; "))
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(1.0, 0.5), (6.0, 2.0), (60.0, 7.5)])
+def test_the_pilot_keeps_an_eighth_and_two_seconds_of_short_times(seconds, kept):
+    budget, engine = _pilot.Budget(seconds), DiagramEngine(time_limit=None)
+    limited = budget.limit(engine, 1.0, keeps_pilot=True)
+    assert seconds - kept - 0.5 < limited.time_limit <= seconds - kept
+    assert budget.limit(engine, 1.0).time_limit > seconds - 0.5
+
+
 @pytest.mark.slow
 def test_engines_to_choose_from_share_the_time_limit():
     engines = (DiagramEngine(max_width=None, max_edges=None, time_limit=None),) * 3
